@@ -1,0 +1,11 @@
+//! MIMI for the web: the client core and the provider core of mimi-edge.
+//!
+//! Everything here is synchronous and without IO; `wasm` and `worker` bind it to browsers and to
+//! edge runtimes.
+
+pub mod error;
+pub mod outbox;
+pub mod storage;
+pub mod time;
+pub mod transport;
+pub mod wire;

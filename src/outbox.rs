@@ -1,0 +1,294 @@
+//! A durable queue of what has to be sent: ordered per lane, retried with backoff.
+//!
+//! A lane is one receiver (a provider, an object of our own, a client's own provider). Entries of a
+//! lane are sent in order, the next one after the one before was delivered; lanes do not wait for
+//! each other (R82, R84). What an entry holds is the owner's business.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::InternalError,
+    storage::{Key, Transaction},
+    time::UnixMillis,
+};
+
+/// First wait after a failed try, in milliseconds; it doubles from there.
+const FIRST_BACKOFF_MILLIS: u64 = 500;
+/// Longest wait between two tries, in milliseconds.
+const LONGEST_BACKOFF_MILLIS: u64 = 5 * 60 * 1000;
+
+/// A durable queue over two tables of the owner's storage.
+///
+/// Which lanes are in flight is memory only: after a restart everything is due again.
+#[derive(Debug)]
+pub struct Outbox {
+    entries: u8,
+    lanes: u8,
+    in_flight: BTreeSet<Vec<u8>>,
+}
+
+/// The entries at the head of a lane that is due, in order, and the number of the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The lane.
+    pub lane: Vec<u8>,
+    /// Number and content of each entry, in order.
+    pub entries: Vec<(u64, Vec<u8>)>,
+    /// How often the head of this lane was tried before.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct LaneState {
+    next_number: u64,
+    waiting: u64,
+    attempts: u32,
+    due: UnixMillis,
+}
+
+impl Outbox {
+    /// An outbox over the tables `entries` and `lanes`.
+    #[must_use]
+    pub const fn new(entries: u8, lanes: u8) -> Self {
+        Self { entries, lanes, in_flight: BTreeSet::new() }
+    }
+
+    /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn enqueue(
+        &self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        entry: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<(), InternalError> {
+        let mut state = self.lane(transaction, lane)?.unwrap_or_default();
+        if state.waiting == 0 {
+            state.due = now;
+            state.attempts = 0;
+        }
+        transaction.write(self.entry_key(lane, state.next_number), entry);
+        state.next_number += 1;
+        state.waiting += 1;
+        transaction.store(self.lane_key(lane), &state)
+    }
+
+    /// A lane that is due and not in flight, with at most `limit` of its entries; marks it in
+    /// flight until [`Outbox::delivered`] or [`Outbox::failed`].
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn take_due(
+        &mut self,
+        transaction: &Transaction<'_>,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Option<Due>, InternalError> {
+        for (lane, state) in self.all_lanes(transaction)? {
+            if state.waiting == 0 || state.due > now || self.in_flight.contains(&lane) {
+                continue;
+            }
+            let prefix = Key::table(self.entries).bytes(&lane).build();
+            let entries = transaction
+                .scan(&prefix, &prefix, limit)?
+                .into_iter()
+                .filter_map(|(key, entry)| Some((number_of(&key)?, entry)))
+                .collect();
+            self.in_flight.insert(lane.clone());
+            return Ok(Some(Due { lane, entries, attempts: state.attempts }));
+        }
+        Ok(None)
+    }
+
+    /// The lane's entries up to number `last` were delivered, or are given up.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn delivered(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        last: u64,
+        now: UnixMillis,
+    ) -> Result<(), InternalError> {
+        self.in_flight.remove(lane);
+        let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
+        let prefix = Key::table(self.entries).bytes(lane).build();
+        for (key, _) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+            if number_of(&key).is_some_and(|number| number <= last) {
+                transaction.delete(key);
+                state.waiting = state.waiting.saturating_sub(1);
+            }
+        }
+        state.attempts = 0;
+        state.due = now;
+        transaction.store(self.lane_key(lane), &state)
+    }
+
+    /// The try failed: the lane waits `retry_after` milliseconds, or twice as long as last time.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn failed(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        now: UnixMillis,
+        retry_after: Option<u64>,
+    ) -> Result<(), InternalError> {
+        self.in_flight.remove(lane);
+        let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
+        let backoff = FIRST_BACKOFF_MILLIS
+            .saturating_mul(1 << state.attempts.min(16))
+            .min(LONGEST_BACKOFF_MILLIS);
+        state.attempts = state.attempts.saturating_add(1);
+        state.due = now.plus(retry_after.unwrap_or(0).max(backoff));
+        transaction.store(self.lane_key(lane), &state)
+    }
+
+    /// The transaction that took a lane did not end well: the lane is not in flight after all.
+    pub fn release(&mut self, lane: &[u8]) {
+        self.in_flight.remove(lane);
+    }
+
+    /// Every lane that waits for a retry is due at `now`: the connection is back.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn retry_now(
+        &self,
+        transaction: &mut Transaction<'_>,
+        now: UnixMillis,
+    ) -> Result<(), InternalError> {
+        for (lane, mut state) in self.all_lanes(transaction)? {
+            if state.waiting > 0 && state.due > now {
+                state.due = now;
+                transaction.store(self.lane_key(&lane), &state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the next lane that is not in flight is due; `None` when nothing waits.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn next_due(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Option<UnixMillis>, InternalError> {
+        Ok(self
+            .all_lanes(transaction)?
+            .into_iter()
+            .filter(|(lane, state)| state.waiting > 0 && !self.in_flight.contains(lane))
+            .map(|(_, state)| state.due)
+            .min())
+    }
+
+    /// How many entries wait in all lanes, those in flight included.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn waiting(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
+        Ok(self.all_lanes(transaction)?.iter().map(|(_, state)| state.waiting).sum())
+    }
+
+    fn lane(
+        &self,
+        transaction: &Transaction<'_>,
+        lane: &[u8],
+    ) -> Result<Option<LaneState>, InternalError> {
+        transaction.load(&self.lane_key(lane))
+    }
+
+    fn all_lanes(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Vec<(Vec<u8>, LaneState)>, InternalError> {
+        let prefix = [self.lanes];
+        transaction
+            .scan(&prefix, &prefix, usize::MAX)?
+            .into_iter()
+            .map(|(key, state)| {
+                let lane = key.get(3..).unwrap_or_default().to_vec();
+                Ok((lane, crate::storage::decode_row(&state)?))
+            })
+            .collect()
+    }
+
+    fn lane_key(&self, lane: &[u8]) -> Vec<u8> {
+        Key::table(self.lanes).bytes(lane).build()
+    }
+
+    fn entry_key(&self, lane: &[u8], number: u64) -> Vec<u8> {
+        Key::table(self.entries).bytes(lane).number(number).build()
+    }
+}
+
+fn number_of(entry_key: &[u8]) -> Option<u64> {
+    entry_key.last_chunk().copied().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    const NOW: UnixMillis = UnixMillis(1_000_000);
+
+    fn filled(outbox: &Outbox, transaction: &mut Transaction<'_>) {
+        for (lane, entry) in [("b", "b0"), ("b", "b1"), ("c", "c0")] {
+            outbox.enqueue(transaction, lane.as_bytes(), entry.into(), NOW).unwrap();
+        }
+    }
+
+    #[test]
+    fn r82_a_lane_is_delivered_in_order_and_one_request_at_a_time() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        filled(&outbox, &mut transaction);
+
+        let first = outbox.take_due(&transaction, NOW, 1).unwrap().unwrap();
+        assert_eq!(
+            (first.lane.as_slice(), &first.entries),
+            (&b"b"[..], &vec![(0, b"b0".to_vec())])
+        );
+        // Lane b is in flight: only lane c is left.
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
+
+        outbox.delivered(&mut transaction, b"b", 0, NOW).unwrap();
+        let second = outbox.take_due(&transaction, NOW, 9).unwrap().unwrap();
+        assert_eq!(second.entries, vec![(1, b"b1".to_vec())]);
+        outbox.delivered(&mut transaction, b"b", 1, NOW).unwrap();
+        outbox.delivered(&mut transaction, b"c", 0, NOW).unwrap();
+        assert_eq!(outbox.waiting(&transaction).unwrap(), 0);
+        assert_eq!(outbox.next_due(&transaction).unwrap(), None);
+    }
+
+    #[test]
+    fn r84_a_failing_lane_waits_alone_and_longer_each_time() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        filled(&outbox, &mut transaction);
+
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"b");
+        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
+        assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(500)));
+
+        let again = outbox.take_due(&transaction, NOW.plus(500), 1).unwrap().unwrap();
+        assert_eq!(again.attempts, 1);
+        outbox.failed(&mut transaction, b"b", NOW, Some(90_000)).unwrap();
+        assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(90_000)));
+        outbox.retry_now(&mut transaction, NOW).unwrap();
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"b");
+    }
+}

@@ -1,0 +1,245 @@
+//! Requests as data: what the bindings move and what the roles decide about.
+//!
+//! No role talks HTTP. A provider's object is called with an [`IncomingRequest`] and answers with an
+//! [`Action`]; what it wants sent comes out as [`OutgoingRequest`]s. The bindings move bytes between
+//! these values and sockets, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::uri::{ClientUri, Domain};
+
+/// An HTTP method that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+}
+
+impl Method {
+    /// The method's name in HTTP.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// The body is TLS presentation language (WIRE a.3).
+pub const OCTET_STREAM: &str = "application/octet-stream";
+/// The body is one MLSMessage (RFC 9420 §17.10).
+pub const MESSAGE_MLS: &str = "message/mls";
+/// The body is JSON: the directory document alone.
+pub const JSON: &str = "application/json";
+
+/// An HTTP request as it arrived, before anyone looked at it. Header names are lower-case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method, as sent.
+    pub method: String,
+    /// Path and query, still percent-encoded.
+    pub path: String,
+    /// Header names (lower-case) and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl HttpRequest {
+    /// The value of the header `name` (lower-case).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Header names (lower-case) and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// An answer with a TLS-encoded body.
+    #[must_use]
+    pub fn tls(status: u16, body: Vec<u8>) -> Self {
+        Self { status, headers: vec![("content-type".into(), OCTET_STREAM.into())], body }
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub const fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// An answer with a short text for people.
+    #[must_use]
+    pub fn text(status: u16, text: &str) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type".into(), "text/plain; charset=utf-8".into())],
+            body: text.as_bytes().to_vec(),
+        }
+    }
+
+    /// The value of the header `name` (lower-case).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// Whether the status is one of success (WIRE A11: any 2xx).
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// The seconds of `Retry-After`, in milliseconds. A date there is ignored.
+    #[must_use]
+    pub fn retry_after_millis(&self) -> Option<u64> {
+        let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
+        Some(seconds.saturating_mul(1000))
+    }
+}
+
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// Who a request is from, as established before an object sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// Another provider, authenticated by its certificate, equal to its `From` (R2, R3).
+    Provider(Domain),
+    /// A device of this provider, authenticated by its `User` object.
+    Device(ClientUri),
+    /// Another object of this provider.
+    Own,
+}
+
+/// The class of a provider's object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ObjectClass {
+    /// A room that this provider hosts.
+    HubRoom,
+    /// A room that another provider hosts and users of this one take part in.
+    FollowedRoom,
+    /// A user of this provider with its devices.
+    User,
+}
+
+impl ObjectClass {
+    /// The class name, as the Durable Object binding spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HubRoom => "HubRoom",
+            Self::FollowedRoom => "FollowedRoom",
+            Self::User => "User",
+        }
+    }
+}
+
+/// One object of a provider: class and the identifier that names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectName {
+    /// The class.
+    pub class: ObjectClass,
+    /// The identifier's text.
+    pub name: String,
+}
+
+/// A call to an object of this provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectCall {
+    /// The object.
+    pub object: ObjectName,
+    /// What is asked and by whom: opaque to the bindings (see `provider::envelope`).
+    pub envelope: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An HTTP request to another provider (from an object), or to the own one (from a client).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCall {
+    /// The method.
+    pub method: Method,
+    /// The whole URL; from a client, path and query below the provider's base URL.
+    pub url: String,
+    /// Header names (lower-case) and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long to wait for the answer, in milliseconds (D18).
+    pub timeout_millis: u64,
+}
+
+/// Where an outgoing request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// To an object of this provider.
+    Object(ObjectCall),
+    /// To another provider.
+    Http(HttpCall),
+}
+
+/// Names a request that waits for its answer. Unique per object and start of the object.
+pub type RequestId = u64;
+
+/// A request that the bindings are to send, outside of any answer, and whose outcome they report to
+/// `handle_response` under the same id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingRequest {
+    /// Names it in `handle_response`.
+    pub id: RequestId,
+    /// What to send.
+    pub outgoing: Outgoing,
+    /// What it is, in words for a trace: `commit 1.2 kB`, `welcome + tree 3.4 kB`.
+    pub label: String,
+}
+
+/// What came back: an answer, or none in time.
+pub type Outcome = Option<Response>;
+
+/// What an object decided about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Answer with this.
+    Respond(Response),
+    /// Ask someone else first, then call `resume` with `then` and the outcome.
+    Forward(Forward),
+}
+
+/// Something to ask before a request can be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// What to ask.
+    pub outgoing: Outgoing,
+    /// What it is, in words for a trace.
+    pub label: String,
+    /// Given back to `resume`: opaque to the bindings.
+    pub then: Vec<u8>,
+}
+
+/// Something to do beside the answer, lost when it fails: a push to a socket or to a user's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Call another object of this provider and forget the answer.
+    Call(ObjectCall),
+    /// Send a binary frame on the sockets of a device. Only a `User` has sockets.
+    Send {
+        /// The device.
+        device: ClientUri,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+}

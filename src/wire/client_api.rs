@@ -1,0 +1,182 @@
+//! The structs between a client and its own provider, under `/client/v1` (outside the draft; D1, D2,
+//! D10, D11 and "Client API" of the provider's design).
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `POST devices` | [`DeviceRegistration`] | 201, the same again 200, another key 409 |
+//! | `POST keyPackages` | [`KeyPackageList`] | 200 [`KeyPackageStock`] |
+//! | `GET keyPackages` | – | 200 [`KeyPackageStock`] |
+//! | `POST rooms/{room}` | GroupInfo ‖ RatchetTreeOption (full) | 201, the same again 200, taken 409 |
+//! | `GET rooms` | – | 200 [`RoomList`] |
+//! | `GET external-sender/{suite}` | – | 200 RFC 9420's `ExternalSender` |
+//! | `GET directory/{domain}` | – | 200 that provider's directory document (JSON) |
+//! | `GET events/{room}?after=N` | – | 200 [`EventPage`] |
+//! | `GET inbox?after=N` | – | 200 [`EventPage`] |
+//! | `POST keyMaterial/{user}`, `update/{room}`, `submitMessage/{room}`, `groupInfo/{room}` | as the MIMI endpoint | as the MIMI endpoint |
+//! | WebSocket `socket/{client}` | [`FromClient`] frames | [`FromProvider`] frames |
+//!
+//! Every request but `POST devices` carries `Authorization: Mimi-Device ` and the base64url encoding
+//! of a [`DeviceAuth`].
+
+use openmls::key_packages::KeyPackageIn;
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
+
+use super::{FanoutMessage, IdentifierUri, Verbatim};
+
+/// What the signature of a [`DeviceRegistration`] covers, with label `MimiDevice`.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct DeviceRegistrationTbs {
+    /// The client.
+    pub client_uri: IdentifierUri,
+    /// RFC 8446's SignatureScheme of the key.
+    pub signature_scheme: u16,
+    /// The public key.
+    pub signature_key: VLBytes,
+}
+
+/// The body of `POST devices`: a client's URI and the key that it will sign with, there and in MLS.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct DeviceRegistration {
+    /// What is registered.
+    pub tbs: DeviceRegistrationTbs,
+    /// SignWithLabel(., "MimiDevice", `tbs`).
+    pub signature: VLBytes,
+}
+
+/// What the signature of a [`DeviceAuth`] covers, with label `MimiDeviceRequest`.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct DeviceRequestTbs {
+    /// The client.
+    pub client_uri: IdentifierUri,
+    /// When it was signed, in milliseconds since 1970; ±5 min (D14).
+    pub created: u64,
+    /// 16 random bytes, used once.
+    pub nonce: VLBytes,
+    /// `GET` or `POST`; `GET` for a socket.
+    pub method: VLBytes,
+    /// Path and query as sent, from `/client/v1` on.
+    pub path: VLBytes,
+    /// SHA-256 of the body.
+    pub body_hash: VLBytes,
+}
+
+/// A client's proof that a request is its own.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct DeviceAuth {
+    /// The client.
+    pub client_uri: IdentifierUri,
+    /// When it was signed, in milliseconds since 1970.
+    pub created: u64,
+    /// 16 random bytes.
+    pub nonce: VLBytes,
+    /// SignWithLabel(., "MimiDeviceRequest", [`DeviceRequestTbs`]).
+    pub signature: VLBytes,
+}
+
+/// KeyPackages that a client publishes; at most 100.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct KeyPackageList {
+    /// In no order.
+    pub key_packages: Vec<Verbatim<KeyPackageIn>>,
+}
+
+/// What the provider holds of a client's KeyPackages.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct KeyPackageStock {
+    /// How many can still be handed out, last-resort ones not counted.
+    pub available: u32,
+    /// How many last-resort ones there are.
+    pub last_resort: u32,
+    /// When the first of them is no longer handed out, in milliseconds since 1970; 0 when none is.
+    pub next_expiry: u64,
+}
+
+/// One room of a user (D10).
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct RoomSummary {
+    /// The room.
+    pub room_id: IdentifierUri,
+    /// Its cipher suite, 0 when this provider does not know it.
+    pub cipher_suite: u16,
+}
+
+/// The rooms of a user, by identifier.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct RoomList {
+    /// The rooms.
+    pub rooms: Vec<RoomSummary>,
+}
+
+/// The last event of a log that a device has stored.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct Cursor {
+    /// The room; empty for the inbox.
+    pub room_id: IdentifierUri,
+    /// The position, 0 when there is none yet.
+    pub position: u64,
+}
+
+/// One event of a room's log or of a user's inbox, as one device sees it.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct LogEvent {
+    /// The room that the message belongs to.
+    pub room_id: IdentifierUri,
+    /// Its position in the log (or inbox), from 1 on.
+    pub position: u64,
+    /// The position of the event before it that this device may see, 0 when there is none (D11).
+    pub previous: u64,
+    /// The message.
+    pub message: FanoutMessage,
+}
+
+/// A run of events in order of position.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct EventPage {
+    /// The events, at most 256.
+    pub events: Vec<LogEvent>,
+    /// The last position of the log at this time: the device has all when its cursor reaches the
+    /// last event and no page follows.
+    pub end: u64,
+    /// 1 when `end` lies beyond this page, else 0.
+    pub more: u8,
+    /// 1 when events after the cursor are gone from the log, else 0 (D22).
+    pub gap: u8,
+}
+
+/// A frame from a client.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+#[repr(u8)]
+pub enum FromClient {
+    /// The first frame: who it is, and what it has of its rooms and its inbox.
+    #[tls_codec(discriminant = 1)]
+    Hello {
+        /// For method `GET`, the socket's path, no body.
+        auth: DeviceAuth,
+        /// One per room, one for the inbox.
+        cursors: Vec<Cursor>,
+    },
+    /// The device has stored everything up to this.
+    #[tls_codec(discriminant = 2)]
+    Ack(Cursor),
+}
+
+/// A frame to a client.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+#[repr(u8)]
+pub enum FromProvider {
+    /// An event of a room's log.
+    #[tls_codec(discriminant = 1)]
+    Event(LogEvent),
+    /// An event of the inbox: a Welcome.
+    #[tls_codec(discriminant = 2)]
+    Inbox(LogEvent),
+    /// Events of this room are gone; the device has to join anew.
+    #[tls_codec(discriminant = 3)]
+    Gap {
+        /// The room.
+        room_id: IdentifierUri,
+    },
+    /// Everything that there was at the hello has been sent.
+    #[tls_codec(discriminant = 4)]
+    CaughtUp,
+}

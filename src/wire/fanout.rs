@@ -1,0 +1,48 @@
+//! `POST /notify/{roomId}`: the draft's "Fan out messages".
+
+use openmls::framing::{MlsMessageBodyIn, MlsMessageIn};
+use tls_codec::Error as TlsError;
+
+use super::{RatchetTreeOption, Verbatim, select_struct};
+
+/// One message that the hub accepted. A body of `/notify` is one or more of them (R78).
+///
+/// ```text
+/// struct { MLSMessage message; uint64 timestamp;
+///   select (message.wire_format) { case welcome: RatchetTreeOption ratchetTreeOption; };
+/// } FanoutMessage;
+/// ```
+/// Only PublicMessage, PrivateMessage and Welcome decode; the tree is there iff it is a Welcome
+/// (R80), and then it is `full` (A23).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FanoutMessage {
+    /// The message, with its MLSMessage header.
+    pub message: Verbatim<MlsMessageIn>,
+    /// When the hub accepted it, in milliseconds since 1970 (R79).
+    pub timestamp: u64,
+    /// The tree after the commit, with a Welcome (A30).
+    pub ratchet_tree_option: Option<RatchetTreeOption>,
+}
+
+select_struct!(
+    FanoutMessage,
+    |fanout| match &fanout.ratchet_tree_option {
+        Some(tree) => vec![&fanout.message as _, &fanout.timestamp as _, tree as _],
+        None => vec![&fanout.message as _, &fanout.timestamp as _],
+    },
+    |reader| {
+        let message: Verbatim<MlsMessageIn> = reader.next()?;
+        let timestamp = reader.next()?;
+        let ratchet_tree_option = match MlsMessageIn::clone(&message).extract() {
+            MlsMessageBodyIn::PublicMessage(_) | MlsMessageBodyIn::PrivateMessage(_) => None,
+            MlsMessageBodyIn::Welcome(_) => Some(reader.next()?),
+            MlsMessageBodyIn::GroupInfo(_) | MlsMessageBodyIn::KeyPackage(_) => {
+                return Err(TlsError::DecodingError("not for fan-out".into()));
+            }
+        };
+        if ratchet_tree_option == Some(RatchetTreeOption::ByReference) {
+            return Err(TlsError::DecodingError("a Welcome comes with the whole tree".into()));
+        }
+        Ok(FanoutMessage { message, timestamp, ratchet_tree_option })
+    }
+);

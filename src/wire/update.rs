@@ -1,0 +1,161 @@
+//! `POST /update/{roomId}`: the draft's "Change room policy/participation".
+
+use openmls::{
+    framing::PublicMessageIn,
+    messages::{Welcome, group_info::VerifiableGroupInfo},
+    prelude::ContentType,
+    treesync::RatchetTreeIn,
+};
+use tls_codec::{Error as TlsError, TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
+
+use super::{Verbatim, decode_exact, select_struct};
+use crate::error::ProtocolError;
+
+/// The payload of RFC 9420's `ratchet_tree` extension, kept as bytes until someone needs the nodes.
+///
+/// ```text
+/// optional<Node> ratchet_tree<V>;
+/// ```
+/// The draft writes `Node ratchet_tree<V>`, which could not express blanks (A9).
+#[derive(Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct RatchetTree(VLBytes);
+
+impl RatchetTree {
+    /// A tree from its encoding, length prefix included.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Malformed`] when the bytes are not one vector.
+    pub fn from_encoded(bytes: &[u8]) -> Result<Self, ProtocolError> {
+        decode_exact(bytes)
+    }
+
+    /// The nodes.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Malformed`] when they do not decode.
+    pub fn nodes(&self) -> Result<RatchetTreeIn, ProtocolError> {
+        let encoded = super::encode(&self.0).map_err(|_| ProtocolError::Malformed("tree"))?;
+        decode_exact(&encoded)
+    }
+
+    /// The nodes' bytes, without the length prefix.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl std::fmt::Debug for RatchetTree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RatchetTree({} bytes)", self.content().len())
+    }
+}
+
+/// How the tree comes along.
+///
+/// ```text
+/// enum { reserved(0), full(1), compressed(2), delta(3), patch(4), byReference(5), (255) } RatchetTreeRepresentation;
+/// struct { RatchetTreeRepresentation representation;
+///   select (representation) { case full: optional<Node> ratchet_tree<V>; };
+/// } RatchetTreeOption;
+/// ```
+/// Representations 2 to 4 have no body in the draft and do not decode; `byReference` is taken in an
+/// `UpdateRequest` only (A23).
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+#[repr(u8)]
+pub enum RatchetTreeOption {
+    /// The whole tree.
+    #[tls_codec(discriminant = 1)]
+    Full(RatchetTree),
+    /// The tree that the hub holds after applying this commit.
+    #[tls_codec(discriminant = 5)]
+    ByReference,
+}
+
+/// What comes with a Commit.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct CommitBundle {
+    /// For those whom the commit adds; there iff it adds someone (R46).
+    pub welcome: Option<Verbatim<Welcome>>,
+    /// Of the epoch after the commit, without a `ratchet_tree` extension (R46, R50).
+    pub group_info: Verbatim<VerifiableGroupInfo>,
+    /// The tree after the commit.
+    pub ratchet_tree_option: RatchetTreeOption,
+}
+
+/// What follows the first message of an [`UpdateRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpdateContent {
+    /// `proposalOrCommit` is a Commit.
+    Commit(Box<CommitBundle>),
+    /// `proposalOrCommit` is a Proposal; these are more of them, of the same sender.
+    Proposal(Vec<Verbatim<PublicMessageIn>>),
+}
+
+/// The body of `POST /update/{roomId}`.
+///
+/// ```text
+/// struct {
+///   PublicMessage proposalOrCommit;
+///   select (proposalOrCommit.content.content_type) {
+///     case commit:   optional<Welcome> welcome; GroupInfo groupInfo; RatchetTreeOption ratchetTreeOption;
+///     case proposal: PublicMessage moreProposals<V>;
+///   };
+/// } UpdateRequest;
+/// ```
+/// The MLS structs are bare, without an MLSMessage header. Application content is refused (R6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateRequest {
+    /// A Commit or a Proposal.
+    pub proposal_or_commit: Verbatim<PublicMessageIn>,
+    /// What its content type says.
+    pub content: UpdateContent,
+}
+
+select_struct!(
+    UpdateRequest,
+    |request| match &request.content {
+        UpdateContent::Commit(bundle) => [&request.proposal_or_commit as _, bundle.as_ref() as _],
+        UpdateContent::Proposal(more) => [&request.proposal_or_commit as _, more as _],
+    },
+    |reader| {
+        let proposal_or_commit: Verbatim<PublicMessageIn> = reader.next()?;
+        let content = match proposal_or_commit.content_type() {
+            ContentType::Commit => UpdateContent::Commit(Box::new(reader.next()?)),
+            ContentType::Proposal => UpdateContent::Proposal(reader.next()?),
+            ContentType::Application => {
+                return Err(TlsError::DecodingError("application content".into()));
+            }
+        };
+        Ok(UpdateRequest { proposal_or_commit, content })
+    }
+);
+
+/// What the hub made of an update (R61).
+///
+/// ```text
+/// enum { success(0), wrongEpoch(1), notAllowed(2), hubUnresponsive(3), invalidProposal(4), (255) } UpdateResponseCode;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names are the draft's")]
+pub enum UpdateResponseCode {
+    Success = 0,
+    WrongEpoch = 1,
+    NotAllowed = 2,
+    HubUnresponsive = 3,
+    InvalidProposal = 4,
+}
+
+/// The answer to an [`UpdateRequest`].
+///
+/// ```text
+/// struct { UpdateResponseCode responseCode; opaque errorDescription<V>; } UpdateRoomResponse;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct UpdateRoomResponse {
+    /// The code; R62 says which HTTP status goes with it.
+    pub response_code: UpdateResponseCode,
+    /// Free text for people, may be empty; UTF-8 from us.
+    pub error_description: VLBytes,
+}
