@@ -3,7 +3,10 @@
 //! Everything here is synchronous and without IO; `wasm` and `worker` bind it to browsers and to
 //! edge runtimes.
 
+pub mod config;
 pub mod error;
+#[cfg(feature = "hub")]
+pub mod object;
 pub mod outbox;
 pub mod storage;
 pub mod time;

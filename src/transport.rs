@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::uri::{ClientUri, Domain};
+use crate::wire::uri::{ClientUri, Domain, RoomUri, UserUri};
 
 /// An HTTP method that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,13 +157,128 @@ pub struct ObjectName {
     pub name: String,
 }
 
+/// What an object is asked.
+///
+/// The MIMI endpoints of a room or user come from providers and, with the same bodies, from devices
+/// and objects of the own provider; [`Source`] tells which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// `keyMaterial/{targetUser}` (E1). Body: `KeyMaterialRequest`.
+    KeyMaterial {
+        /// The user in the path (R18).
+        target: UserUri,
+    },
+    /// `update/{roomId}` (E2). Body: `UpdateRequest`.
+    Update {
+        /// The room in the path.
+        room: RoomUri,
+    },
+    /// `submitMessage/{roomId}` (E3). Body: an MLSMessage.
+    SubmitMessage {
+        /// The room in the path.
+        room: RoomUri,
+        /// `Mimi-Sending-User` from another provider, the device's user from our own (R71).
+        sending_user: Option<UserUri>,
+    },
+    /// `notify/{roomId}` (E4). Body: one or more `FanoutMessage`s.
+    Notify {
+        /// The room in the path.
+        room: RoomUri,
+    },
+    /// `groupInfo/{roomId}` (E5). Body: `GroupInfoRequest`.
+    GroupInfo {
+        /// The room in the path.
+        room: RoomUri,
+    },
+    /// Client API: `rooms/{room}` (D1). Body: GroupInfo ‖ RatchetTreeOption.
+    CreateRoom {
+        /// The room in the path.
+        room: RoomUri,
+    },
+    /// Client API: `events/{room}?after=N`.
+    Events {
+        /// The room in the path.
+        room: RoomUri,
+        /// The last position that the device has.
+        after: u64,
+    },
+    /// Client API: `devices`. Body: `DeviceRegistration`.
+    RegisterDevice,
+    /// Client API: any request that a device signed; the `User` checks it and takes it on from
+    /// there. Body: the request's.
+    Signed {
+        /// The HTTP method.
+        method: String,
+        /// Path and query as sent.
+        path: String,
+        /// The encoded `DeviceAuth`.
+        auth: Vec<u8>,
+    },
+    /// Own objects, to a `User`: a Welcome for it. Body: one `FanoutMessage`.
+    DeliverWelcome {
+        /// The room that it leads into.
+        room: RoomUri,
+    },
+    /// Own objects, to a `User`: send this frame to these devices, if they are connected. Body: an
+    /// encoded `FromProvider`.
+    Push {
+        /// The devices.
+        devices: Vec<ClientUri>,
+    },
+    /// Own objects, to a `User`: it is now in this room, or no longer (D10).
+    Membership {
+        /// The room.
+        room: RoomUri,
+        /// The room's cipher suite; `None` when the user is no longer in it.
+        cipher_suite: Option<u16>,
+    },
+    /// Own objects, to a `User` or a `HubRoom`: 200 if it exists, else 404 (D15).
+    Exists,
+}
+
+/// A request as an object meets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingRequest {
+    /// Who asks.
+    pub source: Source,
+    /// What is asked.
+    pub endpoint: Endpoint,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// A call to an object of this provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectCall {
     /// The object.
     pub object: ObjectName,
-    /// What is asked and by whom: opaque to the bindings (see `provider::envelope`).
-    pub envelope: Vec<u8>,
+    /// The request.
+    pub request: IncomingRequest,
+}
+
+/// The endpoints of another provider, as the directory names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are the draft's")]
+pub enum PeerEndpoint {
+    KeyMaterial,
+    Update,
+    SubmitMessage,
+    Notify,
+    GroupInfo,
+}
+
+/// A MIMI request to another provider, before its URL is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerCall {
+    /// The provider.
+    pub domain: Domain,
+    /// The endpoint.
+    pub endpoint: PeerEndpoint,
+    /// The identifier that goes into the URL template.
+    pub identifier: String,
+    /// `Mimi-Sending-User`, with submitMessage (R71).
+    pub sending_user: Option<UserUri>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -230,16 +345,35 @@ pub struct Forward {
     pub then: Vec<u8>,
 }
 
-/// Something to do beside the answer, lost when it fails: a push to a socket or to a user's object.
+/// Names a WebSocket for as long as it is open.
+pub type SocketId = u64;
+
+/// Something to do beside the answer, lost when it fails or when the object stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Call another object of this provider and forget the answer.
     Call(ObjectCall),
-    /// Send a binary frame on the sockets of a device. Only a `User` has sockets.
+    /// Ask someone, then call `resume` with the outcome; the answer that `resume` gives is dropped.
+    Ask(Forward),
+    /// This socket is this device's from now on.
+    Bind {
+        /// The socket.
+        socket: SocketId,
+        /// The device.
+        device: ClientUri,
+    },
+    /// Send a binary frame on all sockets of a device.
     Send {
         /// The device.
         device: ClientUri,
         /// The frame.
         frame: Vec<u8>,
+    },
+    /// Close a socket.
+    Close {
+        /// The socket.
+        socket: SocketId,
+        /// The WebSocket close code.
+        code: u16,
     },
 }

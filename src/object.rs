@@ -1,0 +1,480 @@
+//! The shell around a provider's objects: one transaction per call, the outbox, directories.
+//!
+//! A [`Role`] decides about one request at a time and writes what it decided into a [`Step`]. The
+//! [`Object`] around it applies the step when it ended well and drops it when it did not, sends what
+//! the outbox holds, and finds out where another provider's endpoints are.
+
+mod directories;
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use serde::{Deserialize, Serialize};
+
+use self::directories::{Directories, Resolved};
+use crate::{
+    config::ProviderConfig,
+    error::{Error, InternalError, ProtocolError, Result},
+    outbox::Outbox,
+    storage::{Storage, Transaction, decode_row, encode_row},
+    time::UnixMillis,
+    transport::{
+        Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectName, Outcome,
+        Outgoing, OutgoingRequest, PeerCall, RequestId, Response,
+    },
+    wire::uri::Domain,
+};
+
+/// The tables that the shell keeps in every object's storage. Roles use table bytes below `0xF0`.
+mod table {
+    pub(super) const OUTBOX_ENTRIES: u8 = 0xF0;
+    pub(super) const OUTBOX_LANES: u8 = 0xF1;
+    pub(super) const DIRECTORIES: u8 = 0xF2;
+}
+
+/// How many entries of a lane go into one request.
+const LANE_BATCH: usize = 64;
+/// Refusals after which the same request is sent again (R82), beside every 5xx.
+const RETRY_CODES: [u16; 6] = [408, 421, 425, 429, 401, 403];
+
+/// Where the entries of an outbox lane go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lane {
+    /// Another provider.
+    Provider(Domain),
+    /// An object of our own.
+    Object(ObjectName),
+}
+
+/// One call of an object: its storage, seen through the call's own writes, and what else it causes.
+pub struct Step<'s> {
+    /// The storage.
+    pub transaction: Transaction<'s>,
+    /// The time of the call.
+    pub now: UnixMillis,
+    /// The provider's settings.
+    pub config: &'s ProviderConfig,
+    outbox: &'s mut Outbox,
+    effects: Vec<Effect>,
+}
+
+impl Step<'_> {
+    /// Puts `entry` at the end of `lane`. It is sent after this call, and again until delivered.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn enqueue(&mut self, lane: &Lane, entry: Vec<u8>) -> Result<(), InternalError> {
+        self.outbox.enqueue(&mut self.transaction, &encode_row(lane)?, entry, self.now)
+    }
+
+    /// Does something beside the answer, once, if the call ends well.
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+}
+
+/// What a role decided about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Answer with this.
+    Respond(Response),
+    /// Ask somebody first; [`Role::resume`] gets `then` and the outcome.
+    Ask(Ask),
+}
+
+/// Somebody to ask before a request can be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Whom, and what.
+    pub call: Call,
+    /// What it is, in words for a trace.
+    pub label: String,
+    /// What the role needs to go on.
+    pub then: Vec<u8>,
+}
+
+/// A call to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// An object of our own.
+    Object(ObjectCall),
+    /// Another provider.
+    Peer(PeerCall),
+}
+
+/// One request made of entries at the head of a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneRequest {
+    /// The request.
+    pub call: Call,
+    /// What it is, in words for a trace.
+    pub label: String,
+    /// How many of the entries it carries, at least 1.
+    pub entries: usize,
+}
+
+/// What one object of a provider decides.
+pub trait Role {
+    /// Decides about a request.
+    ///
+    /// # Errors
+    /// Then nothing that the step holds happens, and [`Role::refuse`] makes the answer.
+    fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply>;
+
+    /// Goes on after an [`Ask`] of the request with this endpoint.
+    ///
+    /// # Errors
+    /// As [`Role::handle`].
+    fn resume(&mut self, step: &mut Step<'_>, then: &[u8], outcome: Outcome) -> Result<Reply>;
+
+    /// Makes a request of the entries at the head of a lane; there is at least one. `None`: there is
+    /// nothing to send for the first of them any more.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn lane_request(
+        &mut self,
+        step: &mut Step<'_>,
+        lane: &Lane,
+        entries: &[Vec<u8>],
+    ) -> Result<Option<LaneRequest>>;
+
+    /// The answer that says why the request failed.
+    fn refuse(endpoint: &Endpoint, error: &ProtocolError) -> Response;
+
+    /// Forgets what it holds in memory: a step that it belonged to did not end well.
+    fn forget(&mut self);
+}
+
+/// The answer with the status of `error` and a short text (D21's header with a 401, R62).
+#[must_use]
+pub fn plain_refusal(error: &ProtocolError) -> Response {
+    let mut response = Response::text(error.status(), &error.to_string());
+    if matches!(error, ProtocolError::Unauthenticated(_)) {
+        response.headers.push(("www-authenticate".into(), "Mimi-Device".into()));
+    }
+    response
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Then {
+    endpoint: Endpoint,
+    /// The call that waits for a directory.
+    waiting: Option<PeerCall>,
+    /// The call that was sent, to find out whether a directory is stale.
+    peer: Option<Domain>,
+    label: String,
+    role: Vec<u8>,
+}
+
+enum Pending {
+    Directory { lane: Vec<u8>, domain: Domain },
+    Entries { lane: Vec<u8>, last: u64, batch: bool, domain: Option<Domain> },
+}
+
+/// A role with its storage.
+pub struct Object<R> {
+    role: R,
+    storage: Box<dyn Storage>,
+    config: Rc<ProviderConfig>,
+    outbox: Outbox,
+    pending: BTreeMap<RequestId, Pending>,
+    /// Lanes whose last request carried several entries and was refused: one at a time (R82).
+    singly: BTreeMap<Vec<u8>, u64>,
+    next_id: RequestId,
+    effects: Vec<Effect>,
+}
+
+impl<R: Role> Object<R> {
+    /// An object over what `storage` holds.
+    pub fn new(role: R, storage: Box<dyn Storage>, config: Rc<ProviderConfig>) -> Self {
+        Self {
+            role,
+            storage,
+            config,
+            outbox: Outbox::new(table::OUTBOX_ENTRIES, table::OUTBOX_LANES),
+            pending: BTreeMap::new(),
+            singly: BTreeMap::new(),
+            next_id: 1,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Decides about a request.
+    pub fn handle(&mut self, request: IncomingRequest, now: UnixMillis) -> Action {
+        let endpoint = request.endpoint.clone();
+        let result = self.step(now, |role, step| role.handle(step, request));
+        self.finish(endpoint, result, now)
+    }
+
+    /// Goes on with a request after an [`Action::Forward`] or [`Effect::Ask`].
+    pub fn resume(&mut self, then: &[u8], outcome: Outcome, now: UnixMillis) -> Action {
+        let Ok(then) = decode_row::<Then>(then) else {
+            return Action::Respond(Response::empty(500));
+        };
+        let Then { endpoint, waiting, peer, label, role } = then;
+        let Some(call) = waiting else {
+            if let (Some(domain), Some(response)) = (&peer, &outcome) {
+                self.note_stale_directory(domain, response, now);
+            }
+            let result = self.step(now, |object, step| object.resume(step, &role, outcome));
+            return self.finish(endpoint, result, now);
+        };
+        let learned = self.step(now, |_, step| {
+            Directories::learn(&mut step.transaction, &call.domain, outcome, now)
+        });
+        if learned.is_err() {
+            // Without the directory the call has no answer.
+            let result = self.step(now, |object, step| object.resume(step, &role, None));
+            return self.finish(endpoint, result, now);
+        }
+        let ask = Ask { call: Call::Peer(call), label, then: role };
+        self.finish(endpoint, Ok(Reply::Ask(ask)), now)
+    }
+
+    /// The next request that the outbox wants sent, if any.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn poll_request(&mut self, now: UnixMillis) -> Result<Option<OutgoingRequest>> {
+        loop {
+            let due = {
+                let transaction = Transaction::new(&*self.storage);
+                self.outbox.take_due(&transaction, now, LANE_BATCH)?
+            };
+            let Some(due) = due else { return Ok(None) };
+            let lane: Lane = decode_row(&due.lane)?;
+            let limit = if self.singly.contains_key(&due.lane) { 1 } else { LANE_BATCH };
+            let entries: Vec<Vec<u8>> =
+                due.entries.iter().take(limit).map(|(_, entry)| entry.clone()).collect();
+            let made = self.step(now, |role, step| role.lane_request(step, &lane, &entries));
+            let made = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    self.outbox.release(&due.lane);
+                    return Err(error);
+                }
+            };
+            let count = made.as_ref().map_or(1, |request| request.entries.max(1));
+            let last = due.entries.iter().take(count).next_back().map_or(0, |(number, _)| *number);
+            match made {
+                None => self.done_with(&due.lane, last, now)?,
+                Some(request) => {
+                    let batch = count > 1;
+                    return self.send(due.lane, last, batch, request, now).map(Some);
+                }
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        lane: Vec<u8>,
+        last: u64,
+        batch: bool,
+        request: LaneRequest,
+        now: UnixMillis,
+    ) -> Result<OutgoingRequest> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let (outgoing, label, pending) = match request.call {
+            Call::Object(call) => (
+                Outgoing::Object(call),
+                request.label,
+                Pending::Entries { lane, last, batch, domain: None },
+            ),
+            Call::Peer(call) => {
+                let transaction = Transaction::new(&*self.storage);
+                match Directories::resolve(&transaction, &self.config.domain, &call, now)? {
+                    Resolved::Call(http) => (
+                        Outgoing::Http(http),
+                        request.label,
+                        Pending::Entries { lane, last, batch, domain: Some(call.domain) },
+                    ),
+                    Resolved::DirectoryFirst(http) => (
+                        Outgoing::Http(http),
+                        "directory".into(),
+                        Pending::Directory { lane, domain: call.domain },
+                    ),
+                }
+            }
+        };
+        self.pending.insert(id, pending);
+        Ok(OutgoingRequest { id, outgoing, label })
+    }
+
+    /// Reports what came of a request of [`Object::poll_request`].
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn handle_response(
+        &mut self,
+        id: RequestId,
+        outcome: Outcome,
+        now: UnixMillis,
+    ) -> Result<()> {
+        match self.pending.remove(&id) {
+            None => Ok(()),
+            Some(Pending::Directory { lane, domain }) => {
+                let learned = self.step(now, |_, step| {
+                    Directories::learn(&mut step.transaction, &domain, outcome, now)
+                });
+                match learned {
+                    Ok(()) => {
+                        self.outbox.release(&lane);
+                        Ok(())
+                    }
+                    Err(_) => self.try_later(&lane, None, now),
+                }
+            }
+            Some(Pending::Entries { lane, last, batch, domain }) => {
+                self.settle(&lane, last, batch, domain.as_ref(), outcome, now)
+            }
+        }
+    }
+
+    /// R82: delivered, retried, sent singly, or given up.
+    fn settle(
+        &mut self,
+        lane: &[u8],
+        last: u64,
+        batch: bool,
+        domain: Option<&Domain>,
+        outcome: Outcome,
+        now: UnixMillis,
+    ) -> Result<()> {
+        let Some(response) = outcome else { return self.try_later(lane, None, now) };
+        if response.is_success() {
+            return self.done_with(lane, last, now);
+        }
+        let stale = domain.is_some_and(|domain| self.note_stale_directory(domain, &response, now));
+        if stale || response.status >= 500 || RETRY_CODES.contains(&response.status) {
+            return self.try_later(lane, response.retry_after_millis(), now);
+        }
+        if batch {
+            self.singly.insert(lane.to_vec(), last);
+            self.outbox.release(lane);
+            return Ok(());
+        }
+        self.done_with(lane, last, now)
+    }
+
+    /// When to call [`Object::poll_request`] next; `None` when nothing waits.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn next_wake(&self) -> Result<Option<UnixMillis>> {
+        Ok(self.outbox.next_due(&Transaction::new(&*self.storage))?)
+    }
+
+    /// What the calls since the last time cause beside their answers.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Runs `act` in a step of its own, for what a role does beside requests (sockets).
+    ///
+    /// # Errors
+    /// What `act` says; then nothing of the step happened.
+    pub fn step<T>(
+        &mut self,
+        now: UnixMillis,
+        act: impl FnOnce(&mut R, &mut Step<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut step = Step {
+            transaction: Transaction::new(&*self.storage),
+            now,
+            config: &self.config,
+            outbox: &mut self.outbox,
+            effects: Vec::new(),
+        };
+        let result = act(&mut self.role, &mut step);
+        let Step { transaction, effects, .. } = step;
+        let changes = transaction.into_changes();
+        let result = match result {
+            Ok(value) if changes.is_empty() => Ok(value),
+            Ok(value) => self.storage.apply(changes).map(|()| value).map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(value) => {
+                self.effects.extend(effects);
+                Ok(value)
+            }
+            Err(error) => {
+                self.role.forget();
+                Err(error)
+            }
+        }
+    }
+
+    fn finish(&self, endpoint: Endpoint, result: Result<Reply>, now: UnixMillis) -> Action {
+        match result.and_then(|reply| self.action(&endpoint, reply, now)) {
+            Ok(action) => action,
+            Err(Error::Protocol(error)) => Action::Respond(R::refuse(&endpoint, &error)),
+            Err(Error::Usage(_) | Error::Internal(_)) => Action::Respond(Response::empty(500)),
+        }
+    }
+
+    fn action(&self, endpoint: &Endpoint, reply: Reply, now: UnixMillis) -> Result<Action> {
+        let ask = match reply {
+            Reply::Respond(response) => return Ok(Action::Respond(response)),
+            Reply::Ask(ask) => ask,
+        };
+        let mut then = Then {
+            endpoint: endpoint.clone(),
+            waiting: None,
+            peer: None,
+            label: ask.label.clone(),
+            role: ask.then,
+        };
+        let (outgoing, label) = match ask.call {
+            Call::Object(call) => (Outgoing::Object(call), ask.label),
+            Call::Peer(call) => {
+                let transaction = Transaction::new(&*self.storage);
+                match Directories::resolve(&transaction, &self.config.domain, &call, now)? {
+                    Resolved::Call(http) => {
+                        then.peer = Some(call.domain);
+                        (Outgoing::Http(http), ask.label)
+                    }
+                    Resolved::DirectoryFirst(http) => {
+                        then.waiting = Some(call);
+                        (Outgoing::Http(http), "directory".into())
+                    }
+                }
+            }
+        };
+        Ok(Action::Forward(Forward { outgoing, label, then: encode_row(&then)? }))
+    }
+
+    fn done_with(&mut self, lane: &[u8], last: u64, now: UnixMillis) -> Result<()> {
+        if self.singly.get(lane).is_some_and(|until| last >= *until) {
+            self.singly.remove(lane);
+        }
+        let lane = lane.to_vec();
+        self.step(now, |_, step| {
+            let Step { transaction, outbox, now, .. } = step;
+            Ok(outbox.delivered(transaction, &lane, last, *now)?)
+        })
+    }
+
+    fn try_later(&mut self, lane: &[u8], after: Option<u64>, now: UnixMillis) -> Result<()> {
+        let lane = lane.to_vec();
+        self.step(now, |_, step| {
+            let Step { transaction, outbox, now, .. } = step;
+            Ok(outbox.failed(transaction, &lane, *now, after)?)
+        })
+    }
+
+    /// D13: a 404 or 421 may come from an old directory. Forgets it, once, and says whether it did.
+    fn note_stale_directory(
+        &mut self,
+        domain: &Domain,
+        response: &Response,
+        now: UnixMillis,
+    ) -> bool {
+        matches!(response.status, 404 | 421)
+            && self
+                .step(now, |_, step| Directories::forget_if_old(&mut step.transaction, domain, now))
+                .unwrap_or(false)
+    }
+}
