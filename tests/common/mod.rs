@@ -1,0 +1,4 @@
+//! What several tests share. Each test binary uses a part of it.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+pub mod storage;

@@ -1,0 +1,33 @@
+//! A storage that a test can look into while an object owns it.
+
+use std::{cell::RefCell, rc::Rc};
+
+use mimi_edge::{
+    error::InternalError,
+    storage::{MemoryStorage, Row, Storage, Write},
+};
+
+/// Rows shared between an object and the test; a clone sees the same rows.
+#[derive(Debug, Clone, Default)]
+pub struct SharedStorage(pub Rc<RefCell<MemoryStorage>>);
+
+impl SharedStorage {
+    /// What is stored now, to be compared later.
+    pub fn snapshot(&self) -> MemoryStorage {
+        self.0.borrow().clone()
+    }
+}
+
+impl Storage for SharedStorage {
+    fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, InternalError> {
+        self.0.borrow().read(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, InternalError> {
+        self.0.borrow().scan(prefix, from, limit)
+    }
+
+    fn apply(&mut self, writes: Vec<Write>) -> Result<(), InternalError> {
+        self.0.borrow_mut().apply(writes)
+    }
+}
