@@ -21,7 +21,7 @@
 use openmls::key_packages::KeyPackageIn;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
-use super::{FanoutMessage, IdentifierUri, Verbatim};
+use super::{FanoutMessage, IdentifierUri, Verbatim, flag};
 
 /// What the signature of a [`DeviceRegistration`] covers, with label `MimiDevice`.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
@@ -137,10 +137,12 @@ pub struct EventPage {
     /// The last position of the log at this time: the device has all when its cursor reaches the
     /// last event and no page follows.
     pub end: u64,
-    /// 1 when `end` lies beyond this page, else 0.
-    pub more: u8,
-    /// 1 when events after the cursor are gone from the log, else 0 (D22).
-    pub gap: u8,
+    /// Whether `end` lies beyond this page.
+    #[tls_codec(with = "flag")]
+    pub more: bool,
+    /// Whether events after the cursor are gone from the log (D22).
+    #[tls_codec(with = "flag")]
+    pub gap: bool,
 }
 
 /// A frame from a client.

@@ -108,12 +108,9 @@ impl Directory {
     pub fn expand(template: &str, value: &str) -> String {
         let mut url = String::with_capacity(template.len() + value.len());
         let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
+        while let Some((before, variable)) = rest.split_once('{') {
+            let Some((_name, after)) = variable.split_once('}') else { break };
             url.push_str(before);
-            let Some((_variable, after)) = after.split_once('}') else {
-                rest = after;
-                break;
-            };
             url.push_str(&percent_encode(value));
             rest = after;
         }

@@ -1,9 +1,9 @@
 //! `POST /notify/{roomId}`: the draft's "Fan out messages".
 
-use openmls::framing::{MlsMessageBodyIn, MlsMessageIn};
+use openmls::framing::{ContentType, MlsMessageBodyIn, MlsMessageIn};
 use tls_codec::Error as TlsError;
 
-use super::{RatchetTreeOption, Verbatim, select_struct};
+use super::{RatchetTreeOption, Verbatim, select_struct, update::full_tree};
 
 /// One message that the hub accepted. A body of `/notify` is one or more of them (R78).
 ///
@@ -12,8 +12,8 @@ use super::{RatchetTreeOption, Verbatim, select_struct};
 ///   select (message.wire_format) { case welcome: RatchetTreeOption ratchetTreeOption; };
 /// } FanoutMessage;
 /// ```
-/// Only PublicMessage, PrivateMessage and Welcome decode; the tree is there iff it is a Welcome
-/// (R80), and then it is `full` (A23).
+/// Only application messages as PrivateMessage, proposals and commits as PublicMessage (R6), and
+/// Welcomes decode; the tree is there iff it is a Welcome (R80), and then it is `full` (A23).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FanoutMessage {
     /// The message, with its MLSMessage header.
@@ -33,16 +33,33 @@ select_struct!(
     |reader| {
         let message: Verbatim<MlsMessageIn> = reader.next()?;
         let timestamp = reader.next()?;
-        let ratchet_tree_option = match MlsMessageIn::clone(&message).extract() {
-            MlsMessageBodyIn::PublicMessage(_) | MlsMessageBodyIn::PrivateMessage(_) => None,
-            MlsMessageBodyIn::Welcome(_) => Some(reader.next()?),
-            MlsMessageBodyIn::GroupInfo(_) | MlsMessageBodyIn::KeyPackage(_) => {
-                return Err(TlsError::DecodingError("not for fan-out".into()));
-            }
+        let ratchet_tree_option = match message_kind(&message)? {
+            Kind::Welcome => Some(reader.next_with(full_tree::tls_deserialize_bytes)?),
+            Kind::Message => None,
         };
-        if ratchet_tree_option == Some(RatchetTreeOption::ByReference) {
-            return Err(TlsError::DecodingError("a Welcome comes with the whole tree".into()));
-        }
         Ok(FanoutMessage { message, timestamp, ratchet_tree_option })
     }
 );
+
+/// What decides about the fields that follow.
+enum Kind {
+    Welcome,
+    Message,
+}
+
+fn message_kind(message: &MlsMessageIn) -> Result<Kind, TlsError> {
+    match message.clone().extract() {
+        MlsMessageBodyIn::Welcome(_) => Ok(Kind::Welcome),
+        MlsMessageBodyIn::PrivateMessage(private)
+            if private.content_type() == ContentType::Application =>
+        {
+            Ok(Kind::Message)
+        }
+        MlsMessageBodyIn::PublicMessage(public)
+            if public.content_type() != ContentType::Application =>
+        {
+            Ok(Kind::Message)
+        }
+        _ => Err(TlsError::DecodingError("not for fan-out".into())),
+    }
+}

@@ -3,7 +3,7 @@
 use openmls::{credentials::Credential, messages::group_info::VerifiableGroupInfo};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
-use super::{IdentifierUri, RatchetTreeOption, Verbatim};
+use super::{IdentifierUri, RatchetTreeOption, Verbatim, update::full_tree};
 
 /// What the signature of a [`GroupInfoRequest`] covers, with label `GroupInfoRequestTBS`.
 ///
@@ -51,7 +51,8 @@ pub enum GroupInfoResponse {
     Success {
         /// The GroupInfo.
         group_info: Box<Verbatim<VerifiableGroupInfo>>,
-        /// The tree, `full` (A23).
+        /// The tree, `full`: nothing else decodes (A23).
+        #[tls_codec(with = "full_tree")]
         ratchet_tree_option: RatchetTreeOption,
     },
     /// The requester may not join.

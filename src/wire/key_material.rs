@@ -6,7 +6,7 @@ use tls_codec::{
     TlsSize,
 };
 
-use super::{Flag, IdentifierUri, Verbatim, select_struct};
+use super::{IdentifierUri, Verbatim, flag, select_struct};
 
 /// The end-to-end protocol of a request; we know [`Protocol::MLS10`] alone.
 ///
@@ -60,29 +60,16 @@ pub struct RequiredCapabilities {
 }
 
 /// The part of a [`KeyMaterialRequest`] that belongs to MLS 1.0.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
 pub struct Mls10Request {
     /// Cipher suites, not empty (R22), in no order.
     pub acceptable_ciphersuites: Vec<u16>,
     /// What every KeyPackage has to support.
     pub required_capabilities: RequiredCapabilities,
     /// Whether a last-resort KeyPackage will do; `false` unless asked for (R23).
+    #[tls_codec(with = "flag")]
     pub last_resort_allowed: bool,
 }
-
-select_struct!(
-    Mls10Request,
-    |request| [
-        &request.acceptable_ciphersuites,
-        &request.required_capabilities,
-        &Flag::from(request.last_resort_allowed),
-    ],
-    |reader| Ok(Mls10Request {
-        acceptable_ciphersuites: reader.next()?,
-        required_capabilities: reader.next()?,
-        last_resort_allowed: reader.next::<Flag>()? == Flag::Yes,
-    })
-);
 
 /// What follows the four leading fields of a [`KeyMaterialRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,6 +174,14 @@ pub enum KeyMaterialUserCode {
     UserDeleted = 7,
 }
 
+impl KeyMaterialUserCode {
+    /// Whether a response with this code may list clients (R25).
+    #[must_use]
+    pub const fn lists_clients(self) -> bool {
+        matches!(self, Self::Success | Self::PartialSuccess | Self::NoCompatibleMaterial)
+    }
+}
+
 /// What there is of one client.
 ///
 /// ```text
@@ -195,7 +190,7 @@ pub enum KeyMaterialUserCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientMaterial {
     /// A KeyPackage, the caller's alone (R27).
-    Success(Verbatim<KeyPackageIn>),
+    Success(Box<Verbatim<KeyPackageIn>>),
     /// None is left.
     KeyMaterialExhausted,
     /// Only a last-resort one is left, and the request does not allow it (R28).
@@ -225,7 +220,8 @@ pub struct ClientKeyMaterial {
 select_struct!(
     ClientKeyMaterial,
     |client| match &client.material {
-        ClientMaterial::Success(key_package) => [&0_u8, &client.client_uri, key_package as _],
+        ClientMaterial::Success(key_package) =>
+            [&0_u8, &client.client_uri, key_package.as_ref() as _],
         ClientMaterial::KeyMaterialExhausted => [&1_u8, &client.client_uri, &Rest(&[])],
         ClientMaterial::OnlyLastResort => [&2_u8, &client.client_uri, &Rest(&[])],
         ClientMaterial::NothingCompatible(capabilities) =>
@@ -235,7 +231,7 @@ select_struct!(
         let status: u8 = reader.next()?;
         let client_uri = reader.next()?;
         let material = match status {
-            0 => ClientMaterial::Success(reader.next()?),
+            0 => ClientMaterial::Success(Box::new(reader.next()?)),
             1 => ClientMaterial::KeyMaterialExhausted,
             2 => ClientMaterial::OnlyLastResort,
             3 => ClientMaterial::NothingCompatible(reader.next()?),
@@ -250,7 +246,8 @@ select_struct!(
 /// ```text
 /// struct { Protocol protocol; KeyMaterialUserCode userStatus; IdentifierUri userUri; ClientKeyMaterial clients<V>; } KeyMaterialResponse;
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+/// Clients of a protocol that we do not know, or with a code that has none, do not decode (R5, R25).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyMaterialResponse {
     /// The request's protocol.
     pub protocol: Protocol,
@@ -262,3 +259,21 @@ pub struct KeyMaterialResponse {
     /// (R24, R25).
     pub clients: Vec<ClientKeyMaterial>,
 }
+
+select_struct!(
+    KeyMaterialResponse,
+    |response| [&response.protocol, &response.user_status, &response.user_uri, &response.clients],
+    |reader| {
+        let response = KeyMaterialResponse {
+            protocol: reader.next()?,
+            user_status: reader.next()?,
+            user_uri: reader.next()?,
+            clients: reader.next()?,
+        };
+        let may_list = response.protocol == Protocol::MLS10 && response.user_status.lists_clients();
+        if !response.clients.is_empty() && !may_list {
+            return Err(TlsError::DecodingError("a code without clients".into()));
+        }
+        Ok(response)
+    }
+);

@@ -33,8 +33,8 @@ pub use key_material::{
 pub use outline::{CommitOutline, OutlineProposal, OutlineSender, commit_outline};
 pub use submit::{SubmitMessageResponse, SubmitStatus};
 pub use update::{
-    CommitBundle, RatchetTree, RatchetTreeOption, UpdateContent, UpdateRequest, UpdateResponseCode,
-    UpdateRoomResponse,
+    CommitBundle, PendingProposalsResponse, RatchetTree, RatchetTreeOption, UpdateContent,
+    UpdateRequest, UpdateResponseCode, UpdateRoomResponse,
 };
 pub use uri::{IdentifierUri, RoomId};
 pub use verbatim::Verbatim;
@@ -153,31 +153,38 @@ struct Reader<'b>(&'b [u8]);
 
 impl Reader<'_> {
     fn next<T: DeserializeBytes>(&mut self) -> Result<T, tls_codec::Error> {
-        let (value, rest) = T::tls_deserialize_bytes(self.0)?;
+        self.next_with(T::tls_deserialize_bytes)
+    }
+
+    fn next_with<T>(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Result<(T, &[u8]), tls_codec::Error>,
+    ) -> Result<T, tls_codec::Error> {
+        let (value, rest) = read(self.0)?;
         self.0 = rest;
         Ok(value)
     }
 }
 
-/// The TLS presentation language's `bool`: one byte, 0 or 1 (R5).
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    tls_codec::TlsSerialize,
-    tls_codec::TlsSize,
-    tls_codec::TlsDeserializeBytes,
-)]
-#[repr(u8)]
-enum Flag {
-    No = 0,
-    Yes = 1,
-}
+/// Codec of the TLS presentation language's `bool`: one byte, 0 or 1 (R5).
+mod flag {
+    use std::io::Write;
 
-impl From<bool> for Flag {
-    fn from(value: bool) -> Self {
-        if value { Self::Yes } else { Self::No }
+    use tls_codec::{DeserializeBytes, Error, Serialize};
+
+    pub(super) const fn tls_serialized_len(_: &bool) -> usize {
+        1
+    }
+
+    pub(super) fn tls_serialize<W: Write>(flag: &bool, writer: &mut W) -> Result<usize, Error> {
+        u8::from(*flag).tls_serialize(writer)
+    }
+
+    pub(super) fn tls_deserialize_bytes(bytes: &[u8]) -> Result<(bool, &[u8]), Error> {
+        match u8::tls_deserialize_bytes(bytes)? {
+            (0, rest) => Ok((false, rest)),
+            (1, rest) => Ok((true, rest)),
+            (other, _) => Err(Error::UnknownValue(u64::from(other))),
+        }
     }
 }

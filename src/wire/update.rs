@@ -72,6 +72,38 @@ pub enum RatchetTreeOption {
     ByReference,
 }
 
+/// Codec of a [`RatchetTreeOption`] where `full` alone is taken: everywhere but in an
+/// [`UpdateRequest`] (A23).
+pub(super) mod full_tree {
+    use std::io::Write;
+
+    use tls_codec::{DeserializeBytes, Error, Serialize, Size};
+
+    use super::RatchetTreeOption;
+
+    pub(in crate::wire) fn tls_serialized_len(tree: &RatchetTreeOption) -> usize {
+        tree.tls_serialized_len()
+    }
+
+    pub(in crate::wire) fn tls_serialize<W: Write>(
+        tree: &RatchetTreeOption,
+        writer: &mut W,
+    ) -> Result<usize, Error> {
+        tree.tls_serialize(writer)
+    }
+
+    pub(in crate::wire) fn tls_deserialize_bytes(
+        bytes: &[u8],
+    ) -> Result<(RatchetTreeOption, &[u8]), Error> {
+        match RatchetTreeOption::tls_deserialize_bytes(bytes)? {
+            (RatchetTreeOption::ByReference, _) => {
+                Err(Error::DecodingError("the whole tree belongs here".into()))
+            }
+            full => Ok(full),
+        }
+    }
+}
+
 /// What comes with a Commit.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
 pub struct CommitBundle {
@@ -158,4 +190,17 @@ pub struct UpdateRoomResponse {
     pub response_code: UpdateResponseCode,
     /// Free text for people, may be empty; UTF-8 from us.
     pub error_description: VLBytes,
+}
+
+/// The body of a 401 to an [`UpdateRequest`], and of nothing else (A12, R62).
+///
+/// ```text
+/// struct { UpdateRoomResponse response; PublicMessage pendingProposals<V>; } PendingProposalsResponse;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct PendingProposalsResponse {
+    /// With code notAllowed.
+    pub response: UpdateRoomResponse,
+    /// All proposals that the hub holds, in the order in which it accepted them.
+    pub pending_proposals: Vec<Verbatim<PublicMessageIn>>,
 }
