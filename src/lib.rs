@@ -3,6 +3,16 @@
 //! Everything here is synchronous and without IO; `wasm` and `worker` bind it to browsers and to
 //! edge runtimes.
 
+// Here and not in Cargo.toml: a test may stop at what it did not expect.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::todo,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 pub mod config;
 pub mod error;
 #[cfg(feature = "hub")]
