@@ -18,6 +18,8 @@ pub mod error;
 #[cfg(feature = "hub")]
 pub mod object;
 pub mod outbox;
+#[cfg(feature = "hub")]
+pub mod room_log;
 pub mod storage;
 pub mod time;
 pub mod transport;

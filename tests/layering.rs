@@ -19,11 +19,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["wire", "time", "error"]),
     ("outbox", &["storage", "transport", "wire", "time", "error"]),
     ("mls", &["storage", "wire", "room", "error"]),
+    ("room_log", &["storage", "transport", "wire", "time", "error"]),
     ("object", &["config", "storage", "transport", "outbox", "wire", "time", "error"]),
     ("client", &["mls", "room", "storage", "transport", "outbox", "wire", "time", "error"]),
     (
         "hub",
         &[
+            "room_log",
             "object",
             "config",
             "mls",
@@ -40,6 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "follower",
         &[
+            "room_log",
             "object",
             "config",
             "mls",

@@ -1,6 +1,6 @@
 //! `POST /notify/{roomId}`: the draft's "Fan out messages".
 
-use openmls::framing::{ContentType, MlsMessageBodyIn, MlsMessageIn};
+use openmls::framing::{ContentType, MlsMessageBodyIn, MlsMessageIn, WireFormat};
 use tls_codec::Error as TlsError;
 
 use super::{RatchetTreeOption, Verbatim, select_struct, update::full_tree};
@@ -22,6 +22,14 @@ pub struct FanoutMessage {
     pub timestamp: u64,
     /// The tree after the commit, with a Welcome (A30).
     pub ratchet_tree_option: Option<RatchetTreeOption>,
+}
+
+impl FanoutMessage {
+    /// Whether the message is a PrivateMessage: application content (R6).
+    #[must_use]
+    pub fn is_private_message(&self) -> bool {
+        self.message.wire_format() == WireFormat::PrivateMessage
+    }
 }
 
 select_struct!(

@@ -1,0 +1,436 @@
+//! A room's log: every event once, and what each device of this provider may read of it (D11).
+//!
+//! `HubRoom` and `FollowedRoom` share it. The log holds Commits,
+//! Proposals and PrivateMessages at positions from 1 on; Welcomes go to the inbox of their `User`.
+//! A device reads through its windows `(from, to]`, and PrivateMessages only where its user was
+//! active (R45, R69): its positions are sparse, so each event names the one before it.
+//!
+//! Out of scope: who may append, and when a window opens; the two roles decide that.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{InternalError, ProtocolError, Result},
+    storage::{Key, Transaction, decode_row},
+    transport::{Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Source},
+    wire::{
+        EventPage, FanoutMessage, FromProvider, LogEvent, decode_exact, encode,
+        uri::{ClientUri, RoomUri, UserUri},
+    },
+};
+
+/// Most events of one page.
+pub const MAX_PAGE_EVENTS: usize = 256;
+/// A page ends with the event that brings it to this size, in bytes.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The table bytes that a log uses in its owner's storage.
+#[derive(Debug, Clone, Copy)]
+pub struct LogTables {
+    /// Events by position.
+    pub events: u8,
+    /// Windows by device and start.
+    pub windows: u8,
+    /// Changes of a user's activity, by user and position.
+    pub activity: u8,
+    /// The last position.
+    pub end: u8,
+}
+
+/// Whether a user is an active participant as far as the participant list goes (R68).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activity {
+    /// On the list and not banned.
+    Active,
+    /// Not on the list, or banned.
+    Inactive,
+}
+
+/// The log of one room.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomLog {
+    tables: LogTables,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    /// The last position before this one that holds no PrivateMessage, 0 when there is none.
+    handshake_before: u64,
+    private: bool,
+    message: Vec<u8>,
+}
+
+/// A part `(from, to]` of the log; without an end while the device is in the room.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    from: u64,
+    to: Option<u64>,
+}
+
+impl Window {
+    fn last(self) -> u64 {
+        self.to.unwrap_or(u64::MAX)
+    }
+
+    fn contains(self, position: u64) -> bool {
+        self.from < position && position <= self.last()
+    }
+}
+
+/// What one device may see.
+struct View {
+    /// In order of `from`.
+    windows: Vec<Window>,
+    /// In order of position; each holds for the positions after it.
+    activity: Vec<(u64, Activity)>,
+}
+
+impl View {
+    fn is_in_window(&self, position: u64) -> bool {
+        self.windows.iter().any(|window| window.contains(position))
+    }
+
+    /// The first position from `position` on that a window contains.
+    fn next_in_window(&self, position: u64) -> Option<u64> {
+        let ahead = self.windows.iter().filter(|window| position <= window.last());
+        ahead.map(|window| position.max(window.from.saturating_add(1))).min()
+    }
+
+    /// The last position up to `position` that a window contains, 0 when there is none.
+    fn last_in_window(&self, position: u64) -> u64 {
+        let behind = self.windows.iter().filter(|window| window.from < position);
+        behind.map(|window| position.min(window.last())).max().unwrap_or(0)
+    }
+
+    /// The activity at `position`, and the position of the change that brought it about.
+    fn activity_at(&self, position: u64) -> (u64, Activity) {
+        let before = self.activity.iter().rev().find(|(since, _)| *since < position);
+        before.copied().unwrap_or((0, Activity::Inactive))
+    }
+
+    fn shows(&self, position: u64, event: &Stored) -> bool {
+        self.is_in_window(position)
+            && (!event.private || self.activity_at(position).1 == Activity::Active)
+    }
+}
+
+impl RoomLog {
+    /// The log in these tables.
+    #[must_use]
+    pub const fn new(tables: LogTables) -> Self {
+        Self { tables }
+    }
+
+    /// The last position, 0 when the log is empty.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn end(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
+        Ok(transaction.load(&[self.tables.end])?.unwrap_or(0))
+    }
+
+    /// Puts a message at the end and says its position.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn append(
+        &self,
+        transaction: &mut Transaction<'_>,
+        message: &FanoutMessage,
+    ) -> Result<u64, InternalError> {
+        let end = self.end(transaction)?;
+        let handshake_before = match self.event(transaction, end)? {
+            Some(last) if last.private => last.handshake_before,
+            _ => end,
+        };
+        let stored = Stored {
+            handshake_before,
+            private: message.is_private_message(),
+            message: encode(message)?,
+        };
+        let position = end.saturating_add(1);
+        transaction.store(self.event_key(position), &stored)?;
+        transaction.store(vec![self.tables.end], &position)?;
+        Ok(position)
+    }
+
+    /// From the event after `after` on, `device` may read. A window that is open stays as it is.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn open_window(
+        &self,
+        transaction: &mut Transaction<'_>,
+        device: &ClientUri,
+        after: u64,
+    ) -> Result<(), InternalError> {
+        let windows = self.windows(transaction, device)?;
+        if windows.iter().any(|window| window.to.is_none()) {
+            return Ok(());
+        }
+        transaction.store(self.window_key(device).number(after).build(), &None::<u64>)
+    }
+
+    /// The event at `last` is the last one that `device` may read, until a window opens again.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn close_window(
+        &self,
+        transaction: &mut Transaction<'_>,
+        device: &ClientUri,
+        last: u64,
+    ) -> Result<(), InternalError> {
+        for window in self.windows(transaction, device)? {
+            if window.to.is_none() {
+                let key = self.window_key(device).number(window.from).build();
+                transaction.store(key, &Some(last))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// For the events after `position`, `user` is `activity`. Nobody is active who was not said to
+    /// be.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn record_activity(
+        &self,
+        transaction: &mut Transaction<'_>,
+        user: &UserUri,
+        position: u64,
+        activity: Activity,
+    ) -> Result<(), InternalError> {
+        transaction.store(self.activity_key(user).number(position).build(), &activity)
+    }
+
+    /// The activity of `user` for the next event.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn activity(
+        &self,
+        transaction: &Transaction<'_>,
+        user: &UserUri,
+    ) -> Result<Activity, InternalError> {
+        let last = self.activity_changes(transaction, user)?.pop();
+        Ok(last.map_or(Activity::Inactive, |(_, activity)| activity))
+    }
+
+    /// The events after `after` that `device` may see: at most `limit`, and never more than
+    /// [`MAX_PAGE_EVENTS`].
+    ///
+    /// # Errors
+    /// [`ProtocolError::NotAllowed`] when the device never had a window here.
+    pub fn page(
+        &self,
+        transaction: &Transaction<'_>,
+        room: &RoomUri,
+        device: &ClientUri,
+        after: u64,
+        limit: usize,
+    ) -> Result<EventPage> {
+        let view = self.view(transaction, device)?;
+        if view.windows.is_empty() {
+            return Err(ProtocolError::NotAllowed("this device is not in the room".into()).into());
+        }
+        let end = self.end(transaction)?;
+        let limit = limit.min(MAX_PAGE_EVENTS);
+        let mut page = EventPage { events: Vec::new(), end, more: false, gap: false };
+        let mut previous = self.visible_before(transaction, &view, after.saturating_add(1))?;
+        let mut next = view.next_in_window(after.saturating_add(1));
+        let mut bytes = 0;
+        while let Some(position) = next.filter(|position| *position <= end) {
+            if let Some(event) = self.event(transaction, position)?
+                && view.shows(position, &event)
+            {
+                if page.events.len() >= limit || bytes >= PAGE_BYTES {
+                    page.more = true;
+                    break;
+                }
+                bytes = bytes.saturating_add(event.message.len());
+                page.events.push(log_event(room, position, previous, &event)?);
+                previous = position;
+            }
+            next = view.next_in_window(position.saturating_add(1));
+        }
+        Ok(page)
+    }
+
+    /// What sends the event at `position` to the devices that may see it: one call for each of
+    /// their users and each `previous`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn push(
+        &self,
+        transaction: &Transaction<'_>,
+        room: &RoomUri,
+        position: u64,
+    ) -> Result<Vec<Effect>> {
+        let Some(event) = self.event(transaction, position)? else { return Ok(Vec::new()) };
+        let mut receivers: BTreeMap<(UserUri, u64), Vec<ClientUri>> = BTreeMap::new();
+        for (device, windows) in self.all_windows(transaction)? {
+            let user = device.user();
+            let activity = self.activity_changes(transaction, &user)?;
+            let view = View { windows, activity };
+            if view.shows(position, &event) {
+                let previous = self.visible_before(transaction, &view, position)?;
+                receivers.entry((user, previous)).or_default().push(device);
+            }
+        }
+        receivers
+            .into_iter()
+            .map(|((user, previous), devices)| {
+                let event = log_event(room, position, previous, &event)?;
+                push_call(&user, devices, &FromProvider::Event(event))
+            })
+            .collect()
+    }
+
+    /// What tells the devices that are in the room at its end that events are lost.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn push_gap(&self, transaction: &Transaction<'_>, room: &RoomUri) -> Result<Vec<Effect>> {
+        let mut receivers: BTreeMap<UserUri, Vec<ClientUri>> = BTreeMap::new();
+        for (device, windows) in self.all_windows(transaction)? {
+            if windows.iter().any(|window| window.to.is_none()) {
+                receivers.entry(device.user()).or_default().push(device);
+            }
+        }
+        let frame = FromProvider::Gap { room_id: room.to_wire() };
+        receivers.into_iter().map(|(user, devices)| push_call(&user, devices, &frame)).collect()
+    }
+
+    /// The last position before `position` that the view shows, 0 when there is none.
+    fn visible_before(
+        &self,
+        transaction: &Transaction<'_>,
+        view: &View,
+        position: u64,
+    ) -> Result<u64, InternalError> {
+        let end = self.end(transaction)?;
+        let mut candidate = view.last_in_window(position.saturating_sub(1).min(end));
+        while candidate > 0 {
+            let Some(event) = self.event(transaction, candidate)? else { break };
+            if view.shows(candidate, &event) {
+                return Ok(candidate);
+            }
+            // A PrivateMessage while inactive: the nearest that can show is the handshake before
+            // it, or the last event before the user became inactive.
+            let (since, _) = view.activity_at(candidate);
+            let before = event.handshake_before.max(since).min(candidate.saturating_sub(1));
+            candidate = view.last_in_window(before);
+        }
+        Ok(0)
+    }
+
+    fn view(
+        &self,
+        transaction: &Transaction<'_>,
+        device: &ClientUri,
+    ) -> Result<View, InternalError> {
+        Ok(View {
+            windows: self.windows(transaction, device)?,
+            activity: self.activity_changes(transaction, &device.user())?,
+        })
+    }
+
+    fn event(
+        &self,
+        transaction: &Transaction<'_>,
+        position: u64,
+    ) -> Result<Option<Stored>, InternalError> {
+        transaction.load(&self.event_key(position))
+    }
+
+    fn windows(
+        &self,
+        transaction: &Transaction<'_>,
+        device: &ClientUri,
+    ) -> Result<Vec<Window>, InternalError> {
+        let prefix = self.window_key(device).build();
+        let rows = transaction.scan(&prefix, &prefix, usize::MAX)?;
+        rows.iter().map(|(key, to)| window(key, to)).collect()
+    }
+
+    fn all_windows(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Vec<(ClientUri, Vec<Window>)>, InternalError> {
+        let prefix = [self.tables.windows];
+        let mut devices: Vec<(ClientUri, Vec<Window>)> = Vec::new();
+        for (key, to) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+            let device = device_of(&key)?;
+            let window = window(&key, &to)?;
+            match devices.last_mut() {
+                Some((last, windows)) if *last == device => windows.push(window),
+                _ => devices.push((device, vec![window])),
+            }
+        }
+        Ok(devices)
+    }
+
+    fn activity_changes(
+        &self,
+        transaction: &Transaction<'_>,
+        user: &UserUri,
+    ) -> Result<Vec<(u64, Activity)>, InternalError> {
+        let prefix = self.activity_key(user).build();
+        let rows = transaction.scan(&prefix, &prefix, usize::MAX)?;
+        rows.iter().map(|(key, row)| Ok((number_at_end(key)?, decode_row(row)?))).collect()
+    }
+
+    fn event_key(&self, position: u64) -> Vec<u8> {
+        Key::table(self.tables.events).number(position).build()
+    }
+
+    fn window_key(&self, device: &ClientUri) -> Key {
+        Key::table(self.tables.windows).text(device.as_str())
+    }
+
+    fn activity_key(&self, user: &UserUri) -> Key {
+        Key::table(self.tables.activity).text(user.as_str())
+    }
+}
+
+fn log_event(room: &RoomUri, position: u64, previous: u64, event: &Stored) -> Result<LogEvent> {
+    let message = decode_exact(&event.message)
+        .map_err(|_| InternalError::Storage("a logged message does not decode"))?;
+    Ok(LogEvent { room_id: room.to_wire(), position, previous, message })
+}
+
+fn push_call(user: &UserUri, devices: Vec<ClientUri>, frame: &FromProvider) -> Result<Effect> {
+    Ok(Effect::Call(ObjectCall {
+        object: ObjectName { class: ObjectClass::User, name: user.to_string() },
+        request: IncomingRequest {
+            source: Source::Own,
+            endpoint: Endpoint::Push { devices },
+            body: encode(frame)?,
+        },
+    }))
+}
+
+fn window(key: &[u8], to: &[u8]) -> Result<Window, InternalError> {
+    Ok(Window { from: number_at_end(key)?, to: decode_row(to)? })
+}
+
+fn number_at_end(key: &[u8]) -> Result<u64, InternalError> {
+    let number = key.last_chunk().copied().map(u64::from_be_bytes);
+    number.ok_or(InternalError::Storage("a key of the log"))
+}
+
+/// The device in the key of a window: table byte, length (two bytes), text, number (eight bytes).
+fn device_of(key: &[u8]) -> Result<ClientUri, InternalError> {
+    let text = key.get(3..key.len().saturating_sub(8)).and_then(|text| str::from_utf8(text).ok());
+    text.and_then(|text| ClientUri::parse(text).ok())
+        .ok_or(InternalError::Storage("a key of the log"))
+}
+
+#[cfg(test)]
+mod tests;
