@@ -1,0 +1,154 @@
+/**
+ * A provider in development: one workerd process and its TLS terminator, started and stopped by a
+ * program. The command line, the demo and the tests run providers through this module.
+ */
+
+import { fileURLToPath } from "node:url";
+
+import { developmentAuthority, issueCertificate } from "./certificates.js";
+import { replaceFile } from "./files.js";
+import { hubKeys } from "./hub-key.js";
+import { freePortPair, LOOPBACK, requireFree } from "./ports.js";
+import { identify } from "./processes.js";
+import { StateFolder } from "./state-folder.js";
+import { startTerminator, type Terminator } from "./terminator.js";
+import {
+  LISTENERS,
+  workerdConfig,
+  workerModules,
+  type ConsentDefault,
+  type Peer,
+} from "./workerd-config.js";
+import { startWorkerd, type WorkerdProcess } from "./workerd-process.js";
+
+export { freePortPair } from "./ports.js";
+export type { ConsentDefault, Peer } from "./workerd-config.js";
+
+export interface ProviderOptions {
+  readonly domain: string;
+  /** Clients connect here, other providers to the next port; 0 chooses two free ones. */
+  readonly port: number;
+  readonly peers: readonly Peer[];
+  /** The folder of the development CA; shared by the providers that are to trust each other. */
+  readonly caDir: string;
+  /** The folder of this provider's state. */
+  readonly stateDir: string;
+  /** Empties the state first; false by default. */
+  readonly fresh?: boolean;
+  /** Has the Worker log its exchanges with other providers; false by default. */
+  readonly trace?: boolean;
+  /** Gets each line of the trace: one JSON object. */
+  readonly onTrace?: (line: string) => void;
+  /** Gets what else workerd and the Worker write; standard error by default. */
+  readonly onLog?: (line: string) => void;
+  /** `allow` by default. */
+  readonly consent?: ConsentDefault;
+  /** The Worker's main module; the hub of this package by default. */
+  readonly worker?: string;
+}
+
+export interface Provider {
+  readonly domain: string;
+  /** `http://HOST:PORT/client/v1`. */
+  readonly clientUrl: string;
+  /** `https://HOST:PORT`; what a `Peer` has as its address is the part behind the slashes. */
+  readonly mimiUrl: string;
+  /** workerd's process number. */
+  readonly pid: number;
+  /** Resolves when workerd has ended, for whatever reason, to words for it. */
+  readonly ended: Promise<string>;
+  /** Ends it in order: requests in flight have two seconds. */
+  stop(): Promise<void>;
+  /** Ends it as a crash would: `kill -9` to workerd, connections cut. */
+  kill9(): Promise<void>;
+}
+
+const GRACE_MILLIS = 2_000;
+const BUILT_WORKER = fileURLToPath(new URL("../worker.js", import.meta.url));
+
+/** Starts a provider; it takes requests when the promise resolves. */
+export async function startProvider(options: ProviderOptions): Promise<Provider> {
+  const port = options.port === 0 ? await freePortPair() : options.port;
+  const state = await StateFolder.take(options.stateDir, options.fresh ? "empty" : "keep");
+  try {
+    return await start(options, state, port);
+  } catch (error) {
+    await state.release();
+    throw error;
+  }
+}
+
+async function start(
+  options: ProviderOptions,
+  state: StateFolder,
+  port: number,
+): Promise<Provider> {
+  await requireFree(port);
+  await requireFree(port + 1);
+  const authority = await developmentAuthority(options.caDir);
+  const keypair = await issueCertificate(authority, options.domain);
+  await hubKeys(state.path);
+  const config = workerdConfig({
+    domain: options.domain,
+    clientAddress: `${LOOPBACK}:${port}`,
+    socketPath: state.socketPath,
+    objectsFolder: state.objectsFolder,
+    hubKeysFile: state.hubKeysFile,
+    keypair,
+    trustedCertificate: authority.certificate,
+    peers: options.peers,
+    consent: options.consent ?? "allow",
+    trace: options.trace ?? false,
+    modules: await workerModules(options.worker ?? BUILT_WORKER),
+  });
+  await replaceFile(state.configFile, config);
+  const workerd = await runWorkerd(options, state);
+  try {
+    const terminator = await startTerminator({
+      host: LOOPBACK,
+      port: port + 1,
+      keypair,
+      trustedCertificate: authority.certificate,
+      socketPath: state.socketPath,
+    });
+    return provider(options.domain, port, { state, workerd, terminator });
+  } catch (error) {
+    await workerd.kill();
+    throw error;
+  }
+}
+
+function runWorkerd(options: ProviderOptions, state: StateFolder): Promise<WorkerdProcess> {
+  return startWorkerd(
+    {
+      configFile: state.configFile,
+      listeners: Object.values(LISTENERS),
+      onTrace: options.onTrace ?? (() => {}),
+      onLog: options.onLog ?? ((line) => process.stderr.write(`${line}\n`)),
+    },
+    (pid) => state.note(identify(pid)),
+  );
+}
+
+function provider(
+  domain: string,
+  port: number,
+  parts: { state: StateFolder; workerd: WorkerdProcess; terminator: Terminator },
+): Provider {
+  const { state, workerd, terminator } = parts;
+  return {
+    domain,
+    clientUrl: `http://${LOOPBACK}:${port}/client/v1`,
+    mimiUrl: `https://${LOOPBACK}:${terminator.port}`,
+    pid: workerd.pid,
+    ended: workerd.ended,
+    stop: async () => {
+      await Promise.all([terminator.close(GRACE_MILLIS), workerd.stop(GRACE_MILLIS)]);
+      await state.release();
+    },
+    kill9: async () => {
+      await Promise.all([terminator.close(0), workerd.kill()]);
+      await state.release();
+    },
+  };
+}
