@@ -407,7 +407,7 @@ fn log_event(room: &RoomUri, position: u64, previous: u64, event: &Stored) -> Re
 
 fn push_call(user: &UserUri, devices: Vec<ClientUri>, frame: &FromProvider) -> Result<Effect> {
     Ok(Effect::Call(ObjectCall {
-        object: ObjectName { class: ObjectClass::User, name: user.to_string() },
+        object: ObjectName::user(user),
         request: IncomingRequest {
             source: Source::Own,
             endpoint: Endpoint::Push { devices },

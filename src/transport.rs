@@ -157,6 +157,28 @@ pub struct ObjectName {
     pub name: String,
 }
 
+impl ObjectName {
+    /// The object of one of our users.
+    #[must_use]
+    pub fn user(user: &UserUri) -> Self {
+        Self { class: ObjectClass::User, name: user.to_string() }
+    }
+
+    /// The object of a room at the provider `own`: the hub's if the room is its own (R1).
+    #[must_use]
+    pub fn room(room: &RoomUri, own: &Domain) -> Self {
+        let class =
+            if room.domain() == own { ObjectClass::HubRoom } else { ObjectClass::FollowedRoom };
+        Self { class, name: room.to_string() }
+    }
+
+    /// The object for claims that name no room, from or to the provider `domain` (R20, R21).
+    #[must_use]
+    pub fn claims(domain: &Domain) -> Self {
+        Self { class: ObjectClass::FollowedRoom, name: format!("*@{domain}") }
+    }
+}
+
 /// What an object is asked.
 ///
 /// The MIMI endpoints of a room or user come from providers and, with the same bodies, from devices

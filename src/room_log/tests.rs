@@ -42,7 +42,7 @@ fn pushed(effects: &[Effect]) -> Vec<(String, Vec<String>, FromProvider)> {
         .iter()
         .map(|effect| {
             let Effect::Call(call) = effect else { panic!("not a call: {effect:?}") };
-            assert_eq!(call.object.class, ObjectClass::User);
+            assert_eq!(call.object.class, crate::transport::ObjectClass::User);
             assert_eq!(call.request.source, Source::Own);
             let Endpoint::Push { devices } = &call.request.endpoint else { panic!("not a push") };
             let devices = devices.iter().map(ToString::to_string).collect();
