@@ -150,3 +150,162 @@ pub fn percent_decode(text: &str) -> Option<String> {
     }
     String::from_utf8(bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const MEMBERS: [(&str, &str); 7] = [
+        ("keyMaterial", "targetUser"),
+        ("update", "roomId"),
+        ("notify", "roomId"),
+        ("submitMessage", "roomId"),
+        ("groupInfo", "roomId"),
+        ("requestConsent", "targetUser"),
+        ("updateConsent", "requesterUser"),
+    ];
+
+    fn ours() -> Directory {
+        Directory::of(&Domain::parse("alpha.example").unwrap())
+    }
+
+    /// A peer's document, changed by `change`.
+    fn peer(change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Vec<u8> {
+        let mut members = serde_json::Map::new();
+        for (member, variable) in MEMBERS {
+            let template = format!("https://peer.example/x/{member}/{{{variable}}}");
+            members.insert(member.into(), Value::String(template));
+        }
+        change(&mut members);
+        serde_json::to_vec(&Value::Object(members)).unwrap()
+    }
+
+    #[test]
+    fn r10_our_document_has_the_seven_members_and_one_more() {
+        assert_eq!(Directory::PATH, "/.well-known/mimi-protocol-directory");
+        let document: Value = serde_json::from_slice(&ours().to_json().unwrap()).unwrap();
+        let mut expected = json!({ "mimi-edge-ratchet-tree": "full" });
+        for (member, variable) in MEMBERS {
+            expected[member] = json!(format!("https://alpha.example/v1/{member}/{{{variable}}}"));
+        }
+        assert_eq!(document, expected);
+        assert_eq!(Directory::from_json(&ours().to_json().unwrap()).unwrap(), ours());
+    }
+
+    #[test]
+    fn r10_a_document_without_the_seven_strings_is_refused() {
+        assert!(Directory::from_json(&peer(|_| ())).is_ok());
+        for (member, _) in MEMBERS {
+            for value in [
+                None,
+                Some(json!(null)),
+                Some(json!(7)),
+                Some(json!(["https://peer.example"])),
+                Some(json!("http://peer.example/{roomId}")),
+                Some(json!("/v1/update/{roomId}")),
+            ] {
+                let document = peer(|members| {
+                    members.remove(member);
+                    members.extend(value.clone().map(|value| (member.to_owned(), value)));
+                });
+                let refused = Directory::from_json(&document);
+                assert!(
+                    matches!(refused, Err(ProtocolError::BadGateway(_))),
+                    "{member}: {value:?}"
+                );
+            }
+        }
+        for document in ["", "[]", "\"\"", "{}", "{", "null"] {
+            assert_eq!(
+                Directory::from_json(document.as_bytes()),
+                Err(ProtocolError::BadGateway("directory document")),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn a23_a_hub_takes_by_reference_only_if_it_says_so() {
+        let support = |words: Option<&str>| {
+            let document = peer(|members| {
+                members.extend(words.map(|w| ("mimi-edge-ratchet-tree".to_owned(), json!(w))));
+            });
+            Directory::from_json(&document).unwrap().ratchet_tree_support()
+        };
+        assert_eq!(ours().ratchet_tree_support(), RatchetTreeSupport::Full);
+        for words in [None, Some(""), Some("full"), Some("byreference"), Some("fullbyReference")] {
+            assert_eq!(support(words), RatchetTreeSupport::Full, "{words:?}");
+        }
+        for words in ["full byReference", "byReference"] {
+            assert_eq!(support(Some(words)), RatchetTreeSupport::ByReference, "{words}");
+        }
+    }
+
+    #[test]
+    fn r11_expansion_encodes_all_but_unreserved_characters() {
+        for (template, value, url) in [
+            (
+                "https://a.example/v1/update/{roomId}",
+                "clubhouse@alpha.example",
+                "https://a.example/v1/update/clubhouse%40alpha.example",
+            ),
+            (
+                "https://odd.example:8443/{targetUser}/keys?v=1",
+                "mimi://a.example/u/bob",
+                "https://odd.example:8443/mimi%3A%2F%2Fa.example%2Fu%2Fbob/keys?v=1",
+            ),
+            ("https://a.example/{x}", "Az09-._~", "https://a.example/Az09-._~"),
+            (
+                "https://a.example/{x}",
+                "a b%c+d{e}é",
+                "https://a.example/a%20b%25c%2Bd%7Be%7D%C3%A9",
+            ),
+            ("https://a.example/{x}/{y}", "u", "https://a.example/u/u"),
+            ("https://a.example/fixed", "u", "https://a.example/fixed"),
+            ("https://a.example/{open", "u", "https://a.example/{open"),
+            ("https://a.example/{x}/{open", "u", "https://a.example/u/{open"),
+        ] {
+            assert_eq!(Directory::expand(template, value), url);
+        }
+    }
+
+    #[test]
+    fn r11_percent_encoding_is_undone_by_decoding() {
+        for text in ["clubhouse@alpha.example", "", "100% é/\u{1F600}", "mimi://a/u/b"] {
+            assert_eq!(percent_decode(&percent_encode(text)).as_deref(), Some(text));
+        }
+        assert_eq!(percent_decode("a%2fb%2Fc+d").as_deref(), Some("a/b/c+d"));
+        for broken in ["%", "%4", "%zz", "%+4", "%ff", "a%"] {
+            assert_eq!(percent_decode(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn r12_both_templates_for_update_expand() {
+        let directory = ours();
+        let room = "clubhouse@alpha.example";
+        assert_eq!(
+            Directory::expand(&directory.update, room),
+            "https://alpha.example/v1/update/clubhouse%40alpha.example"
+        );
+        let document = peer(|members| {
+            members.insert("update".into(), json!("https://mimi.example.com/v1/update{roomId}"));
+        });
+        assert_eq!(
+            Directory::expand(&Directory::from_json(&document).unwrap().update, room),
+            "https://mimi.example.com/v1/updateclubhouse%40alpha.example"
+        );
+    }
+
+    #[test]
+    fn r13_unknown_members_are_ignored() {
+        let document = peer(|members| {
+            members.insert("proxyDownload".into(), json!("https://peer.example/{x}"));
+            members.insert("more".into(), json!({ "nested": [1, null] }));
+        });
+        assert_eq!(Directory::from_json(&document), Directory::from_json(&peer(|_| ())));
+        assert!(Directory::from_json(&document).is_ok());
+    }
+}
