@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     storage::{Key, Transaction, decode_row},
-    transport::{Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Source},
+    transport::{Effect, Endpoint, IncomingRequest, ObjectCall, ObjectName, Source},
     wire::{
         EventPage, FanoutMessage, FromProvider, LogEvent, decode_exact, encode,
         uri::{ClientUri, RoomUri, UserUri},
