@@ -16,12 +16,17 @@
 //! | WebSocket `socket/{client}` | [`FromClient`] frames | [`FromProvider`] frames |
 //!
 //! Every request but `POST devices` carries `Authorization: Mimi-Device ` and the base64url encoding
-//! of a [`DeviceAuth`].
+//! of a [`DeviceAuth`], without padding.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use openmls::key_packages::KeyPackageIn;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
-use super::{FanoutMessage, IdentifierUri, Verbatim, flag};
+use super::{FanoutMessage, IdentifierUri, Verbatim, decode_exact, encode, flag};
+use crate::error::{InternalError, ProtocolError};
+
+/// The scheme of the `Authorization` header, and of `WWW-Authenticate` in a 401 (D21).
+pub const DEVICE_AUTH_SCHEME: &str = "Mimi-Device";
 
 /// What the signature of a [`DeviceRegistration`] covers, with label `MimiDevice`.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
@@ -71,6 +76,31 @@ pub struct DeviceAuth {
     pub nonce: VLBytes,
     /// SignWithLabel(., "MimiDeviceRequest", [`DeviceRequestTbs`]).
     pub signature: VLBytes,
+}
+
+impl DeviceAuth {
+    /// The value of the `Authorization` header.
+    ///
+    /// # Errors
+    /// [`InternalError::Codec`] when a field is longer than a vector can be.
+    pub fn to_header(&self) -> Result<String, InternalError> {
+        let encoded = Base64UrlUnpadded::encode_string(&encode(self)?);
+        Ok(format!("{DEVICE_AUTH_SCHEME} {encoded}"))
+    }
+
+    /// Reads the value of an `Authorization` header.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Unauthenticated`] when it is of another scheme or does not decode.
+    pub fn from_header(value: &str) -> Result<Self, ProtocolError> {
+        const UNREADABLE: ProtocolError = ProtocolError::Unauthenticated("Authorization header");
+        let (scheme, encoded) = value.split_once(' ').ok_or(UNREADABLE)?;
+        if !scheme.eq_ignore_ascii_case(DEVICE_AUTH_SCHEME) {
+            return Err(UNREADABLE);
+        }
+        let bytes = Base64UrlUnpadded::decode_vec(encoded.trim()).map_err(|_| UNREADABLE)?;
+        decode_exact(&bytes).map_err(|_| UNREADABLE)
+    }
 }
 
 /// KeyPackages that a client publishes; at most 100.
@@ -181,4 +211,32 @@ pub enum FromProvider {
     /// Everything that there was at the hello has been sent.
     #[tls_codec(discriminant = 4)]
     CaughtUp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d21_the_authorization_header_round_trips_and_refuses_other_schemes() {
+        let auth = DeviceAuth {
+            client_uri: IdentifierUri("alice@alpha.example/phone".into()),
+            created: 7,
+            nonce: vec![0xFF; 16].into(),
+            signature: vec![1; 64].into(),
+        };
+        let header = auth.to_header().unwrap();
+        assert!(header.starts_with("Mimi-Device "));
+        assert_eq!(DeviceAuth::from_header(&header).unwrap(), auth);
+        let refused = Err(ProtocolError::Unauthenticated("Authorization header"));
+        for other in [
+            header.replace("Mimi-Device", "Bearer"),
+            header.replace(' ', ""),
+            format!("{header}="),
+            format!("{header}AAAA"),
+            String::new(),
+        ] {
+            assert_eq!(DeviceAuth::from_header(&other), refused, "{other}");
+        }
+    }
 }

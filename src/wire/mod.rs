@@ -19,8 +19,9 @@ mod verbatim;
 
 pub use app_sync::{AppSync, MimiParticipantList, Role, UserRoles};
 pub use client_api::{
-    Cursor, DeviceAuth, DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, EventPage,
-    FromClient, FromProvider, KeyPackageList, KeyPackageStock, LogEvent, RoomList, RoomSummary,
+    Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceRegistration, DeviceRegistrationTbs,
+    DeviceRequestTbs, EventPage, FromClient, FromProvider, KeyPackageList, KeyPackageStock,
+    LogEvent, RoomList, RoomSummary,
 };
 pub use consent::{ConsentEntry, ConsentOperation};
 pub use directory::{Directory, RatchetTreeSupport, percent_decode, percent_encode};
