@@ -98,6 +98,9 @@ pub enum UsageError {
     /// This client knows no such room.
     #[error("no such room here")]
     RoomUnknown,
+    /// The storage was written by a newer version.
+    #[error("the storage is of a newer version")]
+    StorageNewer,
     /// The call does not fit the state: the text says which.
     #[error("not now: {0}")]
     BadState(&'static str),

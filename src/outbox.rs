@@ -173,6 +173,25 @@ impl Outbox {
         Ok(())
     }
 
+    /// One lane that waits for a retry is due at `now`: what it waited for is there.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn wake(
+        &self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        now: UnixMillis,
+    ) -> Result<(), InternalError> {
+        match self.lane(transaction, lane)? {
+            Some(mut state) if state.waiting > 0 && state.due > now => {
+                state.due = now;
+                transaction.store(self.lane_key(lane), &state)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// When the next lane that is not in flight is due; `None` when nothing waits.
     ///
     /// # Errors
@@ -290,5 +309,20 @@ mod tests {
         assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(90_000)));
         outbox.retry_now(&mut transaction, NOW).unwrap();
         assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"b");
+    }
+
+    #[test]
+    fn a_lane_that_is_woken_is_due_and_no_other() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        filled(&outbox, &mut transaction);
+        for lane in [b"b", b"c"] {
+            outbox.take_due(&transaction, NOW, 1).unwrap();
+            outbox.failed(&mut transaction, lane, NOW, None).unwrap();
+        }
+        outbox.wake(&mut transaction, b"c", NOW).unwrap();
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
+        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
     }
 }
