@@ -18,6 +18,7 @@ pub mod error;
 #[cfg(feature = "hub")]
 pub mod object;
 pub mod outbox;
+pub mod room;
 #[cfg(feature = "hub")]
 pub mod room_log;
 pub mod storage;
