@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod error;
+pub mod mls;
 #[cfg(feature = "hub")]
 pub mod object;
 pub mod outbox;

@@ -1,0 +1,168 @@
+//! Commits of a room: verified, resolved, staged, the same way at the hub and at members.
+//!
+//! openmls does not know what an AppSync means: a commit with AppDataUpdates comes back unresolved.
+//! Here the AppSyncs are applied (R37–R39) and the commit is staged over the result; a member to whom
+//! it gives another list than to the committer gets another confirmation tag and refuses (R44).
+
+use openmls::{
+    credentials::Credential,
+    framing::{
+        ProcessedMessage, ProcessedMessageContent, ProtocolMessage, PublicMessageIn, Sender,
+    },
+    group::{
+        AppDataDictionaryUpdater, AppDataUpdates, CommitBuilder, GroupContext, LoadedPsks,
+        MlsGroup, PublicGroup, StageCommitError, StagedCommit, UnresolvedAppDataCommit,
+    },
+    messages::proposals::{AppDataUpdateProposal, Proposal},
+    prelude::{Extensions, OpenMlsCrypto},
+};
+
+use super::{MlsProvider, credential::client_uri_of};
+use crate::{
+    error::{Error, InternalError, ProtocolError},
+    room::app_sync::{self, Resolution},
+    wire::uri::ClientUri,
+};
+
+/// A commit that is ready to be merged.
+#[derive(Debug)]
+pub struct RoomCommit {
+    /// Who sent it.
+    pub sender: Sender,
+    /// The sender's credential; of an external commit, the new leaf's.
+    pub credential: Credential,
+    /// The group after it.
+    pub staged: StagedCommit,
+    /// Its AppSyncs, and the list after it.
+    pub resolution: Resolution,
+}
+
+impl RoomCommit {
+    /// The clients whose leaves enter by this commit: by Add, or by the external commit itself.
+    ///
+    /// # Errors
+    /// [`ProtocolError::InvalidProposal`] when a credential names no client.
+    pub fn entering(&self) -> Result<Vec<ClientUri>, ProtocolError> {
+        let added = self.staged.add_proposals().map(|queued| {
+            client_uri_of(queued.add_proposal().key_package().leaf_node().credential())
+        });
+        let joined =
+            matches!(self.sender, Sender::NewMemberCommit).then(|| client_uri_of(&self.credential));
+        added.chain(joined).collect()
+    }
+}
+
+/// Verifies a handshake message at the hub: framing, signature, and of a commit without AppSyncs the
+/// rest too.
+///
+/// # Errors
+/// [`ProtocolError::InvalidProposal`] when MLS refuses it.
+pub fn verify_at_hub(
+    group: &PublicGroup,
+    crypto: &impl OpenMlsCrypto,
+    message: PublicMessageIn,
+) -> Result<ProcessedMessage, ProtocolError> {
+    group
+        .process_message(crypto, ProtocolMessage::from(message))
+        .map_err(|_| ProtocolError::InvalidProposal("MLS refuses the message"))
+}
+
+/// Resolves and stages a verified commit at the hub.
+///
+/// # Errors
+/// As [`app_sync::resolve`] and [`app_sync::check_group_context_extensions`];
+/// [`ProtocolError::InvalidProposal`] when MLS refuses the commit.
+pub fn stage_at_hub(
+    group: &PublicGroup,
+    crypto: &impl OpenMlsCrypto,
+    message: ProcessedMessage,
+) -> Result<RoomCommit, Error> {
+    let context = (group.group_context().extensions(), group.app_data_dictionary_updater());
+    stage(context, message, |unresolved, updates| {
+        group.stage_app_data_commit(crypto, unresolved, updates)
+    })
+}
+
+/// Resolves and stages a verified commit at a member (D8).
+///
+/// # Errors
+/// As [`stage_at_hub`]; also when the committer came to another list (R44).
+pub fn stage_at_member(
+    group: &MlsGroup,
+    provider: &MlsProvider<'_, '_>,
+    message: ProcessedMessage,
+) -> Result<RoomCommit, Error> {
+    let context = (group.extensions(), group.app_data_dictionary_updater());
+    stage(context, message, |unresolved, updates| {
+        group.stage_app_data_commit(provider, unresolved, updates)
+    })
+}
+
+fn stage(
+    (extensions, updater): (&Extensions<GroupContext>, AppDataDictionaryUpdater<'_>),
+    message: ProcessedMessage,
+    stage_resolved: impl FnOnce(
+        UnresolvedAppDataCommit,
+        Option<AppDataUpdates>,
+    ) -> Result<StagedCommit, StageCommitError>,
+) -> Result<RoomCommit, Error> {
+    let (sender, credential) = (message.sender().clone(), message.credential().clone());
+    let list = app_sync::participant_list(extensions)?;
+    let (staged, resolution) = match message.into_content() {
+        ProcessedMessageContent::StagedCommitMessage(staged) => {
+            (*staged, app_sync::resolve(&list, [])?)
+        }
+        ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
+            let resolution = app_sync::resolve(&list, unresolved.app_data_update_proposals())?;
+            let updates = resolution.dictionary_updates(updater)?;
+            let staged = stage_resolved(*unresolved, updates).map_err(|error| refusal(&error))?;
+            (staged, resolution)
+        }
+        _ => return Err(ProtocolError::InvalidProposal("not a commit").into()),
+    };
+    for queued in staged.queued_proposals() {
+        if let Proposal::GroupContextExtensions(proposal) = queued.proposal() {
+            app_sync::check_group_context_extensions(extensions, proposal.extensions())?;
+        }
+    }
+    Ok(RoomCommit { sender, credential, staged, resolution })
+}
+
+fn refusal(error: &StageCommitError) -> ProtocolError {
+    ProtocolError::InvalidProposal(match error {
+        StageCommitError::ConfirmationTagMismatch => "the confirmation tag does not match",
+        _ => "MLS refuses the commit",
+    })
+}
+
+/// Resolves the AppSyncs of a commit that is being built: the group's pending ones, then the
+/// builder's own. Needed before `build`, also when there are none.
+///
+/// # Errors
+/// As [`app_sync::resolve`].
+pub fn resolve_own(
+    group_extensions: &Extensions<GroupContext>,
+    builder: &mut CommitBuilder<'_, LoadedPsks, &mut MlsGroup>,
+) -> Result<Resolution, Error> {
+    let list = app_sync::participant_list(group_extensions)?;
+    let proposals: Vec<&AppDataUpdateProposal> = builder.app_data_update_proposals().collect();
+    let resolution = app_sync::resolve(&list, proposals)?;
+    let updates = resolution.dictionary_updates(builder.app_data_dictionary_updater())?;
+    builder.with_app_data_dictionary_updates(updates);
+    Ok(resolution)
+}
+
+/// The clients that have a leaf, with their leaf index.
+///
+/// # Errors
+/// [`InternalError`] when a leaf of an accepted group names no client.
+pub fn leaves(group: &PublicGroup) -> Result<Vec<(u32, ClientUri)>, InternalError> {
+    group
+        .members()
+        .map(|member| {
+            let client = client_uri_of(&member.credential)
+                .map_err(|_| InternalError::Mls("a leaf names no client"))?;
+            Ok((member.index.u32(), client))
+        })
+        .collect()
+}
