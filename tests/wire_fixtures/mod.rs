@@ -4,3 +4,4 @@
 
 pub mod hand;
 pub mod mls;
+pub mod samples;
