@@ -21,6 +21,8 @@ pub mod object;
 pub mod outbox;
 pub mod room;
 #[cfg(feature = "hub")]
+pub mod provider;
+#[cfg(feature = "hub")]
 pub mod room_log;
 pub mod storage;
 pub mod time;
