@@ -6,7 +6,7 @@
 //! | `POST devices` | [`DeviceRegistration`] | 201, the same again 200, another key 409 |
 //! | `POST keyPackages` | [`KeyPackageList`] | 200 [`KeyPackageStock`] |
 //! | `GET keyPackages` | – | 200 [`KeyPackageStock`] |
-//! | `POST rooms/{room}` | GroupInfo ‖ RatchetTreeOption (full) | 201, the same again 200, taken 409 |
+//! | `POST rooms/{room}` | [`RoomCreation`] | 201, the same again 200, taken 409 |
 //! | `GET rooms` | – | 200 [`RoomList`] |
 //! | `GET external-sender/{suite}` | – | 200 RFC 9420's `ExternalSender` |
 //! | `GET directory/{domain}` | – | 200 that provider's directory document (JSON) |
@@ -19,10 +19,12 @@
 //! of a [`DeviceAuth`], without padding.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use openmls::key_packages::KeyPackageIn;
+use openmls::{key_packages::KeyPackageIn, messages::group_info::VerifiableGroupInfo};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
-use super::{FanoutMessage, IdentifierUri, Verbatim, decode_exact, encode, flag};
+use super::{
+    FanoutMessage, IdentifierUri, RatchetTreeOption, Verbatim, decode_exact, encode, flag,
+};
 use crate::error::{InternalError, ProtocolError};
 
 /// The scheme of the `Authorization` header, and of `WWW-Authenticate` in a 401 (D21).
@@ -101,6 +103,15 @@ impl DeviceAuth {
         let bytes = Base64UrlUnpadded::decode_vec(encoded.trim()).map_err(|_| UNREADABLE)?;
         decode_exact(&bytes).map_err(|_| UNREADABLE)
     }
+}
+
+/// The body of `POST rooms/{room}`: the first epoch of a room's group (D1).
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct RoomCreation {
+    /// Signed by the creator, with `external_pub`, without a `ratchet_tree` extension.
+    pub group_info: Verbatim<VerifiableGroupInfo>,
+    /// The creator's leaf alone, `full`.
+    pub ratchet_tree_option: RatchetTreeOption,
 }
 
 /// KeyPackages that a client publishes; at most 100.
