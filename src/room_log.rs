@@ -330,6 +330,18 @@ impl RoomLog {
         Ok(0)
     }
 
+    /// The encoded `FanoutMessage` at `position`; `None` when the log does not hold it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn encoded(
+        &self,
+        transaction: &Transaction<'_>,
+        position: u64,
+    ) -> Result<Option<Vec<u8>>, InternalError> {
+        Ok(self.event(transaction, position)?.map(|event| event.message))
+    }
+
     fn view(
         &self,
         transaction: &Transaction<'_>,
