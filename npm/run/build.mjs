@@ -1,0 +1,182 @@
+// Builds the two packages into build/client and build/hub, and their wasm into build/wasm.
+// Cargo and wasm-bindgen run only when something that they read has changed.
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { wasmEnv, setUpBuild } from "./setup.mjs";
+import { at, cargoTarget, command, has, must, root, say } from "./shell.mjs";
+
+export const TARGET = "wasm32-unknown-unknown";
+
+/** The two wasm modules: their folder in `src` and the crate feature that turns it on. */
+export const WASM = {
+  client: { source: "src/wasm", feature: "wasm-client", bindgen: [] },
+  hub: {
+    source: "src/worker",
+    feature: "worker",
+    bindgen: ["--experimental-reset-state-function"],
+  },
+};
+
+const PROFILES = { test: "wasm-test", release: "release" };
+
+/**
+ * Builds everything. `profile` is "test" (compiles fast) or "release" (small and fast code).
+ * Expects `setUpBuild` to have run.
+ */
+export async function build(profile) {
+  for (const name of Object.keys(WASM)) {
+    if (has(WASM[name].source)) await wasm(name, profile);
+  }
+  await clientPackage();
+  await hubPackage();
+}
+
+async function wasm(name, profile) {
+  const { feature, bindgen } = WASM[name];
+  const compiled = at("build", "wasm", profile, `${name}.wasm`);
+  const rust = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src"];
+  await whenChanged(`${name}-${profile}`, rust, [compiled], async () => {
+    say(`build: ${name} wasm (${profile})`);
+    const args = ["build", "--lib", "--target", TARGET, "--profile", PROFILES[profile]];
+    args.push("--no-default-features", "--features", feature);
+    await must("cargo", args, { env: { ...wasmEnv, CARGO_TARGET_DIR: cargoTarget } });
+    mkdirSync(dirname(compiled), { recursive: true });
+    // Both modules have this name in cargo's folder: taken away at once.
+    copyFileSync(join(cargoTarget, TARGET, PROFILES[profile], "mimi_edge.wasm"), compiled);
+  });
+  const out = at("build", "wasm", name);
+  const glue = join(out, `${name}.js`);
+  const inputs = [relative(root, compiled), "Cargo.lock"];
+  await whenChanged(`${name}-bindgen`, inputs, [glue], async () => {
+    const args = ["--target", "web", "--out-dir", out, "--out-name", name, ...bindgen];
+    args.push("--omit-default-module-path", "--remove-name-section", "--remove-producers-section");
+    await must("wasm-bindgen", [...args, compiled]);
+  });
+}
+
+async function clientPackage() {
+  if (!has("js/client/entry/web.ts")) return;
+  const { build: bundle } = await import("esbuild");
+  const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
+  const entry = (name) => [at("js/client/entry", `${name}.ts`)];
+  await bundle({
+    ...common,
+    entryPoints: entry("web"),
+    outfile: at("build/client/index.js"),
+    platform: "browser",
+  });
+  await bundle({
+    ...common,
+    entryPoints: entry("node"),
+    outfile: at("build/client/dist/node.js"),
+    platform: "node",
+    external: ["ws"],
+  });
+  if (has("js/client/entry/workerd.ts")) {
+    await bundle({
+      ...common,
+      entryPoints: entry("workerd"),
+      outfile: at("build/client/dist/workerd.js"),
+      platform: "browser",
+      conditions: ["workerd"],
+      external: ["*.wasm", "cloudflare:*"],
+    });
+  }
+  const types = ["js/client", "tsconfig.json", "tsconfig.client.json", "build/wasm/client/client.d.ts"];
+  await whenChanged("client-types", types, [at("build/client/index.d.ts")], () =>
+    must(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.client.json"]),
+  );
+  finishPackage("client");
+}
+
+async function hubPackage() {
+  if (!has("js/hub/worker.ts")) return;
+  const { build: bundle } = await import("esbuild");
+  const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
+  await bundle({
+    ...common,
+    entryPoints: [at("js/hub/worker.ts")],
+    outfile: at("build/hub/worker.js"),
+    platform: "browser",
+    conditions: ["workerd"],
+    external: ["*.wasm", "cloudflare:*", "node:*"],
+  });
+  if (has("js/hub/cli/main.ts")) {
+    const cli = at("build/hub/cli.js");
+    await bundle({
+      ...common,
+      entryPoints: [at("js/hub/cli/main.ts")],
+      outfile: cli,
+      platform: "node",
+      packages: "external",
+      banner: { js: "#!/usr/bin/env node" },
+    });
+    chmodSync(cli, 0o755);
+  }
+  finishPackage("hub");
+}
+
+/** Adds what every package has, and lets `@mimi-edge/NAME` in this repository mean the built one. */
+function finishPackage(name) {
+  const folder = at("build", name);
+  const compiled = at("build/wasm", name, `${name}_bg.wasm`);
+  if (existsSync(compiled)) copyFileSync(compiled, join(folder, `${name}.wasm`));
+  copyFileSync(at("npm", name, "package.json"), join(folder, "package.json"));
+  for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
+    copyFileSync(at(licence), join(folder, licence));
+  }
+  link(folder, at("node_modules/@mimi-edge", name));
+  const { bin = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  for (const [bare, file] of Object.entries(bin)) {
+    if (existsSync(join(folder, file))) link(join(folder, file), at("node_modules/.bin", bare));
+  }
+}
+
+function link(target, path) {
+  rmSync(path, { force: true });
+  symlinkSync(relative(dirname(path), target), path);
+}
+
+/**
+ * Runs `step` unless `outputs` are there and `inputs` (files and folders inside the repository)
+ * are what they were when it last succeeded.
+ */
+async function whenChanged(name, inputs, outputs, step) {
+  const stamp = at("build/.stamps", name);
+  const hash = createHash("sha256");
+  for (const path of inputs.flatMap(filesUnder)) hash.update(`${path}\0`).update(readFileSync(at(path)));
+  const wanted = hash.update(readFileSync(at("npm/run/build.mjs"))).digest("hex");
+  const current = existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
+  if (current && outputs.every((path) => existsSync(path))) return;
+  await step();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, wanted);
+}
+
+function filesUnder(path) {
+  if (!has(path)) return [];
+  if (!statSync(at(path)).isDirectory()) return [path];
+  return readdirSync(at(path)).sort().flatMap((name) => filesUnder(join(path, name)));
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await command(async () => {
+    const profile = process.argv[2] ?? "test";
+    if (!(profile in PROFILES)) throw new Error("usage: npm run build [-- test|release]");
+    await setUpBuild();
+    await build(profile);
+    say("build: done");
+  });
+}
