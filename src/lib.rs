@@ -15,13 +15,15 @@
 
 pub mod config;
 pub mod error;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod mls;
 #[cfg(feature = "hub")]
 pub mod object;
 pub mod outbox;
-pub mod room;
 #[cfg(feature = "hub")]
 pub mod provider;
+pub mod room;
 #[cfg(feature = "hub")]
 pub mod room_log;
 pub mod storage;

@@ -1,0 +1,270 @@
+//! What the hub sends on: to other providers, to its own users (draft, "Fan out messages").
+//!
+//! One lane per receiver. A lane holds positions of the room's log and, for those who are added, the
+//! Welcome with the tree; one request carries as many of them as fit (R78, D3).
+
+use std::collections::BTreeSet;
+
+use openmls::prelude::WireFormat;
+use serde::{Deserialize, Serialize};
+
+use super::{group::Roster, table};
+use crate::{
+    error::{InternalError, Result},
+    mls::with_header,
+    object::{Call, Lane, LaneRequest, Step},
+    room_log::{Activity, RoomLog},
+    storage::{decode_row, encode_row},
+    transport::{
+        Endpoint, IncomingRequest, ObjectCall, ObjectName, PeerCall, PeerEndpoint, Source,
+    },
+    wire::{
+        self, FanoutMessage, MAX_NOTIFY_BYTES, RatchetTree, RatchetTreeOption, Verbatim,
+        uri::{ClientUri, Domain, RoomUri, UserUri},
+    },
+};
+
+/// The room's log.
+pub(super) const LOG: RoomLog = RoomLog::new(table::LOG);
+
+/// What a logged message is, in words for a trace.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Kind {
+    Commit,
+    Message,
+}
+
+/// An entry of a lane.
+#[derive(Debug, Serialize, Deserialize)]
+enum Entry {
+    /// The event at this position of the room's log.
+    Logged { position: u64, kind: Kind },
+    /// A Welcome: the encoded `FanoutMessage`, the tree included (R80).
+    Welcome(Vec<u8>),
+    /// The user is in the room, of this cipher suite, or no longer (D10).
+    Membership(Option<u16>),
+}
+
+impl Entry {
+    fn enqueue(&self, step: &mut Step<'_>, lane: &Lane) -> Result<(), InternalError> {
+        step.enqueue(lane, encode_row(self)?)
+    }
+}
+
+/// A client whose leaf enters by a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entrant {
+    pub(super) client: ClientUri,
+    /// The KeyPackageRef.
+    pub(super) reference: Vec<u8>,
+}
+
+/// A commit that the hub accepted, and what goes with it.
+pub(super) struct AcceptedCommit<'r> {
+    /// The PublicMessage.
+    pub(super) commit: Vec<u8>,
+    /// The Welcome.
+    pub(super) welcome: Option<Vec<u8>>,
+    /// The tree after the commit, the hub's own (A30).
+    pub(super) tree: RatchetTree,
+    pub(super) entrants: Vec<Entrant>,
+    pub(super) timestamp: u64,
+    pub(super) cipher_suite: u16,
+    pub(super) before: &'r Roster,
+    pub(super) after: &'r Roster,
+}
+
+impl AcceptedCommit<'_> {
+    /// Logs the commit and sends it to every provider that had a leaf in the room, then the Welcome
+    /// to the providers and users of those who enter (D3, R60, R75, R76, R83).
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) fn send(self, step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+        let message = FanoutMessage {
+            message: Verbatim::own(with_header(&self.commit, WireFormat::PublicMessage))?,
+            timestamp: self.timestamp,
+            ratchet_tree_option: None,
+        };
+        let position = LOG.append(&mut step.transaction, &message)?;
+        self.record_devices(step, position)?;
+        self.record_users(step, position)?;
+        send_logged(step, room, position, Kind::Commit, &self.before.providers())?;
+        let Some(welcome) = self.welcome else { return Ok(()) };
+        let welcome = wire::encode(&FanoutMessage {
+            message: Verbatim::own(with_header(&welcome, WireFormat::Welcome))?,
+            timestamp: self.timestamp,
+            ratchet_tree_option: Some(RatchetTreeOption::Full(self.tree)),
+        })?;
+        let own = step.config.domain.clone();
+        let receivers: BTreeSet<Lane> = self
+            .entrants
+            .iter()
+            .map(|entrant| match entrant.client.domain() {
+                domain if *domain == own => Lane::Object(ObjectName::user(&entrant.client.user())),
+                domain => Lane::Provider(domain.clone()),
+            })
+            .collect();
+        for lane in receivers {
+            Entry::Welcome(welcome.clone()).enqueue(step, &lane)?;
+        }
+        Ok(())
+    }
+
+    /// D11: the windows of own devices that come or go.
+    fn record_devices(&self, step: &mut Step<'_>, position: u64) -> Result<(), InternalError> {
+        let own = step.config.domain.clone();
+        let (before, after) = (self.before.clients_of(&own), self.after.clients_of(&own));
+        for device in before.difference(&after) {
+            LOG.close_window(&mut step.transaction, device, position)?;
+        }
+        for device in after.difference(&before) {
+            LOG.open_window(&mut step.transaction, device, position)?;
+        }
+        Ok(())
+    }
+
+    /// The own users who come onto the list or leave it (D10, R45).
+    fn record_users(&self, step: &mut Step<'_>, position: u64) -> Result<(), InternalError> {
+        let own = step.config.domain.clone();
+        let (before, after) = (self.before.participants_of(&own), self.after.participants_of(&own));
+        for user in before.difference(&after) {
+            record_user(step, user, position, None)?;
+        }
+        for user in after.difference(&before) {
+            record_user(step, user, position, Some(self.cipher_suite))?;
+        }
+        Ok(())
+    }
+}
+
+/// From `position` on, a user of this provider takes part, in a room of this cipher suite, or no
+/// longer: the log has to know, and the user is told (D10, D11).
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn record_user(
+    step: &mut Step<'_>,
+    user: &UserUri,
+    position: u64,
+    cipher_suite: Option<u16>,
+) -> Result<(), InternalError> {
+    let activity = match cipher_suite {
+        Some(_) => Activity::Active,
+        None => Activity::Inactive,
+    };
+    LOG.record_activity(&mut step.transaction, user, position, activity)?;
+    Entry::Membership(cipher_suite).enqueue(step, &Lane::Object(ObjectName::user(user)))
+}
+
+/// Sends the event at `position` to these providers, and to the own devices that are connected.
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn send_logged<'d>(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    position: u64,
+    kind: Kind,
+    providers: impl IntoIterator<Item = &'d Domain>,
+) -> Result<()> {
+    for domain in providers {
+        if *domain != step.config.domain {
+            let lane = Lane::Provider(domain.clone());
+            Entry::Logged { position, kind }.enqueue(step, &lane)?;
+        }
+    }
+    for effect in LOG.push(&step.transaction, room, position)? {
+        step.effect(effect);
+    }
+    Ok(())
+}
+
+/// The request of the entries at the head of a lane.
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn lane_request(
+    step: &Step<'_>,
+    room: &RoomUri,
+    lane: &Lane,
+    entries: &[Vec<u8>],
+) -> Result<Option<LaneRequest>> {
+    match lane {
+        Lane::Provider(domain) => notify_request(step, room, domain, entries),
+        Lane::Object(object) => object_request(room, object, entries),
+    }
+}
+
+fn notify_request(
+    step: &Step<'_>,
+    room: &RoomUri,
+    domain: &Domain,
+    entries: &[Vec<u8>],
+) -> Result<Option<LaneRequest>> {
+    let mut body = Vec::new();
+    let mut labels = Vec::new();
+    for entry in entries {
+        let (what, message) = match decode_row(entry)? {
+            Entry::Logged { position, kind } => {
+                let what = match kind {
+                    Kind::Commit => "commit",
+                    Kind::Message => "message",
+                };
+                // An event that the log no longer holds ends the run: it is skipped on its own.
+                let Some(message) = LOG.encoded(&step.transaction, position)? else { break };
+                (what, message)
+            }
+            Entry::Welcome(message) => ("welcome + tree", message),
+            Entry::Membership(_) => {
+                return Err(InternalError::Storage("a user's entry in a provider's lane").into());
+            }
+        };
+        if !body.is_empty() && body.len() + message.len() > MAX_NOTIFY_BYTES {
+            break;
+        }
+        labels.push(label(what, message.len()));
+        body.extend(message);
+    }
+    if labels.is_empty() {
+        return Ok(None);
+    }
+    let call = PeerCall {
+        domain: domain.clone(),
+        endpoint: PeerEndpoint::Notify,
+        identifier: room.to_string(),
+        sending_user: None,
+        body,
+    };
+    let (entries, label) = (labels.len(), labels.join(", "));
+    Ok(Some(LaneRequest { call: Call::Peer(call), label, entries }))
+}
+
+fn object_request(
+    room: &RoomUri,
+    object: &ObjectName,
+    entries: &[Vec<u8>],
+) -> Result<Option<LaneRequest>> {
+    let Some(entry) = entries.first() else { return Ok(None) };
+    let room = room.clone();
+    let (endpoint, body, label) = match decode_row(entry)? {
+        Entry::Welcome(message) => {
+            let label = label("welcome + tree", message.len());
+            (Endpoint::DeliverWelcome { room }, message, label)
+        }
+        Entry::Membership(cipher_suite) => {
+            (Endpoint::Membership { room, cipher_suite }, Vec::new(), "membership".into())
+        }
+        Entry::Logged { .. } => {
+            return Err(InternalError::Storage("an event in a user's lane").into());
+        }
+    };
+    let request = IncomingRequest { source: Source::Own, endpoint, body };
+    let call = Call::Object(ObjectCall { object: object.clone(), request });
+    Ok(Some(LaneRequest { call, label, entries: 1 }))
+}
+
+/// What is sent and how much of it: `commit 1.2 kB`.
+fn label(what: &str, bytes: usize) -> String {
+    format!("{what} {}.{} kB", bytes / 1000, bytes % 1000 / 100)
+}

@@ -1,0 +1,112 @@
+//! A room as the hub holds it in memory: its MLS group, and who that says is in the room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openmls::{group::PublicGroup, prelude::GroupId};
+
+use super::table;
+use crate::{
+    error::{InternalError, ProtocolError, Result},
+    mls::{HubGroupStore, commit::leaves},
+    room::{ParticipantList, app_sync},
+    storage::Transaction,
+    wire::uri::{ClientUri, Domain, RoomUri, UserUri},
+};
+
+/// The room's group in its current epoch.
+pub(super) struct Room {
+    pub(super) group: PublicGroup,
+    pub(super) store: HubGroupStore,
+    pub(super) roster: Roster,
+}
+
+/// Who is in the room in one epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Roster {
+    /// The participant list.
+    pub(super) list: ParticipantList,
+    /// The client of each leaf.
+    pub(super) leaves: BTreeMap<u32, ClientUri>,
+}
+
+impl Room {
+    /// The room that is cached, or else in this storage.
+    ///
+    /// # Errors
+    /// [`ProtocolError::NotFound`] when there is none; [`InternalError`] when the storage holds what
+    /// we did not write.
+    pub(super) fn cached<'c>(
+        cache: &'c mut Option<Self>,
+        uri: &RoomUri,
+        transaction: &Transaction<'_>,
+    ) -> Result<&'c mut Self> {
+        if cache.is_none() {
+            *cache = Self::load(uri, transaction)?;
+        }
+        cache.as_mut().ok_or_else(|| ProtocolError::NotFound("room").into())
+    }
+
+    fn load(uri: &RoomUri, transaction: &Transaction<'_>) -> Result<Option<Self>> {
+        let Some(store) = HubGroupStore::load(transaction, table::GROUP)? else { return Ok(None) };
+        let group_id = GroupId::from_slice(uri.as_str().as_bytes());
+        let group = PublicGroup::load(&store, &group_id)?
+            .ok_or(InternalError::Storage("the room's group is not whole"))?;
+        Ok(Some(Self::new(group, store)?))
+    }
+
+    /// The room of `group`, which stands in `store`.
+    ///
+    /// # Errors
+    /// [`InternalError::Mls`] when it is not a group that the hub would have accepted.
+    pub(super) fn new(group: PublicGroup, store: HubGroupStore) -> Result<Self, InternalError> {
+        let roster = Roster::of(&group)?;
+        Ok(Self { group, store, roster })
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.group.group_context().epoch().as_u64()
+    }
+}
+
+impl Roster {
+    /// # Errors
+    /// [`InternalError::Mls`] when it is not a group that the hub would have accepted.
+    pub(super) fn of(group: &PublicGroup) -> Result<Self, InternalError> {
+        let list = app_sync::participant_list(group.group_context().extensions())
+            .map_err(|_| InternalError::Mls("the group has no participant list"))?;
+        Ok(Self { list, leaves: leaves(group)?.into_iter().collect() })
+    }
+
+    /// Whether this client has a leaf.
+    pub(super) fn has_leaf(&self, client: &ClientUri) -> bool {
+        self.leaves.values().any(|leaf| leaf == client)
+    }
+
+    /// Whether `user` is an active participant: on the list, not banned, with a leaf (R68).
+    pub(super) fn is_active(&self, user: &UserUri) -> bool {
+        self.list.is_participant(user) && self.leaves.values().any(|leaf| leaf.user() == *user)
+    }
+
+    /// The providers of active participants (R68): application messages go to them and come from
+    /// them.
+    pub(super) fn active_providers(&self) -> BTreeSet<Domain> {
+        let participants: BTreeSet<&UserUri> = self.list.participants().collect();
+        let active = self.leaves.values().filter(|client| participants.contains(&client.user()));
+        active.map(|client| client.domain().clone()).collect()
+    }
+
+    /// The providers of all leaves: commits go to them, the one that takes their last leaf too (R83).
+    pub(super) fn providers(&self) -> BTreeSet<Domain> {
+        self.leaves.values().map(|client| client.domain().clone()).collect()
+    }
+
+    /// The participants whose provider is `domain`.
+    pub(super) fn participants_of(&self, domain: &Domain) -> BTreeSet<UserUri> {
+        self.list.participants().filter(|user| user.domain() == domain).cloned().collect()
+    }
+
+    /// The clients with a leaf whose provider is `domain`.
+    pub(super) fn clients_of(&self, domain: &Domain) -> BTreeSet<ClientUri> {
+        self.leaves.values().filter(|client| client.domain() == domain).cloned().collect()
+    }
+}

@@ -1,0 +1,222 @@
+//! A room at the provider that hosts it: it orders what happens, checks it, and sends it on.
+//!
+//! In scope: creation (D1), claims of KeyPackages through the hub (E1), updates (E2), messages (E3),
+//! fan-out (E4), and what the hub's own devices read of the log. Out of scope: who a request is from
+//! (`provider::route`, `provider::User`), rooms of other hubs (`follower`).
+
+mod create;
+mod fanout;
+mod group;
+mod key_material;
+mod submit;
+mod update;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use self::group::Room;
+use crate::{
+    error::{InternalError, ProtocolError, Result},
+    mls::MlsCrypto,
+    object::{Lane, LaneRequest, Reply, Role, Step, plain_refusal},
+    room_log::MAX_PAGE_EVENTS,
+    storage::{Key, Transaction, decode_row},
+    transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
+    wire::{
+        self, GroupInfoResponse, Protocol, SubmitMessageResponse, SubmitStatus, UpdateResponseCode,
+        UpdateRoomResponse,
+        uri::{ClientUri, RoomUri, UserUri},
+    },
+};
+
+/// The tables of a room.
+mod table {
+    use crate::room_log::LogTables;
+
+    /// The hash of the room's first state: the room exists.
+    pub(super) const CREATION: u8 = 1;
+    /// The time of the last message that was accepted.
+    pub(super) const LAST_TIMESTAMP: u8 = 2;
+    /// The MLS group.
+    pub(super) const GROUP: u8 = 3;
+    /// The GroupInfo of the current epoch, as its committer signed it (R89).
+    pub(super) const GROUP_INFO: u8 = 4;
+    /// Bodies that were accepted, by source and hash (R67).
+    pub(super) const ACCEPTED: u8 = 5;
+    /// KeyPackages that were claimed through this hub, by KeyPackageRef (R32).
+    pub(super) const KEY_PACKAGES: u8 = 6;
+    /// The same, by the time from which on they may be forgotten (R33).
+    pub(super) const KEY_PACKAGE_ENDS: u8 = 7;
+    /// The log.
+    pub(super) const LOG: LogTables = LogTables { events: 8, windows: 9, activity: 10, end: 11 };
+}
+
+/// What a room needs to go on after it asked somebody.
+#[derive(Debug, Serialize, Deserialize)]
+enum Then {
+    /// Create the room, if its name is no user's (D15).
+    Create { creator: ClientUri, body: Vec<u8> },
+    /// Record whose KeyPackages came back, and pass them on (R32).
+    Claimed { target: UserUri },
+}
+
+/// A room that this provider hosts.
+pub struct HubRoom {
+    uri: RoomUri,
+    crypto: MlsCrypto,
+    cache: Option<Room>,
+}
+
+impl HubRoom {
+    /// The room `uri`, which may not exist yet.
+    #[must_use]
+    pub fn new(uri: RoomUri) -> Self {
+        Self { uri, crypto: MlsCrypto::new(), cache: None }
+    }
+
+    fn check_exists(transaction: &Transaction<'_>) -> Result<()> {
+        let creation = transaction.read(&[table::CREATION])?;
+        creation.map(|_| ()).ok_or_else(|| ProtocolError::NotFound("room").into())
+    }
+
+    /// What a device of this provider may read of the log after `after` (D11).
+    fn events(&self, step: &Step<'_>, source: &Source, after: u64) -> Result<Response> {
+        let Source::Device(device) = source else {
+            return Err(ProtocolError::PeerRefused("events are for own devices").into());
+        };
+        Self::check_exists(&step.transaction)?;
+        let page =
+            fanout::LOG.page(&step.transaction, &self.uri, device, after, MAX_PAGE_EVENTS)?;
+        Ok(Response::tls(200, wire::encode(&page)?))
+    }
+}
+
+impl Role for HubRoom {
+    fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
+        let IncomingRequest { source, endpoint, body } = request;
+        let response = match endpoint {
+            Endpoint::KeyMaterial { target } => {
+                return key_material::claim(self, step, &source, &target, body);
+            }
+            Endpoint::CreateRoom { .. } => return create::create(self, step, &source, body),
+            Endpoint::Update { .. } => update::update(self, step, &source, &body)?,
+            Endpoint::SubmitMessage { sending_user, .. } => {
+                submit::submit(self, step, &source, sending_user.as_ref(), &body)?
+            }
+            Endpoint::GroupInfo { .. } => {
+                Self::check_exists(&step.transaction)?;
+                return Err(ProtocolError::NotAllowed("not yet".into()).into());
+            }
+            Endpoint::Events { after, .. } => self.events(step, &source, after)?,
+            Endpoint::Exists => {
+                Self::check_exists(&step.transaction)?;
+                Response::empty(200)
+            }
+            _ => return Err(ProtocolError::NotFound("not an endpoint of a room").into()),
+        };
+        Ok(Reply::Respond(response))
+    }
+
+    fn resume(&mut self, step: &mut Step<'_>, then: &[u8], outcome: Outcome) -> Result<Reply> {
+        match decode_row(then)? {
+            Then::Create { creator, body } => create::resume(self, step, &creator, &body, outcome),
+            Then::Claimed { target } => key_material::resume(&self.crypto, step, &target, outcome),
+        }
+    }
+
+    fn lane_request(
+        &mut self,
+        step: &mut Step<'_>,
+        lane: &Lane,
+        entries: &[Vec<u8>],
+    ) -> Result<Option<LaneRequest>> {
+        fanout::lane_request(step, &self.uri, lane, entries)
+    }
+
+    fn refuse(endpoint: &Endpoint, error: &ProtocolError) -> Response {
+        let body = match endpoint {
+            Endpoint::Update { .. } => update_refusal(error),
+            Endpoint::SubmitMessage { .. } => submit_refusal(error),
+            Endpoint::GroupInfo { .. } => group_info_refusal(error),
+            _ => None,
+        };
+        body.and_then(Result::ok)
+            .map_or_else(|| plain_refusal(error), |body| Response::tls(error.status(), body))
+    }
+
+    fn forget(&mut self) {
+        self.cache = None;
+    }
+}
+
+/// R61, R62: the body of a refused update, when the error has one.
+fn update_refusal(error: &ProtocolError) -> Option<Result<Vec<u8>, InternalError>> {
+    let (response_code, description) = match error {
+        ProtocolError::WrongEpoch { current } => {
+            (UpdateResponseCode::WrongEpoch, format!("epoch={current}"))
+        }
+        ProtocolError::NotAllowed(why) => (UpdateResponseCode::NotAllowed, why.clone()),
+        ProtocolError::InvalidProposal(why) => {
+            (UpdateResponseCode::InvalidProposal, (*why).to_owned())
+        }
+        ProtocolError::HubUnresponsive => (UpdateResponseCode::HubUnresponsive, String::new()),
+        _ => return None,
+    };
+    let error_description = description.into_bytes().into();
+    Some(wire::encode(&UpdateRoomResponse { response_code, error_description }))
+}
+
+/// R72: the body for a refused message, when the error has one.
+fn submit_refusal(error: &ProtocolError) -> Option<Result<Vec<u8>, InternalError>> {
+    let status = match error {
+        ProtocolError::NotAllowed(_) => SubmitStatus::NotAllowed,
+        ProtocolError::EpochTooOld { current } => SubmitStatus::EpochTooOld(*current),
+        _ => return None,
+    };
+    Some(wire::encode(&SubmitMessageResponse { protocol: Protocol::MLS10, status }))
+}
+
+/// R86: the status byte for a refused GroupInfo, when the error has one.
+fn group_info_refusal(error: &ProtocolError) -> Option<Result<Vec<u8>, InternalError>> {
+    match error {
+        ProtocolError::NotAllowed(_) => Some(wire::encode(&GroupInfoResponse::NotAuthorized)),
+        ProtocolError::NotFound(_) => Some(wire::encode(&GroupInfoResponse::NoSuchRoom)),
+        _ => None,
+    }
+}
+
+/// A body as this room remembers it once it was accepted (R67).
+struct Acceptance(Vec<u8>);
+
+impl Acceptance {
+    fn of(source: &Source, body: &[u8]) -> Self {
+        let source = match source {
+            Source::Provider(domain) => domain.as_str(),
+            Source::Device(client) => client.as_str(),
+            Source::Own => "",
+        };
+        Self(Key::table(table::ACCEPTED).text(source).bytes(&Sha256::digest(body)).build())
+    }
+
+    /// When the same body from the same source was accepted, if it was.
+    fn earlier(&self, transaction: &Transaction<'_>) -> Result<Option<u64>, InternalError> {
+        transaction.load(&self.0)
+    }
+
+    /// Remembers that the body was accepted at `timestamp`.
+    fn record(
+        self,
+        transaction: &mut Transaction<'_>,
+        timestamp: u64,
+    ) -> Result<(), InternalError> {
+        transaction.store(self.0, &timestamp)
+    }
+}
+
+/// The time of the message that is accepted now: later than that of any before (R79).
+fn next_timestamp(step: &mut Step<'_>) -> Result<u64, InternalError> {
+    let last: u64 = step.transaction.load(&[table::LAST_TIMESTAMP])?.unwrap_or(0);
+    let timestamp = step.now.0.max(last.saturating_add(1));
+    step.transaction.store(vec![table::LAST_TIMESTAMP], &timestamp)?;
+    Ok(timestamp)
+}
