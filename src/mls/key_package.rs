@@ -4,8 +4,8 @@ use openmls::{
     credentials::CredentialWithKey,
     key_packages::{KeyPackage, KeyPackageIn},
     prelude::{
-        Ciphersuite, CredentialType, ExtensionType, HashType, OpenMlsCrypto, ProposalType,
-        ProtocolVersion,
+        Capabilities, Ciphersuite, CredentialType, ExtensionType, HashType, OpenMlsCrypto,
+        ProposalType, ProtocolVersion,
     },
 };
 use openmls_traits::{OpenMlsProvider, signatures::Signer};
@@ -118,7 +118,7 @@ pub fn check_key_package(
     if accepted_suite(key_package.ciphersuite().into()).is_none() {
         return Err(ProtocolError::InvalidProposal("a KeyPackage's cipher suite"));
     }
-    if !covers(&key_package, required) {
+    if !covers(key_package.leaf_node().capabilities(), required) {
         return Err(ProtocolError::InvalidProposal("a KeyPackage's capabilities"));
     }
     let client = credential::client_uri_of(key_package.leaf_node().credential())?;
@@ -130,10 +130,9 @@ pub fn check_key_package(
     Ok(valid)
 }
 
-/// Whether a KeyPackage's leaf can do what is required (RFC 9420 §7.2).
+/// Whether a leaf of these capabilities can do what is required (RFC 9420 §7.2).
 #[must_use]
-pub fn covers(key_package: &KeyPackage, required: &RequiredCapabilities) -> bool {
-    let capabilities = key_package.leaf_node().capabilities();
+pub fn covers(capabilities: &Capabilities, required: &RequiredCapabilities) -> bool {
     let RequiredCapabilities { extension_types, proposal_types, credential_types } = required;
     extension_types.iter().all(|number| {
         is_default_extension(*number)
