@@ -70,6 +70,33 @@ impl Step<'_> {
     pub fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
+
+    /// Asks an object of our own, outside of any answer, once the call ended well. [`Role::resume`]
+    /// gets `then` and the outcome; what it answers is dropped.
+    ///
+    /// # Errors
+    /// When the question cannot be encoded.
+    pub fn ask(
+        &mut self,
+        call: ObjectCall,
+        label: &str,
+        then: Vec<u8>,
+    ) -> Result<(), InternalError> {
+        let then = Then {
+            endpoint: call.request.endpoint.clone(),
+            waiting: None,
+            peer: None,
+            label: label.into(),
+            role: then,
+        };
+        let forward = Forward {
+            outgoing: Outgoing::Object(call),
+            label: label.into(),
+            then: encode_row(&then)?,
+        };
+        self.effects.push(Effect::Ask(forward));
+        Ok(())
+    }
 }
 
 /// What a role decided about a request.
