@@ -26,7 +26,7 @@ const DIRECTORY_CACHE_CONTROL: &str = "max-age=3600";
 /// Where our MIMI endpoints are; [`Directory::of`] publishes it.
 const MIMI_PATH: &str = "/v1/";
 /// Where the client API is (R4).
-const CLIENT_PATH: &str = "/client/v1/";
+pub(super) const CLIENT_PATH: &str = "/client/v1/";
 /// The scheme of the Authorization header of a device.
 const DEVICE_SCHEME: &str = "Mimi-Device ";
 
@@ -111,10 +111,12 @@ fn identifier(segment: &str) -> Result<String, ProtocolError> {
 }
 
 fn room_in(segment: &str) -> Result<RoomUri, ProtocolError> {
-    let malformed = ProtocolError::Malformed("room in the path");
-    let room = RoomUri::parse(&identifier(segment)?).map_err(|_| malformed.clone())?;
-    // `*@domain` names the object for claims without a room.
-    if room.as_str().starts_with("*@") { Err(malformed) } else { Ok(room) }
+    room_named(&identifier(segment)?).ok_or(ProtocolError::Malformed("room in the path"))
+}
+
+/// The room of this name; `*@domain` names the object for claims without a room, and no room.
+pub(super) fn room_named(text: &str) -> Option<RoomUri> {
+    RoomUri::parse(text).ok().filter(|room| !room.as_str().starts_with("*@"))
 }
 
 fn user_in(segment: &str) -> Result<UserUri, ProtocolError> {
@@ -251,12 +253,11 @@ fn claim(
 }
 
 /// The room of a claim, if it names one (A6).
-fn room_of_claim(room_id: &IdentifierUri) -> Result<Option<RoomUri>, ProtocolError> {
+pub(super) fn room_of_claim(room_id: &IdentifierUri) -> Result<Option<RoomUri>, ProtocolError> {
     if room_id.0.is_empty() {
         return Ok(None);
     }
-    let room = RoomUri::from_wire(room_id).ok().filter(|room| !room.as_str().starts_with("*@"));
-    room.map(Some).ok_or(ProtocolError::Malformed("roomId"))
+    room_named(&room_id.0).map(Some).ok_or(ProtocolError::Malformed("roomId"))
 }
 
 /// R3, R81: a notification comes from the room's hub; of a room of ours nobody else is the hub.

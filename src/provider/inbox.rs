@@ -1,0 +1,197 @@
+//! A user's inbox, which holds the Welcomes of its devices, and the list of its rooms.
+//!
+//! A device sees the Welcomes that carry a KeyPackageRef of its own (R76). A Welcome stays until
+//! every device that it is for has it.
+
+use std::collections::BTreeSet;
+
+use openmls::framing::{MlsMessageBodyIn, MlsMessageIn};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{key_packages::issued, user::table};
+use crate::{
+    error::{InternalError, ProtocolError, Result},
+    object::Step,
+    storage::{Key, Transaction, decode_row},
+    transport::{Effect, Response},
+    wire::{
+        EventPage, FanoutMessage, FromProvider, LogEvent, RoomList, RoomSummary, decode_exact,
+        encode,
+        uri::{ClientUri, RoomUri},
+    },
+};
+
+/// Most events of one page.
+const MAX_PAGE_EVENTS: usize = 256;
+/// A page ends with the event that brings it to this size, in bytes.
+const PAGE_BYTES: usize = 1 << 20;
+/// How many rows are read at once.
+const SCAN_ROWS: usize = 16;
+
+/// A Welcome that somebody still has to fetch.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    room: RoomUri,
+    message: Vec<u8>,
+    /// Who has to, each with the position of the Welcome for it before this one.
+    devices: Vec<(ClientUri, u64)>,
+}
+
+impl Stored {
+    fn event_for(&self, device: &ClientUri, position: u64) -> Result<Option<LogEvent>> {
+        let Some((_, previous)) = self.devices.iter().find(|(client, _)| client == device) else {
+            return Ok(None);
+        };
+        Ok(Some(LogEvent {
+            room_id: self.room.to_wire(),
+            position,
+            previous: *previous,
+            message: decode_exact(&self.message)
+                .map_err(|_| InternalError::Storage("a Welcome does not decode"))?,
+        }))
+    }
+}
+
+/// Takes in a Welcome for devices of this user; one that came before has no effect (D3).
+///
+/// # Errors
+/// `Malformed` when the message is no Welcome, `NotFound` when no KeyPackageRef in it is of this
+/// user.
+pub(super) fn deliver(step: &mut Step<'_>, room: &RoomUri, body: &[u8]) -> Result<Response> {
+    let fanout: FanoutMessage = decode_exact(body)?;
+    let MlsMessageBodyIn::Welcome(welcome) = MlsMessageIn::clone(&fanout.message).extract() else {
+        return Err(ProtocolError::Malformed("not a Welcome").into());
+    };
+    let mut owners = BTreeSet::new();
+    for secret in welcome.secrets() {
+        if let Some(row) = issued(&step.transaction, secret.new_member().as_slice())? {
+            owners.insert(row.client);
+        }
+    }
+    if owners.is_empty() {
+        return Err(ProtocolError::NotFound("no KeyPackage of this user").into());
+    }
+    let hash =
+        Sha256::new_with_prefix(Key::table(table::WELCOMES_SEEN).text(room.as_str()).build())
+            .chain_update(body)
+            .finalize();
+    // Kept for good: a hub may repeat itself long after the devices have fetched the Welcome.
+    let seen = Key::table(table::WELCOMES_SEEN).bytes(&hash).build();
+    if step.transaction.read(&seen)?.is_some() {
+        return Ok(Response::empty(200));
+    }
+    step.transaction.write(seen, Vec::new());
+
+    let position = end(&step.transaction)?.saturating_add(1);
+    step.transaction.store(vec![table::INBOX_END], &position)?;
+    let mut devices = Vec::new();
+    for client in owners {
+        let last_key = Key::table(table::INBOX_LAST).text(client.as_str()).build();
+        let previous = step.transaction.load(&last_key)?.unwrap_or(0);
+        step.transaction.store(last_key, &position)?;
+        devices.push((client, previous));
+    }
+    let stored = Stored { room: room.clone(), message: body.to_vec(), devices };
+    step.transaction.store(key(position), &stored)?;
+    for (device, _) in &stored.devices {
+        if let Some(event) = stored.event_for(device, position)? {
+            let frame = encode(&FromProvider::Inbox(event))?;
+            step.effect(Effect::Send { device: device.clone(), frame });
+        }
+    }
+    Ok(Response::empty(200))
+}
+
+/// The Welcomes for `device` after the position `after`.
+pub(super) fn page(
+    transaction: &Transaction<'_>,
+    device: &ClientUri,
+    after: u64,
+) -> Result<EventPage> {
+    let mut page =
+        EventPage { events: Vec::new(), end: end(transaction)?, more: false, gap: false };
+    let mut bytes = 0;
+    let mut next = after.saturating_add(1);
+    loop {
+        let rows = transaction.scan(&[table::INBOX], &key(next), SCAN_ROWS)?;
+        for (row_key, row) in &rows {
+            let position = position_of(row_key);
+            next = position.saturating_add(1);
+            let stored: Stored = decode_row(row)?;
+            let Some(event) = stored.event_for(device, position)? else { continue };
+            if page.events.len() >= MAX_PAGE_EVENTS || bytes >= PAGE_BYTES {
+                page.more = true;
+                return Ok(page);
+            }
+            bytes += row.len();
+            page.events.push(event);
+        }
+        if rows.len() < SCAN_ROWS {
+            return Ok(page);
+        }
+    }
+}
+
+/// `device` has stored every Welcome for it up to `position`; those that nobody lacks are deleted.
+pub(super) fn acknowledge(
+    transaction: &mut Transaction<'_>,
+    device: &ClientUri,
+    position: u64,
+) -> Result<(), InternalError> {
+    let prefix = [table::INBOX];
+    for (key, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+        if position_of(&key) > position {
+            break;
+        }
+        let mut stored: Stored = decode_row(&row)?;
+        let waiting = stored.devices.len();
+        stored.devices.retain(|(client, _)| client != device);
+        if stored.devices.is_empty() {
+            transaction.delete(key);
+        } else if stored.devices.len() < waiting {
+            transaction.store(key, &stored)?;
+        }
+    }
+    Ok(())
+}
+
+/// The user is in a room now, or no longer (D10).
+pub(super) fn set_membership(
+    transaction: &mut Transaction<'_>,
+    room: &RoomUri,
+    cipher_suite: Option<u16>,
+) -> Result<(), InternalError> {
+    let key = Key::table(table::ROOMS).text(room.as_str()).build();
+    match cipher_suite {
+        Some(suite) => transaction.store(key, &(room, suite)),
+        None => {
+            transaction.delete(key);
+            Ok(())
+        }
+    }
+}
+
+/// The rooms of the user, by identifier (D10).
+pub(super) fn rooms(transaction: &Transaction<'_>) -> Result<RoomList, InternalError> {
+    let prefix = [table::ROOMS];
+    let mut rooms = Vec::new();
+    for (_, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+        let (room, cipher_suite): (RoomUri, u16) = decode_row(&row)?;
+        rooms.push(RoomSummary { room_id: room.to_wire(), cipher_suite });
+    }
+    rooms.sort_by(|a, b| a.room_id.cmp(&b.room_id));
+    Ok(RoomList { rooms })
+}
+
+fn end(transaction: &Transaction<'_>) -> Result<u64, InternalError> {
+    Ok(transaction.load(&[table::INBOX_END])?.unwrap_or(0))
+}
+
+fn key(position: u64) -> Vec<u8> {
+    Key::table(table::INBOX).number(position).build()
+}
+
+fn position_of(key: &[u8]) -> u64 {
+    key.last_chunk().copied().map_or(0, u64::from_be_bytes)
+}

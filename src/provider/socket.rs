@@ -1,0 +1,205 @@
+//! A device's WebSocket: hello, catching up, acknowledgements.
+//!
+//! After a good hello the device gets its Welcomes, then room by room what it lacks of each log, then
+//! `caughtUp`. Pushes come in between; positions tell the device what it has already.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    client_auth::{SignedRequest, authenticate},
+    inbox,
+    route::{CLIENT_PATH, room_named},
+    user::Then,
+};
+use crate::{
+    error::{Error, InternalError, Result},
+    mls::MlsCrypto,
+    object::Step,
+    storage::encode_row,
+    transport::{
+        Effect, Endpoint, IncomingRequest, ObjectCall, ObjectName, Outcome, SocketId, Source,
+    },
+    wire::{
+        Cursor, DeviceAuth, EventPage, FromClient, FromProvider, MAX_BODY_BYTES, decode_exact,
+        encode, percent_encode,
+        uri::{ClientUri, RoomUri},
+    },
+};
+
+/// Most cursors of one hello.
+const MAX_CURSORS: usize = 4096;
+
+/// A frame that is none, or not here (RFC 6455 §7.4.2: 4000–4999 are private use).
+const BAD_FRAME: u16 = 4400;
+/// The hello does not prove who it is from.
+const NOT_SIGNED_IN: u16 = 4401;
+/// Something did not answer (RFC 6455's registry: "Try Again Later").
+const TRY_AGAIN_LATER: u16 = 1013;
+
+/// Catching up of one device on one socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CatchUp {
+    socket: SocketId,
+    device: ClientUri,
+    /// The room that was asked, and the rooms to come, each with the device's position.
+    rooms: Vec<(RoomUri, u64)>,
+    /// A room did not answer: what follows `rooms` is a close.
+    incomplete: bool,
+}
+
+/// Takes in a frame of `socket`, which is `device`'s once it said hello.
+///
+/// # Errors
+/// When the storage fails. A bad frame closes the socket instead.
+pub(super) fn handle_frame(
+    step: &mut Step<'_>,
+    crypto: &MlsCrypto,
+    socket: SocketId,
+    device: Option<&ClientUri>,
+    frame: &[u8],
+) -> Result<()> {
+    let decoded = (frame.len() <= MAX_BODY_BYTES).then(|| decode_exact(frame).ok()).flatten();
+    let close = match (device, decoded) {
+        (None, Some(FromClient::Hello { auth, cursors })) => {
+            hello(step, crypto, socket, &auth, cursors)?
+        }
+        (None, Some(FromClient::Ack(_))) => Some(NOT_SIGNED_IN),
+        (Some(device), Some(FromClient::Ack(cursor))) => acknowledge(step, device, &cursor)?,
+        (_, None) | (Some(_), Some(FromClient::Hello { .. })) => Some(BAD_FRAME),
+    };
+    if let Some(code) = close {
+        step.effect(Effect::Close { socket, code });
+    }
+    Ok(())
+}
+
+/// Says with which code to close the socket, if the hello is not good.
+fn hello(
+    step: &mut Step<'_>,
+    crypto: &MlsCrypto,
+    socket: SocketId,
+    auth: &DeviceAuth,
+    cursors: Vec<Cursor>,
+) -> Result<Option<u16>> {
+    let Some((inbox, rooms)) = positions(&cursors) else { return Ok(Some(BAD_FRAME)) };
+    let path = format!("{CLIENT_PATH}socket/{}", percent_encode(&auth.client_uri.0));
+    let request = SignedRequest { method: "GET", path: &path, body: &[] };
+    let device = match authenticate(step, crypto, auth, &request) {
+        Ok(device) => device,
+        Err(Error::Protocol(_)) => return Ok(Some(NOT_SIGNED_IN)),
+        Err(error) => return Err(error),
+    };
+    step.effect(Effect::Bind { socket, device: device.clone() });
+    let mut after = inbox;
+    loop {
+        let page = inbox::page(&step.transaction, &device, after)?;
+        for event in page.events {
+            after = event.position;
+            send(step, &device, &FromProvider::Inbox(event))?;
+        }
+        if !page.more {
+            break;
+        }
+    }
+    proceed(step, CatchUp { socket, device, rooms, incomplete: false })?;
+    Ok(None)
+}
+
+/// The position in the inbox and in each room; `None` when there are too many, one twice, or one of
+/// no room.
+fn positions(cursors: &[Cursor]) -> Option<(u64, Vec<(RoomUri, u64)>)> {
+    if cursors.len() > MAX_CURSORS {
+        return None;
+    }
+    let by_room: BTreeMap<&str, u64> =
+        cursors.iter().map(|cursor| (cursor.room_id.0.as_str(), cursor.position)).collect();
+    if by_room.len() < cursors.len() {
+        return None;
+    }
+    let inbox = by_room.get("").copied().unwrap_or(0);
+    let rooms = by_room
+        .into_iter()
+        .filter(|(room, _)| !room.is_empty())
+        .map(|(room, position)| Some((room_named(room)?, position)))
+        .collect::<Option<_>>()?;
+    Some((inbox, rooms))
+}
+
+/// Only the inbox keeps what devices have: a log does not ask, devices bring their positions along.
+fn acknowledge(step: &mut Step<'_>, device: &ClientUri, cursor: &Cursor) -> Result<Option<u16>> {
+    if cursor.room_id.0.is_empty() {
+        inbox::acknowledge(&mut step.transaction, device, cursor.position)?;
+    } else if room_named(&cursor.room_id.0).is_none() {
+        return Ok(Some(BAD_FRAME));
+    }
+    Ok(None)
+}
+
+/// Asks the next room, or says that there is none.
+fn proceed(step: &mut Step<'_>, catch_up: CatchUp) -> Result<()> {
+    let Some((room, after)) = catch_up.rooms.first().cloned() else {
+        let CatchUp { socket, device, incomplete, .. } = catch_up;
+        if incomplete {
+            step.effect(Effect::Close { socket, code: TRY_AGAIN_LATER });
+            return Ok(());
+        }
+        return send(step, &device, &FromProvider::CaughtUp);
+    };
+    let call = ObjectCall {
+        object: ObjectName::room(&room, &step.config.domain),
+        request: IncomingRequest {
+            source: Source::Device(catch_up.device.clone()),
+            endpoint: Endpoint::Events { room, after },
+            body: Vec::new(),
+        },
+    };
+    let then = encode_row(&Then::CatchUp(catch_up))?;
+    Ok(step.ask(call, "events", then)?)
+}
+
+/// Goes on when a room answered. One that does not know the device (any more) is passed over.
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn resume(step: &mut Step<'_>, mut catch_up: CatchUp, outcome: Outcome) -> Result<()> {
+    let page = match outcome {
+        Some(response) if response.status == 200 => {
+            decode_exact::<EventPage>(&response.body).map_err(|_| ())
+        }
+        Some(response) if response.status < 500 => {
+            Ok(EventPage { events: Vec::new(), end: 0, more: false, gap: false })
+        }
+        Some(_) | None => Err(()),
+    };
+    let Some((room, after)) = catch_up.rooms.first_mut() else {
+        return Err(InternalError::Storage("catching up with no room").into());
+    };
+    let mut again = false;
+    match page {
+        Err(()) => catch_up.incomplete = true,
+        Ok(page) => {
+            if page.gap {
+                let room_id = room.to_wire();
+                send(step, &catch_up.device, &FromProvider::Gap { room_id })?;
+            }
+            let before = *after;
+            for event in page.events {
+                *after = event.position;
+                send(step, &catch_up.device, &FromProvider::Event(event))?;
+            }
+            again = page.more && *after > before;
+        }
+    }
+    if !again {
+        catch_up.rooms.remove(0);
+    }
+    proceed(step, catch_up)
+}
+
+fn send(step: &mut Step<'_>, device: &ClientUri, frame: &FromProvider) -> Result<()> {
+    let frame = encode(frame)?;
+    step.effect(Effect::Send { device: device.clone(), frame });
+    Ok(())
+}

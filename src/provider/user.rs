@@ -1,0 +1,279 @@
+//! A user of this provider, with its devices, their KeyPackages, and their Welcomes.
+
+use openmls::{extensions::ExternalSender, prelude::Ciphersuite};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    claims,
+    client_api::ClientRequest,
+    client_auth::{self, Name, Registered, SignedRequest},
+    inbox, key_packages,
+    route::room_of_claim,
+    socket::{self, CatchUp},
+};
+use crate::{
+    error::{ProtocolError, Result},
+    mls::{MlsCrypto, credential::credential_of_hub},
+    object::{Ask, Call, Lane, LaneRequest, Reply, Role, Step, plain_refusal},
+    storage::{decode_row, encode_row},
+    transport::{
+        Effect, Endpoint, IncomingRequest, JSON, ObjectCall, ObjectClass, ObjectName, Outcome,
+        Response, SocketId, Source,
+    },
+    wire::{
+        Directory, KeyMaterialRequest, decode_exact, encode,
+        uri::{ClientUri, Domain, UserUri},
+    },
+};
+
+/// The tables of a user's storage.
+pub(super) mod table {
+    /// Client → device.
+    pub(crate) const DEVICES: u8 = 0x01;
+    /// Span of time, client, nonce → nothing.
+    pub(crate) const NONCES: u8 = 0x02;
+    /// KeyPackageRef → whose it is.
+    pub(crate) const ISSUED: u8 = 0x03;
+    /// Client, end, KeyPackageRef → KeyPackage to hand out once.
+    pub(crate) const SINGLE_USE: u8 = 0x04;
+    /// Client, end, KeyPackageRef → KeyPackage to hand out when there is no other.
+    pub(crate) const LAST_RESORT: u8 = 0x05;
+    /// End, KeyPackageRef → nothing.
+    pub(crate) const KEY_PACKAGE_ENDS: u8 = 0x06;
+    /// Position → Welcome.
+    pub(crate) const INBOX: u8 = 0x07;
+    /// The last position of the inbox.
+    pub(crate) const INBOX_END: u8 = 0x08;
+    /// Client → position of the last Welcome for it.
+    pub(crate) const INBOX_LAST: u8 = 0x09;
+    /// Hash of room and Welcome → nothing.
+    pub(crate) const WELCOMES_SEEN: u8 = 0x0A;
+    /// Room → room and cipher suite.
+    pub(crate) const ROOMS: u8 = 0x0B;
+}
+
+/// What the user waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Then {
+    /// The answer is the device's.
+    Pass,
+    /// Whether a room has the new user's name; with the body of the registration.
+    Register(Vec<u8>),
+    /// A page of a room's log.
+    CatchUp(CatchUp),
+}
+
+/// A user of this provider.
+pub struct User {
+    uri: UserUri,
+    crypto: MlsCrypto,
+}
+
+impl User {
+    /// The user `uri`, which need not exist yet.
+    #[must_use]
+    pub fn new(uri: UserUri) -> Self {
+        Self { uri, crypto: MlsCrypto::new() }
+    }
+
+    /// Takes in a binary frame of a WebSocket. `device` is whose the socket is, after its hello.
+    ///
+    /// # Errors
+    /// When the storage fails. A bad frame closes the socket instead.
+    pub fn handle_frame(
+        &mut self,
+        step: &mut Step<'_>,
+        socket: SocketId,
+        device: Option<&ClientUri>,
+        frame: &[u8],
+    ) -> Result<()> {
+        socket::handle_frame(step, &self.crypto, socket, device, frame)
+    }
+
+    fn register(&self, step: &mut Step<'_>, body: &[u8], name: Name) -> Result<Reply> {
+        match client_auth::register(step, &self.crypto, &self.uri, body, name)? {
+            Registered::Now(response) => Ok(Reply::Respond(response)),
+            Registered::UnlessRoom(room) => {
+                let object = ObjectName { class: ObjectClass::HubRoom, name: room.to_string() };
+                let then = Then::Register(body.to_vec());
+                ask(object, Source::Own, Endpoint::Exists, Vec::new(), "exists", &then)
+            }
+        }
+    }
+
+    fn signed(
+        &self,
+        step: &mut Step<'_>,
+        (method, path, auth): (&str, &str, &[u8]),
+        body: Vec<u8>,
+    ) -> Result<Reply> {
+        let auth = client_auth::decode_auth(auth)?;
+        let request = SignedRequest { method, path, body: &body };
+        let device = client_auth::authenticate(step, &self.crypto, &auth, &request)?;
+        let response = match ClientRequest::parse(method, path, &device)? {
+            ClientRequest::PublishKeyPackages => {
+                let row = client_auth::device(&step.transaction, &device)?
+                    .ok_or(ProtocolError::Unauthenticated("unknown device"))?;
+                let stock = key_packages::publish(step, &self.crypto, &device, &row, &body)?;
+                Response::tls(200, encode(&stock)?)
+            }
+            ClientRequest::KeyPackageStock => {
+                let stock = key_packages::stock(&step.transaction, &device, step.now)?;
+                Response::tls(200, encode(&stock)?)
+            }
+            ClientRequest::Rooms => Response::tls(200, encode(&inbox::rooms(&step.transaction)?)?),
+            ClientRequest::Inbox { after } => {
+                let page = inbox::page(&step.transaction, &device, after)?;
+                Response::tls(200, encode(&page)?)
+            }
+            ClientRequest::ExternalSender { cipher_suite } => external_sender(step, cipher_suite)?,
+            ClientRequest::Directory { domain } => directory(&step.config.domain, &domain)?,
+            ClientRequest::KeyMaterial { target } => {
+                return claim_for(&step.config.domain, device, target, body);
+            }
+            ClientRequest::CreateRoom { room } => {
+                if room.domain() != &step.config.domain {
+                    return Err(ProtocolError::NotFound("room of another provider").into());
+                }
+                let object = ObjectName::room(&room, &step.config.domain);
+                return pass(object, device, Endpoint::CreateRoom { room }, body);
+            }
+            ClientRequest::Room { room, endpoint } => {
+                return pass(ObjectName::room(&room, &step.config.domain), device, endpoint, body);
+            }
+        };
+        Ok(Reply::Respond(response))
+    }
+}
+
+impl Role for User {
+    fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
+        let IncomingRequest { source, endpoint, body } = request;
+        if source != Source::Own {
+            return Err(ProtocolError::PeerRefused("not for others").into());
+        }
+        let response = match endpoint {
+            Endpoint::RegisterDevice => return self.register(step, &body, Name::Unchecked),
+            Endpoint::Signed { method, path, auth } => {
+                return self.signed(step, (&method, &path, &auth), body);
+            }
+            Endpoint::KeyMaterial { target } => claims::claim(step, &self.uri, &target, &body)?,
+            Endpoint::DeliverWelcome { room } => inbox::deliver(step, &room, &body)?,
+            Endpoint::Push { devices } => push(step, devices, &body)?,
+            Endpoint::Membership { room, cipher_suite } => {
+                if !client_auth::exists(&step.transaction)? {
+                    return Err(ProtocolError::NotFound("user").into());
+                }
+                inbox::set_membership(&mut step.transaction, &room, cipher_suite)?;
+                Response::empty(200)
+            }
+            Endpoint::Exists if client_auth::exists(&step.transaction)? => Response::empty(200),
+            Endpoint::Exists => return Err(ProtocolError::NotFound("user").into()),
+            Endpoint::Update { .. }
+            | Endpoint::SubmitMessage { .. }
+            | Endpoint::Notify { .. }
+            | Endpoint::GroupInfo { .. }
+            | Endpoint::CreateRoom { .. }
+            | Endpoint::Events { .. } => return Err(ProtocolError::NotFound("room").into()),
+        };
+        Ok(Reply::Respond(response))
+    }
+
+    fn resume(&mut self, step: &mut Step<'_>, then: &[u8], outcome: Outcome) -> Result<Reply> {
+        match decode_row(then)? {
+            Then::Pass => Ok(Reply::Respond(outcome.ok_or(ProtocolError::HubUnresponsive)?)),
+            Then::Register(body) => match outcome.map(|response| response.status) {
+                Some(200) => Err(ProtocolError::Conflict("a room has this name").into()),
+                Some(404) => self.register(step, &body, Name::Free),
+                Some(_) | None => Err(ProtocolError::HubUnresponsive.into()),
+            },
+            Then::CatchUp(catch_up) => {
+                socket::resume(step, catch_up, outcome)?;
+                Ok(Reply::Respond(Response::empty(200)))
+            }
+        }
+    }
+
+    fn lane_request(
+        &mut self,
+        _step: &mut Step<'_>,
+        _lane: &Lane,
+        _entries: &[Vec<u8>],
+    ) -> Result<Option<LaneRequest>> {
+        Ok(None)
+    }
+
+    fn refuse(_endpoint: &Endpoint, error: &ProtocolError) -> Response {
+        plain_refusal(error)
+    }
+
+    fn forget(&mut self) {}
+}
+
+/// `POST keyMaterial/{user}`: to the object of the room in the body, or without one to the object
+/// for claims without a room (A6). The requester is the device's user (R20).
+fn claim_for(own: &Domain, device: ClientUri, target: UserUri, body: Vec<u8>) -> Result<Reply> {
+    let request: KeyMaterialRequest = decode_exact(&body)?;
+    if request.requesting_user != device.user().to_wire() {
+        return Err(ProtocolError::NotAllowed("requesting user".into()).into());
+    }
+    let object = match room_of_claim(&request.room_id)? {
+        None => ObjectName::claims(own),
+        Some(room) => ObjectName::room(&room, own),
+    };
+    pass(object, device, Endpoint::KeyMaterial { target }, body)
+}
+
+fn pass(object: ObjectName, device: ClientUri, endpoint: Endpoint, body: Vec<u8>) -> Result<Reply> {
+    let label = match &endpoint {
+        Endpoint::KeyMaterial { .. } => "keyMaterial",
+        Endpoint::Update { .. } => "update",
+        Endpoint::SubmitMessage { .. } => "submitMessage",
+        Endpoint::GroupInfo { .. } => "groupInfo",
+        Endpoint::CreateRoom { .. } => "create room",
+        _ => "events",
+    };
+    ask(object, Source::Device(device), endpoint, body, label, &Then::Pass)
+}
+
+fn ask(
+    object: ObjectName,
+    source: Source,
+    endpoint: Endpoint,
+    body: Vec<u8>,
+    label: &str,
+    then: &Then,
+) -> Result<Reply> {
+    let request = IncomingRequest { source, endpoint, body };
+    let call = Call::Object(ObjectCall { object, request });
+    Ok(Reply::Ask(Ask { call, label: label.into(), then: encode_row(then)? }))
+}
+
+/// Sends a frame to those of `devices` that are the user's.
+fn push(step: &mut Step<'_>, devices: Vec<ClientUri>, frame: &[u8]) -> Result<Response> {
+    for device in devices {
+        if client_auth::device(&step.transaction, &device)?.is_some() {
+            step.effect(Effect::Send { device, frame: frame.to_vec() });
+        }
+    }
+    Ok(Response::empty(200))
+}
+
+/// RFC 9420's `ExternalSender` of this provider for rooms of `cipher_suite` (D2).
+fn external_sender(step: &Step<'_>, cipher_suite: u16) -> Result<Response> {
+    let none = ProtocolError::NotFound("no key for this cipher suite");
+    let suite = Ciphersuite::try_from(cipher_suite).map_err(|_| none.clone())?;
+    let key = step.config.hub_key(suite.signature_algorithm() as u16).ok_or(none)?;
+    let credential = credential_of_hub(&step.config.domain);
+    let sender = ExternalSender::new(key.public.as_slice().into(), credential);
+    Ok(Response::tls(200, encode(&sender)?))
+}
+
+/// The directory document of a provider: of this one only.
+fn directory(own: &Domain, domain: &Domain) -> Result<Response> {
+    if own != domain {
+        return Err(ProtocolError::NotFound("directories of other providers: not yet").into());
+    }
+    let headers = vec![("content-type".into(), JSON.into())];
+    Ok(Response { status: 200, headers, body: Directory::of(own).to_json()? })
+}
