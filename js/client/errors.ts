@@ -1,0 +1,52 @@
+/** Everything that a call of this package may fail with; stable. */
+export type ErrorCode =
+  | "aborted" | "closed" | "bad-argument" | "bad-uri" | "offline" | "timeout" | "rate-limited" | "unauthenticated"
+  | "not-allowed" | "wrong-epoch" | "epoch-too-old" | "invalid-proposal" | "hub-unresponsive" | "room-unknown" | "user-unknown"
+  | "conflict" | "diverged" | "too-large" | "no-consent" | "no-key-package" | "incompatible" | "gap" | "undecryptable"
+  | "storage-locked" | "storage-full" | "storage-newer" | "wasm-load" | "wasm-blocked" | "internal";
+
+const BRAND = "@mimi-edge/client MimiError";
+
+/** The one error class of this package. Tell errors apart by `code`, best through {@link MimiError.is}. */
+export class MimiError<C extends ErrorCode = ErrorCode> extends Error {
+  /** What went wrong. */
+  readonly code: C;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+  /** Marks the class across copies of this package and across workers. */
+  readonly brand = BRAND;
+
+  constructor(code: C, message: string, options: { readonly retryable?: boolean; readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "MimiError";
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+
+  /** Whether `error` is a MimiError with one of these codes (any code when none is given). */
+  static is<C extends ErrorCode>(error: unknown, ...codes: readonly C[]): error is MimiError<C> {
+    if (typeof error !== "object" || error === null || (error as { brand?: unknown }).brand !== BRAND) return false;
+    return codes.length === 0 || (codes as readonly string[]).includes((error as MimiError).code);
+  }
+}
+
+/** What the wasm core throws: a plain object, turned into a MimiError here. Anything else is a trap. */
+export function fromCore(thrown: unknown): MimiError {
+  if (MimiError.is(thrown)) return thrown;
+  if (typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown) {
+    const { code, message, retryable } = thrown as { code: ErrorCode; message: string; retryable?: boolean };
+    return new MimiError(code, message, { retryable: retryable ?? false });
+  }
+  return new MimiError("internal", "the core failed", { cause: thrown });
+}
+
+/** Rejects when `signal` is aborted before `promise` settles. It ends the wait, not the work. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  return await new Promise<T>((resolve, reject) => {
+    const abort = (): void => { reject(new MimiError("aborted", "the wait was aborted", { cause: signal.reason })); };
+    if (signal.aborted) { abort(); return; }
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => { signal.removeEventListener("abort", abort); });
+  });
+}

@@ -1,0 +1,155 @@
+import { MimiError } from "./errors.js";
+
+/** A request as the core makes it: `url` is a path below the provider's base URL. */
+export interface CoreRequest {
+  readonly id: number;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array;
+  readonly timeoutMillis: number;
+  readonly label: string;
+}
+
+/** An answer as the core takes it. */
+export interface CoreAnswer { readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly body: Uint8Array }
+
+/** One exchange of this device with its provider, for inspectors; it holds no keys and no plaintext. */
+export interface Exchange {
+  /** When it ended, in ms since 1970. */
+  readonly at: number;
+  readonly method: string;
+  /** The path, decoded. */
+  readonly path: string;
+  /** What it was, in words. */
+  readonly what: string;
+  /** The status of the answer; absent when there was none. */
+  readonly status?: number;
+  /** Length of the request's body. */
+  readonly bytes: number;
+}
+
+/** Answer headers that the core looks at. */
+const ANSWER_HEADERS = ["content-type", "retry-after", "www-authenticate"];
+/** First and longest wait before the socket is opened again, in ms; it doubles in between. */
+const FIRST_WAIT_MILLIS = 250;
+const LONGEST_WAIT_MILLIS = 30_000;
+
+/** Moves bytes between the core and the own provider. */
+export class Transport {
+  readonly #base: string;
+  readonly #fetch: typeof fetch;
+  readonly #trace: ((exchange: Exchange) => void) | undefined;
+
+  constructor(provider: string | URL, fetcher: typeof fetch | undefined, trace: ((exchange: Exchange) => void) | undefined) {
+    this.#base = baseOf(provider);
+    this.#fetch = fetcher ?? ((input, options) => fetch(input, options));
+    this.#trace = trace;
+  }
+
+  /** Sends a request; `undefined` when there is no answer in time. */
+  async send(request: CoreRequest, signal: AbortSignal): Promise<CoreAnswer | undefined> {
+    const answer = await this.#attempt(request, signal).catch(() => undefined);
+    this.#trace?.({
+      at: Date.now(),
+      method: request.method,
+      path: decodeURIComponent(request.url),
+      what: request.label,
+      bytes: request.body.length,
+      ...(answer === undefined ? {} : { status: answer.status }),
+    });
+    return answer;
+  }
+
+  async #attempt(request: CoreRequest, signal: AbortSignal): Promise<CoreAnswer> {
+    const response = await this.#fetch(this.#base + request.url, {
+      method: request.method,
+      headers: request.headers.map(([name, value]): [string, string] => [name, value]),
+      body: request.method === "GET" ? null : (request.body as Uint8Array<ArrayBuffer>),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMillis)]),
+    });
+    const headers = ANSWER_HEADERS.flatMap((name): [string, string][] => {
+      const value = response.headers.get(name);
+      return value === null ? [] : [[name, value]];
+    });
+    return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+  }
+
+  /** The socket's URL for this path. */
+  socketUrl(path: string): string {
+    return this.#base.replace(/^http/, "ws") + path;
+  }
+}
+
+function baseOf(provider: string | URL): string {
+  let url: URL;
+  try {
+    url = new URL(provider);
+  } catch (error) {
+    throw new MimiError("bad-argument", "provider is no URL", { cause: error });
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw new MimiError("bad-argument", "provider is no http(s) URL");
+  return url.href.replace(/\/+$/, "");
+}
+
+/** What a {@link Socket} tells its owner. */
+export interface SocketOwner {
+  /** The first frame, made when the socket is open. */
+  hello(): Promise<Uint8Array>;
+  frame(frame: Uint8Array): void;
+  closed(retryAt: number): void;
+}
+
+/** One WebSocket to the own provider, opened again whenever it closes. */
+export class Socket {
+  readonly #url: string;
+  readonly #class: typeof WebSocket;
+  readonly #owner: SocketOwner;
+  #socket: WebSocket | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #wait = FIRST_WAIT_MILLIS;
+  #stopped = false;
+
+  constructor(url: string, socketClass: typeof WebSocket, owner: SocketOwner) {
+    this.#url = url;
+    this.#class = socketClass;
+    this.#owner = owner;
+    this.#open();
+  }
+
+  /** Sends a frame if the socket is open; else it is lost, and the next hello makes up for it. */
+  send(frame: Uint8Array): void {
+    if (this.#socket?.readyState === 1) this.#socket.send(frame as Uint8Array<ArrayBuffer>);
+  }
+
+  /** The provider answered: the next wait is short again. */
+  calm(): void { this.#wait = FIRST_WAIT_MILLIS; }
+
+  /** Closes the socket for good. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close(1000);
+  }
+
+  #open(): void {
+    const socket = new this.#class(this.#url);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#owner.hello().then((frame) => { if (socket === this.#socket) this.send(frame); }, () => { socket.close(); });
+    };
+    socket.onmessage = ({ data }: MessageEvent) => {
+      if (data instanceof ArrayBuffer && socket === this.#socket) this.#owner.frame(new Uint8Array(data));
+    };
+    // A close event follows each error.
+    socket.onerror = () => undefined;
+    socket.onclose = () => {
+      if (this.#stopped || socket !== this.#socket) return;
+      const wait = this.#wait * (0.5 + Math.random() / 2);
+      this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MILLIS);
+      this.#timer = setTimeout(() => { this.#open(); }, wait);
+      this.#owner.closed(Date.now() + wait);
+    };
+  }
+}

@@ -1,0 +1,54 @@
+import { MimiError } from "./errors.js";
+
+declare const brand: unique symbol;
+type Brand<T, B extends string> = T & { readonly [brand]: B };
+
+/** A user: `alice@alpha.example`, or `mimi://alpha.example/u/alice`. */
+export type UserUri = Brand<string, "user">;
+/** One device of a user: `alice@alpha.example/phone`, or `mimi://alpha.example/d/alice/phone`. */
+export type ClientUri = Brand<string, "client">;
+/** A room: `clubhouse@alpha.example`, or `mimi://alpha.example/r/clubhouse`. */
+export type RoomUri = Brand<string, "room">;
+
+/** The longest identifier, in bytes of UTF-8. */
+const MAX_BYTES = 255;
+/** Not empty, without `@`, `/`, space and control characters. */
+const LOCAL = String.raw`[^@/ \p{Cc}]+`;
+const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+const DOMAIN = String.raw`${LABEL}(?:\.${LABEL})*`;
+
+const MAIL = new RegExp(`^${LOCAL}@(?<domain>${DOMAIN})$`, "u");
+const MAIL_CLIENT = new RegExp(`^${LOCAL}@(?<domain>${DOMAIN})/${LOCAL}$`, "u");
+const MIMI_USER = new RegExp(`^mimi://(?<domain>${DOMAIN})/u/${LOCAL}$`, "u");
+const MIMI_ROOM = new RegExp(`^mimi://(?<domain>${DOMAIN})/r/${LOCAL}$`, "u");
+const MIMI_CLIENT = new RegExp(`^mimi://(?<domain>${DOMAIN})/d/${LOCAL}/${LOCAL}$`, "u");
+
+function domainIn(text: string, forms: readonly RegExp[]): string | undefined {
+  if (new TextEncoder().encode(text).length > MAX_BYTES) return undefined;
+  for (const form of forms) {
+    const domain = form.exec(text)?.groups?.["domain"];
+    if (domain !== undefined && domain.length <= 253) return domain;
+  }
+  return undefined;
+}
+
+function parse<T extends string>(text: string, kind: string, forms: readonly RegExp[]): T {
+  if (domainIn(text, forms) === undefined) throw new MimiError("bad-uri", `this is no ${kind} address`);
+  return text as T;
+}
+
+/** Parses identifiers, once; afterwards they are only compared, byte by byte. Each throws `bad-uri`. */
+export const uri = {
+  /** A user's address. */
+  user: (text: string): UserUri => parse(text, "user", [MAIL, MIMI_USER]),
+  /** A room's address. */
+  room: (text: string): RoomUri => parse(text, "room", [MAIL, MIMI_ROOM]),
+  /** A device's address. */
+  client: (text: string): ClientUri => parse(text, "client", [MAIL_CLIENT, MIMI_CLIENT]),
+  /** The domain of the provider that the identifier belongs to. */
+  domain(of: UserUri | RoomUri | ClientUri): string {
+    const domain = domainIn(of, [MAIL, MAIL_CLIENT, MIMI_USER, MIMI_ROOM, MIMI_CLIENT]);
+    if (domain === undefined) throw new MimiError("bad-uri", "this is no address");
+    return domain;
+  },
+} as const;
