@@ -34,6 +34,29 @@ pub enum Role {
     Banned = 6,
 }
 
+impl Role {
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::System, "system"),
+        (Self::Owner, "owner"),
+        (Self::Admin, "admin"),
+        (Self::RegularUser, "regular_user"),
+        (Self::Visitor, "visitor"),
+        (Self::Banned, "banned"),
+    ];
+
+    /// The draft's name of the role.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(role, _)| *role == self).map_or("", |(_, name)| name)
+    }
+
+    /// The role of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(role, _)| *role)
+    }
+}
+
 /// A user and its roles, in the order given.
 ///
 /// ```text
