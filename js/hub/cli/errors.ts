@@ -3,13 +3,12 @@
  */
 export class CliError extends Error {
   override readonly name = "CliError";
+  /** 2: the command line is wrong; 1: it was understood and could not be done. */
+  readonly exitCode: 1 | 2;
 
-  constructor(
-    message: string,
-    /** 2: the command line is wrong; 1: it was understood and could not be done. */
-    readonly exitCode: 1 | 2 = 1,
-  ) {
+  constructor(message: string, exitCode: 1 | 2 = 1) {
     super(message);
+    this.exitCode = exitCode;
   }
 }
 

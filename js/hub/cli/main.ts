@@ -1,13 +1,16 @@
-#!/usr/bin/env node
 /**
  * `mimi-hub`, the command line of the hub.
  */
+
+import { fileURLToPath } from "node:url";
 
 import { version } from "../../../npm/hub/package.json";
 import { HELP, readArguments, type ProviderArguments } from "./arguments.js";
 import { CliError } from "./errors.js";
 import { startProvider, type Provider } from "./provider-process.js";
 
+/** Beside this program in the package. */
+const WORKER = fileURLToPath(new URL("./worker.js", import.meta.url));
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 try {
@@ -40,7 +43,7 @@ async function dev(wanted: readonly ProviderArguments[]): Promise<number> {
   const stopped = signalled();
   try {
     for (const each of wanted) {
-      providers.push(await startProvider({ ...each, onTrace: print }));
+      providers.push(await startProvider({ ...each, worker: WORKER, onTrace: print }));
     }
     for (const { domain, clientUrl, mimiUrl } of providers) {
       print(`${domain}: clients ${clientUrl}, providers ${mimiUrl} (mutual TLS)`);

@@ -3,8 +3,6 @@
  * program. The command line, the demo and the tests run providers through this module.
  */
 
-import { fileURLToPath } from "node:url";
-
 import { developmentAuthority, issueCertificate } from "./certificates.js";
 import { replaceFile } from "./files.js";
 import { hubKeys } from "./hub-key.js";
@@ -43,8 +41,8 @@ export interface ProviderOptions {
   readonly onLog?: (line: string) => void;
   /** `allow` by default. */
   readonly consent?: ConsentDefault;
-  /** The Worker's main module; the hub of this package by default. */
-  readonly worker?: string;
+  /** The main module of the hub's Worker, with its wasm beside it. */
+  readonly worker: string;
 }
 
 export interface Provider {
@@ -64,7 +62,6 @@ export interface Provider {
 }
 
 const GRACE_MILLIS = 2_000;
-const BUILT_WORKER = fileURLToPath(new URL("../worker.js", import.meta.url));
 
 /** Starts a provider; it takes requests when the promise resolves. */
 export async function startProvider(options: ProviderOptions): Promise<Provider> {
@@ -99,7 +96,7 @@ async function start(
     peers: options.peers,
     consent: options.consent ?? "allow",
     trace: options.trace ?? false,
-    modules: await workerModules(options.worker ?? BUILT_WORKER),
+    modules: await workerModules(options.worker),
   });
   await replaceFile(state.configFile, config);
   const workerd = await runWorkerd(options, state);

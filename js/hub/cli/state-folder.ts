@@ -29,11 +29,14 @@ const CONTENTS = [OBJECTS_FOLDER, HUB_KEYS_FILE, CONFIG_FILE, NOTE_FILE];
 
 /** A state folder that this process has taken. */
 export class StateFolder {
-  private constructor(
-    readonly path: string,
-    /** A folder with a short path, since a unix socket's is limited to about 100 bytes. */
-    private readonly socketFolder: string,
-  ) {}
+  readonly path: string;
+  /** A folder with a short path, since a unix socket's is limited to about 100 bytes. */
+  readonly #socketFolder: string;
+
+  private constructor(path: string, socketFolder: string) {
+    this.path = path;
+    this.#socketFolder = socketFolder;
+  }
 
   /**
    * Takes the folder: ends a workerd that an earlier run left there, and empties it if asked.
@@ -67,7 +70,7 @@ export class StateFolder {
   }
 
   get socketPath(): string {
-    return join(this.socketFolder, "mimi");
+    return join(this.#socketFolder, "mimi");
   }
 
   /** Notes that `workerd` runs here. */
@@ -76,14 +79,14 @@ export class StateFolder {
     if (runner === undefined) {
       throw new CliError("cannot tell when this process was started");
     }
-    const { socketFolder } = this;
+    const socketFolder = this.#socketFolder;
     const note: RunningNote = { runner, socketFolder, ...(workerd && { workerd }) };
     await replaceFile(join(this.path, NOTE_FILE), JSON.stringify(note));
   }
 
   /** Gives the folder back; nothing runs on it any more. */
   async release(): Promise<void> {
-    await rm(this.socketFolder, { recursive: true, force: true });
+    await rm(this.#socketFolder, { recursive: true, force: true });
     await rm(join(this.path, NOTE_FILE), { force: true });
   }
 }
