@@ -31,8 +31,7 @@ use crate::{
     wire::{
         self, CommitBundle, OutlineProposal, RatchetTree, RatchetTreeOption, UpdateContent,
         UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim, commit_outline,
-        decode_exact,
-        uri::{ClientUri, RoomUri},
+        decode_exact, uri::RoomUri,
     },
 };
 
@@ -139,7 +138,7 @@ pub(super) fn update(
     let commit_bytes = message.bytes().to_vec();
     let verified = verify_at_hub(&room.group, crypto, message.into_value())?;
     let commit = stage_at_hub(&room.group, crypto, verified)?;
-    check_credentials(room, &commit)?;
+    commit.check_credentials(&room.group)?;
     let entrants = authorize_entrants(step, crypto, &commit)?;
     check_group_info(&room.group, crypto, &commit.staged, &commit.sender, &tag, &group_info)?;
     check_welcome(room, welcome.as_deref(), &entrants)?;
@@ -197,28 +196,6 @@ fn check_proposal_types(proposals: &[OutlineProposal]) -> Result<(), ProtocolErr
         return Err(ProtocolError::InvalidProposal("a proposal type"));
     }
     Ok(())
-}
-
-/// R65: the committer keeps its credential, and no client has two leaves.
-fn check_credentials(room: &Room, commit: &RoomCommit) -> Result<(), ProtocolError> {
-    if let (Some(new), Sender::Member(leaf)) =
-        (commit.staged.update_path_leaf_node(), &commit.sender)
-        && room.group.leaf(*leaf).is_none_or(|old| old.credential() != new.credential())
-    {
-        return Err(ProtocolError::InvalidProposal("the committer's credential changes"));
-    }
-    let removed: BTreeSet<u32> = commit
-        .staged
-        .remove_proposals()
-        .map(|queued| queued.remove_proposal().removed().u32())
-        .collect();
-    let entering = commit.entering()?;
-    let kept = room.roster.leaves.iter().filter(|(leaf, _)| !removed.contains(leaf));
-    let mut clients: BTreeSet<&ClientUri> = kept.map(|(_, client)| client).collect();
-    if entering.iter().all(|client| clients.insert(client)) {
-        return Ok(());
-    }
-    Err(ProtocolError::InvalidProposal("a client has two leaves"))
 }
 
 /// R40, R51, R64: who enters takes part, by a KeyPackage that its own provider gave out through this

@@ -4,6 +4,8 @@
 //! Here the AppSyncs are applied (R37–R39) and the commit is staged over the result; a member to whom
 //! it gives another list than to the committer gets another confirmation tag and refuses (R44).
 
+use std::collections::BTreeSet;
+
 use openmls::{
     credentials::Credential,
     framing::{
@@ -49,6 +51,39 @@ impl RoomCommit {
         let joined =
             matches!(self.sender, Sender::NewMemberCommit).then(|| client_uri_of(&self.credential));
         added.chain(joined).collect()
+    }
+
+    /// Checks that no leaf changes its credential, and that no client has two leaves after the commit
+    /// (R65). `group` is the group before it.
+    ///
+    /// # Errors
+    /// [`ProtocolError::InvalidProposal`] when that is not so, or a credential names no client.
+    pub fn check_credentials(&self, group: &PublicGroup) -> Result<(), ProtocolError> {
+        let path = self.staged.update_path_leaf_node().map(|leaf| (&self.sender, leaf));
+        let updates = self.staged.queued_proposals().filter_map(|queued| match queued.proposal() {
+            Proposal::Update(update) => Some((queued.sender(), update.leaf_node())),
+            _ => None,
+        });
+        for (sender, new) in path.into_iter().chain(updates) {
+            if let Sender::Member(leaf) = sender
+                && group.leaf(*leaf).is_none_or(|old| old.credential() != new.credential())
+            {
+                return Err(ProtocolError::InvalidProposal("a leaf's credential changes"));
+            }
+        }
+        let removed: BTreeSet<u32> = self
+            .staged
+            .remove_proposals()
+            .map(|queued| queued.remove_proposal().removed().u32())
+            .collect();
+        let kept = group.members().filter(|member| !removed.contains(&member.index.u32()));
+        let mut clients = kept
+            .map(|member| client_uri_of(&member.credential))
+            .collect::<Result<BTreeSet<_>, _>>()?;
+        if self.entering()?.into_iter().all(|client| clients.insert(client)) {
+            return Ok(());
+        }
+        Err(ProtocolError::InvalidProposal("a client has two leaves"))
     }
 }
 
