@@ -9,6 +9,7 @@ pub mod credential;
 pub mod group_info;
 pub mod key_package;
 pub mod labels;
+pub mod member;
 pub mod ratchet_tree;
 
 mod crypto;

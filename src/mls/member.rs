@@ -1,0 +1,189 @@
+//! What a member does with its group: create, join, commit.
+//!
+//! A group is loaded from the storage, used and dropped; openmls writes every change through the
+//! provider. What goes out is bare MLS structs, as MIMI's bodies take them.
+
+use openmls::{
+    extensions::ExternalSender,
+    group::{GroupId, MlsGroup, StagedWelcome},
+    key_packages::KeyPackage,
+    messages::Welcome,
+    prelude::{Ciphersuite, LeafNodeIndex, WireFormat},
+    treesync::RatchetTreeIn,
+};
+use openmls_traits::{OpenMlsProvider, signatures::Signer};
+
+use super::{
+    MlsProvider,
+    commit::{leaves, resolve_own},
+    create_config,
+    credential::credential_with_key,
+    join_config, ratchet_tree, without_header,
+};
+use crate::{
+    error::{Error, InternalError, ProtocolError},
+    room::{ParticipantList, app_sync, app_sync::Resolution},
+    time::UnixMillis,
+    wire::{
+        self, AppSync, RatchetTree,
+        uri::{ClientUri, RoomUri},
+    },
+};
+
+/// What a commit of our own changes, beside the proposals that are pending anyway. Nothing at all makes
+/// a commit that renews the committer's keys.
+#[derive(Debug, Clone, Default)]
+pub struct RoomChange {
+    /// The change to the participant list.
+    pub app_sync: Option<AppSync>,
+    /// KeyPackages of the clients that are added, checked.
+    pub adds: Vec<KeyPackage>,
+    /// Leaf indices of the clients that are removed.
+    pub removes: Vec<u32>,
+}
+
+/// A commit of our own, pending in the group's storage until it is merged or cleared (D6).
+#[derive(Debug, Clone)]
+pub struct OwnCommit {
+    /// The Commit, a `PublicMessage`.
+    pub message: Vec<u8>,
+    /// The Welcome, when the commit adds someone.
+    pub welcome: Option<Vec<u8>>,
+    /// The GroupInfo of the epoch after it, without a tree.
+    pub group_info: Vec<u8>,
+    /// The tree after it.
+    pub tree: RatchetTree,
+    /// Its AppSyncs, and the list after it.
+    pub resolution: Resolution,
+}
+
+/// The group id of a room: its URI's bytes (R8).
+#[must_use]
+pub fn group_id(room: &RoomUri) -> GroupId {
+    GroupId::from_slice(room.as_str().as_bytes())
+}
+
+/// The member's group of `room`, when it has one.
+///
+/// # Errors
+/// When the storage fails.
+pub fn load_group(
+    provider: &MlsProvider<'_, '_>,
+    room: &RoomUri,
+) -> Result<Option<MlsGroup>, InternalError> {
+    MlsGroup::load(provider.storage(), &group_id(room))
+}
+
+/// Creates the group of a new room, with `client` as its only member and the client's user as its
+/// only participant (R14, R15). `hub` as in [`create_config`].
+///
+/// # Errors
+/// [`InternalError`] when openmls or the storage fails.
+pub fn create_group(
+    provider: &MlsProvider<'_, '_>,
+    signer: &impl Signer,
+    (client, signature_key): (&ClientUri, &[u8]),
+    room: &RoomUri,
+    (suite, hub): (Ciphersuite, Option<ExternalSender>),
+    now: UnixMillis,
+) -> Result<MlsGroup, InternalError> {
+    let list = ParticipantList::of_creator(client.user());
+    let config = create_config(suite, &list, hub, now)?;
+    let credential = credential_with_key(client, signature_key);
+    MlsGroup::new_with_group_id(provider, signer, &config, group_id(room), credential)
+        .map_err(|_| InternalError::Mls("a group cannot be created"))
+}
+
+/// The GroupInfo of the current epoch, with `external_pub` and without a tree.
+///
+/// # Errors
+/// [`InternalError`] when openmls fails.
+pub fn export_group_info(
+    group: &MlsGroup,
+    provider: &MlsProvider<'_, '_>,
+    signer: &impl Signer,
+) -> Result<Vec<u8>, InternalError> {
+    let message = group
+        .export_group_info(provider.crypto(), signer, false)
+        .map_err(|_| InternalError::Mls("GroupInfo"))?;
+    without_header(&message, WireFormat::GroupInfo)
+}
+
+/// Joins by a Welcome, with the tree that came beside it. Leaves whose lifetime has run out since do
+/// not matter (D4). The group replaces one of the same room that the client was removed from.
+///
+/// # Errors
+/// [`ProtocolError::InvalidProposal`] when the client is in the room, MLS refuses the Welcome, it is
+/// not for this client, the group is not that of `room`, its list is not valid or a leaf names no
+/// client.
+pub fn join_by_welcome(
+    provider: &MlsProvider<'_, '_>,
+    welcome: Welcome,
+    tree: RatchetTreeIn,
+    room: &RoomUri,
+) -> Result<MlsGroup, Error> {
+    const REFUSED: ProtocolError = ProtocolError::InvalidProposal("MLS refuses the Welcome");
+    if load_group(provider, room)?.is_some_and(|group| group.is_active()) {
+        return Err(ProtocolError::InvalidProposal("a Welcome to a room that one is in").into());
+    }
+    let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
+        .map_err(|_| REFUSED)?
+        .with_ratchet_tree(tree)
+        .skip_lifetime_validation()
+        .replace_old_group()
+        .build()
+        .map_err(|_| REFUSED)?;
+    if *staged.group_context().group_id() != group_id(room) {
+        return Err(ProtocolError::InvalidProposal("a Welcome to another room").into());
+    }
+    app_sync::participant_list(staged.group_context().extensions())?;
+    let group = staged.into_group(provider).map_err(|_| REFUSED)?;
+    leaves(group.public_group())
+        .map_err(|_| ProtocolError::InvalidProposal("a leaf names no client"))?;
+    Ok(group)
+}
+
+/// Commits the group's pending proposals and then `change`; the commit stays pending.
+///
+/// # Errors
+/// [`ProtocolError::InvalidProposal`] when the AppSyncs are not valid together (R38) or MLS refuses
+/// the proposals; [`InternalError`] when the storage fails.
+pub fn commit(
+    group: &mut MlsGroup,
+    provider: &MlsProvider<'_, '_>,
+    signer: &impl Signer,
+    change: RoomChange,
+) -> Result<OwnCommit, Error> {
+    const UNSTAGED: InternalError = InternalError::Mls("a commit cannot be staged");
+    let RoomChange { app_sync, adds, removes } = change;
+    let app_sync = app_sync.as_ref().map(app_sync::app_sync_proposal).transpose()?;
+    let extensions = group.extensions().clone();
+    let mut builder = group
+        .commit_builder()
+        .add_proposals(app_sync)
+        .propose_removals(removes.into_iter().map(LeafNodeIndex::new))
+        .propose_adds(adds)
+        .load_psks(provider.storage())
+        .map_err(|_| InternalError::Mls("no commit possible now"))?
+        .create_group_info(true);
+    let resolution = resolve_own(&extensions, &mut builder)?;
+    let bundle = builder
+        .build(provider.rand(), provider.crypto(), signer, |_| true)
+        .map_err(|_| ProtocolError::InvalidProposal("MLS refuses the proposals"))?
+        .stage_commit(provider)
+        .map_err(|_| UNSTAGED)?;
+    let (message, welcome, group_info) = bundle.into_contents();
+    let tree = group
+        .pending_commit()
+        .ok_or(UNSTAGED)?
+        .export_ratchet_tree(provider.crypto(), group.export_ratchet_tree())
+        .map_err(|_| UNSTAGED)?
+        .ok_or(UNSTAGED)?;
+    Ok(OwnCommit {
+        message: without_header(&message, WireFormat::PublicMessage)?,
+        welcome: welcome.as_ref().map(wire::encode).transpose()?,
+        group_info: wire::encode(&group_info.ok_or(UNSTAGED)?)?,
+        tree: ratchet_tree::to_wire(&tree)?,
+        resolution,
+    })
+}
