@@ -1,4 +1,5 @@
 //! What several tests share. Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod group;
 pub mod storage;
