@@ -3,7 +3,7 @@
  * SQLite, and asks other providers.
  *
  * `…/echo` answers with what arrived, `…/count` with how often it was called, `…/hang` never;
- * `…/ask/DOMAIN` sends the body on to that domain's `/v1/echo` and answers with its answer.
+ * `…/socket` opens a WebSocket whose object sends each frame back; `…/ask/DOMAIN` sends the body on to that domain's `/v1/echo` and answers with its answer.
  */
 
 interface Env {
@@ -26,15 +26,34 @@ interface Sql {
   exec(statement: string): { one(): Record<string, unknown> };
 }
 
+interface State {
+  readonly storage: { readonly sql: Sql };
+  acceptWebSocket(socket: WebSocket): void;
+}
+
+declare const WebSocketPair: new () => { readonly 0: WebSocket; readonly 1: WebSocket };
+
 export class HubRoom {
   readonly #sql: Sql;
 
-  constructor(state: { readonly storage: { readonly sql: Sql } }) {
+  readonly #state: State;
+
+  constructor(state: State) {
+    this.#state = state;
     this.#sql = state.storage.sql;
     this.#sql.exec("CREATE TABLE IF NOT EXISTS calls(id INTEGER PRIMARY KEY)");
   }
 
-  fetch(): Response {
+  webSocketMessage(socket: WebSocket, frame: ArrayBuffer): void {
+    socket.send(frame);
+  }
+
+  fetch(request: Request): Response {
+    if (request.headers.get("upgrade") === "websocket") {
+      const { 0: client, 1: server } = new WebSocketPair();
+      this.#state.acceptWebSocket(server);
+      return new Response(null, { status: 101, webSocket: client } as ResponseInit);
+    }
     this.#sql.exec("INSERT INTO calls DEFAULT VALUES");
     return Response.json(this.#sql.exec("SELECT count(*) AS calls FROM calls").one()["calls"]);
   }
@@ -49,6 +68,8 @@ export default {
     switch (what) {
       case "count":
         return env.HUB_ROOM.getByName("room").fetch("https://object/");
+      case "socket":
+        return env.HUB_ROOM.getByName("room").fetch(request);
       case "ask":
         return ask(env, domain, request);
       case "hang":

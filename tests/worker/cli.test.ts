@@ -4,11 +4,13 @@
 
 import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { build } from "esbuild";
+import { WebSocket } from "ws";
 
 import { isRunning, identify } from "../../js/hub/cli/processes.js";
 import { freePortPair } from "../../js/hub/cli/provider-process.js";
@@ -260,6 +262,18 @@ test("a request that never ends does not keep a provider from stopping", async (
   await hung.stop();
   assert.deepEqual(await Promise.all(requests), ["cut", "cut"]);
   assert.equal(await hung.ended, "workerd ended (SIGKILL)");
+});
+
+test("a WebSocket passes the clients' listener, and does not keep a provider from stopping", async () => {
+  const started = await provider({ domain: ALPHA, worker, stateDir: join(folder, "socket") });
+  const socket = new WebSocket(`${started.clientUrl.replace("http:", "ws:")}/socket`);
+  await once(socket, "open");
+  socket.send(Buffer.from([1, 2, 3]));
+  const [frame] = (await once(socket, "message")) as [Buffer];
+  assert.deepEqual([...frame], [1, 2, 3]);
+  const closed = once(socket, "close");
+  await started.stop();
+  await closed;
 });
 
 test("the command line ends with status 1 when workerd ends by itself", async () => {
