@@ -5,10 +5,13 @@
 //! the outbox holds, and finds out where another provider's endpoints are.
 
 mod directories;
+mod refusal;
 
 use std::{collections::BTreeMap, rc::Rc};
 
 use serde::{Deserialize, Serialize};
+
+pub use self::refusal::{plain_refusal, room_refusal};
 
 use self::directories::{Directories, Resolved};
 use crate::{
@@ -170,16 +173,6 @@ pub trait Role {
 
     /// Forgets what it holds in memory: a step that it belonged to did not end well.
     fn forget(&mut self);
-}
-
-/// The answer with the status of `error` and a short text (D21's header with a 401, R62).
-#[must_use]
-pub fn plain_refusal(error: &ProtocolError) -> Response {
-    let mut response = Response::text(error.status(), &error.to_string());
-    if matches!(error, ProtocolError::Unauthenticated(_)) {
-        response.headers.push(("www-authenticate".into(), "Mimi-Device".into()));
-    }
-    response
 }
 
 #[derive(Debug, Serialize, Deserialize)]
