@@ -18,13 +18,12 @@ use self::group::Room;
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::MlsCrypto,
-    object::{Lane, LaneRequest, Reply, Role, Step, plain_refusal},
+    object::{Lane, LaneRequest, Reply, Role, Step, room_refusal},
     room_log::MAX_PAGE_EVENTS,
     storage::{Key, Transaction, decode_row},
     transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
     wire::{
-        self, GroupInfoResponse, Protocol, SubmitMessageResponse, SubmitStatus, UpdateResponseCode,
-        UpdateRoomResponse,
+        self,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
@@ -134,54 +133,11 @@ impl Role for HubRoom {
     }
 
     fn refuse(endpoint: &Endpoint, error: &ProtocolError) -> Response {
-        let body = match endpoint {
-            Endpoint::Update { .. } => update_refusal(error),
-            Endpoint::SubmitMessage { .. } => submit_refusal(error),
-            Endpoint::GroupInfo { .. } => group_info_refusal(error),
-            _ => None,
-        };
-        body.and_then(Result::ok)
-            .map_or_else(|| plain_refusal(error), |body| Response::tls(error.status(), body))
+        room_refusal(endpoint, error)
     }
 
     fn forget(&mut self) {
         self.cache = None;
-    }
-}
-
-/// R61, R62: the body of a refused update, when the error has one.
-fn update_refusal(error: &ProtocolError) -> Option<Result<Vec<u8>, InternalError>> {
-    let (response_code, description) = match error {
-        ProtocolError::WrongEpoch { current } => {
-            (UpdateResponseCode::WrongEpoch, format!("epoch={current}"))
-        }
-        ProtocolError::NotAllowed(why) => (UpdateResponseCode::NotAllowed, why.clone()),
-        ProtocolError::InvalidProposal(why) => {
-            (UpdateResponseCode::InvalidProposal, (*why).to_owned())
-        }
-        ProtocolError::HubUnresponsive => (UpdateResponseCode::HubUnresponsive, String::new()),
-        _ => return None,
-    };
-    let error_description = description.into_bytes().into();
-    Some(wire::encode(&UpdateRoomResponse { response_code, error_description }))
-}
-
-/// R72: the body for a refused message, when the error has one.
-fn submit_refusal(error: &ProtocolError) -> Option<Result<Vec<u8>, InternalError>> {
-    let status = match error {
-        ProtocolError::NotAllowed(_) => SubmitStatus::NotAllowed,
-        ProtocolError::EpochTooOld { current } => SubmitStatus::EpochTooOld(*current),
-        _ => return None,
-    };
-    Some(wire::encode(&SubmitMessageResponse { protocol: Protocol::MLS10, status }))
-}
-
-/// R86: the status byte for a refused GroupInfo, when the error has one.
-fn group_info_refusal(error: &ProtocolError) -> Option<Result<Vec<u8>, InternalError>> {
-    match error {
-        ProtocolError::NotAllowed(_) => Some(wire::encode(&GroupInfoResponse::NotAuthorized)),
-        ProtocolError::NotFound(_) => Some(wire::encode(&GroupInfoResponse::NoSuchRoom)),
-        _ => None,
     }
 }
 

@@ -16,10 +16,10 @@ use openmls::{
         MlsGroup, PublicGroup, StageCommitError, StagedCommit, UnresolvedAppDataCommit,
     },
     messages::proposals::{AppDataUpdateProposal, Proposal},
-    prelude::{Extensions, OpenMlsCrypto},
+    prelude::{Ciphersuite, Extensions, OpenMlsCrypto},
 };
 
-use super::{MlsProvider, credential::client_uri_of};
+use super::{MlsProvider, credential::client_uri_of, key_package::ref_hash};
 use crate::{
     error::{Error, InternalError, ProtocolError},
     room::app_sync::{self, Resolution},
@@ -200,4 +200,16 @@ pub fn leaves(group: &PublicGroup) -> Result<Vec<(u32, ClientUri)>, InternalErro
             Ok((member.index.u32(), client))
         })
         .collect()
+}
+
+/// The ProposalRef of a Proposal's `AuthenticatedContent` (RFC 9420 §5.2).
+///
+/// # Errors
+/// [`InternalError::Mls`] when the suite's hash fails.
+pub fn proposal_ref(
+    crypto: &impl OpenMlsCrypto,
+    suite: Ciphersuite,
+    authenticated_content: &[u8],
+) -> Result<Vec<u8>, InternalError> {
+    ref_hash(crypto, suite, "MLS 1.0 Proposal Reference", authenticated_content)
 }

@@ -162,6 +162,19 @@ struct RefHashInput {
     value: VLBytes,
 }
 
+/// RFC 9420 §5.2: RefHash(`label`, `value`) in a cipher suite.
+pub(super) fn ref_hash(
+    crypto: &impl OpenMlsCrypto,
+    suite: Ciphersuite,
+    label: &str,
+    value: &[u8],
+) -> Result<Vec<u8>, InternalError> {
+    let input = RefHashInput { label: label.as_bytes().into(), value: value.into() };
+    crypto
+        .hash(HashType::from(suite), &wire::encode(&input)?)
+        .map_err(|_| InternalError::Mls("hash"))
+}
+
 /// The KeyPackageRef of a KeyPackage's bytes (RFC 9420 §5.2), checked or not.
 ///
 /// # Errors
@@ -176,11 +189,6 @@ pub fn key_package_ref(
         [_, _, high, low, ..] => accepted_suite(u16::from_be_bytes([*high, *low])),
         _ => None,
     };
-    let hash = HashType::from(suite.ok_or(MALFORMED)?);
-    let input = RefHashInput {
-        label: b"MLS 1.0 KeyPackage Reference".as_slice().into(),
-        value: key_package.into(),
-    };
-    let input = wire::encode(&input).map_err(|_| MALFORMED)?;
-    crypto.hash(hash, &input).map_err(|_| MALFORMED)
+    let suite = suite.ok_or(MALFORMED)?;
+    ref_hash(crypto, suite, "MLS 1.0 KeyPackage Reference", key_package).map_err(|_| MALFORMED)
 }

@@ -31,7 +31,10 @@ pub use key_material::{
     ClientKeyMaterial, ClientMaterial, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse,
     KeyMaterialUserCode, Mls10Request, Protocol, RequiredCapabilities,
 };
-pub use outline::{CommitOutline, OutlineProposal, OutlineSender, commit_outline};
+pub use outline::{
+    CommitOutline, OutlineProposal, OutlineSender, ProposalOutline, commit_outline,
+    path_credential, proposal_outline, tree_credentials,
+};
 pub use submit::{SubmitMessageResponse, SubmitStatus};
 pub use update::{
     CommitBundle, PendingProposalsResponse, RatchetTree, RatchetTreeOption, UpdateContent,
