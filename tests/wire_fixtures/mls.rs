@@ -293,6 +293,8 @@ impl Observed {
 /// himself and is removed.
 pub struct Story {
     pub bob_key_package: Vec<u8>,
+    /// The leaf node in that KeyPackage.
+    pub leaf_node: Vec<u8>,
     pub last_resort_key_package: Vec<u8>,
     pub capabilities: Vec<u8>,
     pub credential: Vec<u8>,
@@ -338,6 +340,7 @@ fn tell() -> Story {
 
     let key_package = phone.key_package();
     let bob_key_package = key_package.tls_serialize_detached().unwrap();
+    let leaf_node = key_package.leaf_node().tls_serialize_detached().unwrap();
     let add = alice.commit(
         &mut at_alice,
         Changes {
@@ -375,6 +378,7 @@ fn tell() -> Story {
         bare(&at_cathy.create_message(&cathy.provider, &cathy.signer, b"hello").unwrap());
     Story {
         bob_key_package,
+        leaf_node,
         last_resort_key_package: phone.last_resort_key_package().tls_serialize_detached().unwrap(),
         capabilities: capabilities().tls_serialize_detached().unwrap(),
         credential: dave.credential.credential.tls_serialize_detached().unwrap(),

@@ -30,7 +30,7 @@ pub fn full(tree: &[u8]) -> Vec<u8> {
 
 pub fn app_sync() -> Vec<u8> {
     join(&[
-        &vector(&join(&[&uri(BOB), &[1, 4], &uri("carol@bravo.example"), &[2, 3, 4]])),
+        &vector(&join(&[&uri(BOB), &[1, 4], &uri("carol@bravo.example"), &[3, 2, 3, 4]])),
         &vector(&join(&[&uri("dan@bravo.example"), &[1, 6]])),
         &vector(&join(&[&uri("eve@bravo.example"), &uri("fay@bravo.example")])),
     ])
