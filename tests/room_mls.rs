@@ -16,7 +16,7 @@ use mimi_edge::{
         app_sync::{participant_list, required_capabilities},
         codepoints::component,
     },
-    storage::{MemoryStorage, Storage, Transaction},
+    storage::{MemoryStorage, Transaction},
     time::UnixMillis,
     wire::{
         AppSync, RatchetTree, Role, UserRoles, decode_exact,
