@@ -16,6 +16,8 @@
 pub mod config;
 pub mod error;
 #[cfg(feature = "hub")]
+pub mod follower;
+#[cfg(feature = "hub")]
 pub mod hub;
 pub mod mls;
 #[cfg(feature = "hub")]

@@ -193,6 +193,31 @@ impl RoomLog {
         Ok(())
     }
 
+    /// Whether `device` may read the event at `position`, but for PrivateMessages while its user is
+    /// not active.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn reaches(
+        &self,
+        transaction: &Transaction<'_>,
+        device: &ClientUri,
+        position: u64,
+    ) -> Result<bool, InternalError> {
+        let windows = self.windows(transaction, device)?;
+        Ok(windows.iter().any(|window| window.contains(position)))
+    }
+
+    /// The devices with an open window, in order: those that have a leaf.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn devices(&self, transaction: &Transaction<'_>) -> Result<Vec<ClientUri>, InternalError> {
+        let mut devices = self.all_windows(transaction)?;
+        devices.retain(|(_, windows)| windows.iter().any(|window| window.to.is_none()));
+        Ok(devices.into_iter().map(|(device, _)| device).collect())
+    }
+
     /// For the events after `position`, `user` is `activity`. Nobody is active who was not said to
     /// be.
     ///

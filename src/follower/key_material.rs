@@ -1,0 +1,114 @@
+//! `POST /keyMaterial/{targetUser}` for rooms of other providers: the draft's "Claim keys".
+//!
+//! A claim of one of our devices goes to the hub of its room; a claim that comes from the hub goes to
+//! the target, one of our users. Claims that name no room take one hop only (R20, R21).
+
+use super::{Then, require_hub, table};
+use crate::{
+    error::{ProtocolError, Result},
+    mls::{MlsCrypto, key_package::key_package_ref},
+    object::{Ask, Call, Reply, Step},
+    storage::{Key, Transaction, encode_row},
+    transport::{
+        Endpoint, IncomingRequest, ObjectCall, ObjectName, PeerCall, PeerEndpoint, Response, Source,
+    },
+    wire::{
+        ClientMaterial, KeyMaterialRequest, KeyMaterialResponse, decode_exact,
+        uri::{Domain, RoomUri, UserUri},
+    },
+};
+
+/// Passes a claim on, unchanged: the target's own object says what there is (R30, R31).
+pub(super) fn claim(
+    uri: &RoomUri,
+    own: &Domain,
+    source: &Source,
+    target: UserUri,
+    body: Vec<u8>,
+) -> Result<Reply> {
+    let request: KeyMaterialRequest = decode_exact(&body)?;
+    let names_room = !request.room_id.0.is_empty();
+    if names_room && request.room_id.0 != uri.as_str() {
+        return Err(ProtocolError::Malformed("another room").into());
+    }
+    let (call, then) = match source {
+        Source::Device(_) => {
+            // Through the hub of the room of intended use (R19), or straight to the target.
+            let next = if names_room { uri.domain() } else { target.domain() };
+            let call = if next == own {
+                own_user(target, body)
+            } else {
+                provider(next.clone(), &target, body)
+            };
+            (call, Then::Pass)
+        }
+        Source::Provider(domain) => {
+            if names_room {
+                require_hub(uri, source)?;
+            } else {
+                require_requester(&request, domain)?;
+            }
+            (own_user(target, body), Then::Claimed)
+        }
+        Source::Own => return Err(ProtocolError::PeerRefused("not for own objects").into()),
+    };
+    Ok(Reply::Ask(Ask { call, label: "keyMaterial".into(), then: encode_row(&then)? }))
+}
+
+/// R20: without a room, the requester is a user of the provider that asks.
+fn require_requester(request: &KeyMaterialRequest, source: &Domain) -> Result<(), ProtocolError> {
+    let requester = UserUri::from_wire(&request.requesting_user)
+        .map_err(|_| ProtocolError::Malformed("requestingUser"))?;
+    if requester.domain() == source {
+        return Ok(());
+    }
+    Err(ProtocolError::PeerRefused("not the requesting user's provider"))
+}
+
+fn own_user(target: UserUri, body: Vec<u8>) -> Call {
+    Call::Object(ObjectCall {
+        object: ObjectName::user(&target),
+        request: IncomingRequest {
+            source: Source::Own,
+            endpoint: Endpoint::KeyMaterial { target },
+            body,
+        },
+    })
+}
+
+fn provider(domain: Domain, target: &UserUri, body: Vec<u8>) -> Call {
+    Call::Peer(PeerCall {
+        domain,
+        endpoint: PeerEndpoint::KeyMaterial,
+        identifier: target.to_string(),
+        sending_user: None,
+        body,
+    })
+}
+
+/// Remembers whose KeyPackages go out with this answer, before it does (R32).
+pub(super) fn record(crypto: &MlsCrypto, step: &mut Step<'_>, response: &Response) -> Result<()> {
+    if !response.is_success() {
+        return Ok(());
+    }
+    let material: KeyMaterialResponse = decode_exact(&response.body)
+        .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
+    let user = UserUri::from_wire(&material.user_uri)
+        .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
+    for client in &material.clients {
+        if let ClientMaterial::Success(key_package) = &client.material {
+            let reference = key_package_ref(crypto.algorithms(), key_package.bytes())?;
+            step.transaction.store(key(&reference), &user)?;
+        }
+    }
+    Ok(())
+}
+
+/// The user whose KeyPackage went out through this hub, if it did.
+pub(super) fn user_of(transaction: &Transaction<'_>, reference: &[u8]) -> Result<Option<UserUri>> {
+    Ok(transaction.load(&key(reference))?)
+}
+
+fn key(reference: &[u8]) -> Vec<u8> {
+    Key::table(table::CLAIMS).bytes(reference).build()
+}

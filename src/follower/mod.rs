@@ -1,0 +1,182 @@
+//! A room that another provider hosts, at the provider of some of its participants.
+//!
+//! In scope: what the hub fans out (E4) and who of our users sees it (D7, D11, R69); claims of our
+//! users' KeyPackages that come through the hub (E1); and what our devices ask of the hub (R62). Out
+//! of scope: whether a commit is valid, which the hub and the members decide; a follower reads what
+//! is in clear and checks no signature.
+
+mod key_material;
+mod lanes;
+mod notify;
+mod proxy;
+mod roster;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{InternalError, ProtocolError, Result},
+    mls::MlsCrypto,
+    object::{Lane, LaneRequest, Reply, Role, Step, room_refusal},
+    room_log::{MAX_PAGE_EVENTS, RoomLog},
+    storage::{Transaction, decode_row},
+    transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
+    wire::{
+        encode,
+        uri::{ClientUri, Domain, RoomUri},
+    },
+};
+
+/// The tables of a followed room.
+mod table {
+    use crate::room_log::LogTables;
+
+    /// The log.
+    pub(super) const LOG: LogTables = LogTables { events: 1, windows: 2, activity: 3, end: 4 };
+    /// What is known of the room: it exists here.
+    pub(super) const ROOM: u8 = 5;
+    /// Clients by leaf index (D7).
+    pub(super) const LEAVES: u8 = 6;
+    /// Proposals of the current epoch, by ProposalRef.
+    pub(super) const PROPOSALS: u8 = 7;
+    /// Hashes of the messages that came, kept as long as the log (R82).
+    pub(super) const RECEIVED: u8 = 8;
+    /// Whose KeyPackages went out through this hub, by KeyPackageRef (R32).
+    pub(super) const CLAIMS: u8 = 9;
+}
+
+/// The room's log.
+const LOG: RoomLog = RoomLog::new(table::LOG);
+
+/// What a follower knows of a room, beside its leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Room {
+    cipher_suite: u16,
+    /// The current epoch; unknown from a Welcome to the first handshake after it.
+    epoch: Option<u64>,
+    /// The last position at which something did not fit to what came before (D7, D22).
+    gap: Option<u64>,
+}
+
+impl Room {
+    fn load(transaction: &Transaction<'_>) -> Result<Option<Self>, InternalError> {
+        transaction.load(&[table::ROOM])
+    }
+
+    fn require(transaction: &Transaction<'_>) -> Result<Self> {
+        Ok(Self::load(transaction)?.ok_or(ProtocolError::NotFound("room"))?)
+    }
+
+    fn store(&self, transaction: &mut Transaction<'_>) -> Result<(), InternalError> {
+        transaction.store(vec![table::ROOM], self)
+    }
+}
+
+/// How to go on after somebody was asked.
+#[derive(Debug, Serialize, Deserialize)]
+enum Then {
+    /// Record whose KeyPackages these are, and answer with them (R32).
+    Claimed,
+    /// Answer the device with what the hub said.
+    Pass,
+}
+
+/// A room of another provider, or the claims between us and another provider that name no room.
+pub struct FollowedRoom {
+    /// `None` when the name is no room's: then nothing is found here.
+    uri: Option<RoomUri>,
+    crypto: MlsCrypto,
+}
+
+impl FollowedRoom {
+    /// The object `name`: a room's identifier, or `*@domain` for claims without a room.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { uri: RoomUri::parse(name).ok(), crypto: MlsCrypto::new() }
+    }
+
+    fn uri(&self) -> Result<&RoomUri, ProtocolError> {
+        self.uri.as_ref().ok_or(ProtocolError::NotFound("room"))
+    }
+
+    /// What a device of ours may read of the log after `after` (D11).
+    fn events(&self, step: &Step<'_>, source: &Source, after: u64) -> Result<Response> {
+        let device = own_device(source)?;
+        let room = Room::require(&step.transaction)?;
+        let mut page = LOG.page(&step.transaction, self.uri()?, device, after, MAX_PAGE_EVENTS)?;
+        if let Some(gap) = room.gap.filter(|gap| after < *gap) {
+            page.gap = LOG.reaches(&step.transaction, device, gap)?;
+        }
+        Ok(Response::tls(200, encode(&page)?))
+    }
+}
+
+/// The device of ours that asks.
+fn own_device(source: &Source) -> Result<&ClientUri, ProtocolError> {
+    match source {
+        Source::Device(device) => Ok(device),
+        Source::Provider(_) | Source::Own => {
+            Err(ProtocolError::PeerRefused("for devices of this provider"))
+        }
+    }
+}
+
+/// The room's hub: the provider of its domain (R1, R81).
+fn require_hub(uri: &RoomUri, source: &Source) -> Result<(), ProtocolError> {
+    match source {
+        Source::Provider(domain) if domain == uri.domain() => Ok(()),
+        _ => Err(ProtocolError::PeerRefused("not the room's hub")),
+    }
+}
+
+/// Whether a client is one of ours.
+fn is_own(client: &ClientUri, own: &Domain) -> bool {
+    client.domain() == own
+}
+
+impl Role for FollowedRoom {
+    fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
+        let IncomingRequest { source, endpoint, body } = request;
+        let uri = self.uri()?;
+        let response = match endpoint {
+            Endpoint::KeyMaterial { target } => {
+                return key_material::claim(uri, &step.config.domain, &source, target, body);
+            }
+            Endpoint::Update { .. } => return proxy::update(uri, step, &source, body),
+            Endpoint::SubmitMessage { .. } => return proxy::submit(uri, step, &source, body),
+            Endpoint::GroupInfo { .. } => return proxy::group_info(uri, &source, body),
+            Endpoint::Notify { .. } => notify::receive(uri, &self.crypto, step, &source, &body)?,
+            Endpoint::Events { after, .. } => self.events(step, &source, after)?,
+            Endpoint::Exists => {
+                Room::require(&step.transaction)?;
+                Response::empty(200)
+            }
+            _ => return Err(ProtocolError::NotFound("not an endpoint of a followed room").into()),
+        };
+        Ok(Reply::Respond(response))
+    }
+
+    fn resume(&mut self, step: &mut Step<'_>, then: &[u8], outcome: Outcome) -> Result<Reply> {
+        let response = outcome.ok_or(ProtocolError::HubUnresponsive)?;
+        match decode_row(then)? {
+            Then::Claimed => key_material::record(&self.crypto, step, &response)?,
+            Then::Pass => {}
+        }
+        Ok(Reply::Respond(proxy::passed_on(response)))
+    }
+
+    fn lane_request(
+        &mut self,
+        _step: &mut Step<'_>,
+        lane: &Lane,
+        entries: &[Vec<u8>],
+    ) -> Result<Option<LaneRequest>> {
+        lanes::request(self.uri()?, lane, entries)
+    }
+
+    fn refuse(endpoint: &Endpoint, error: &ProtocolError) -> Response {
+        room_refusal(endpoint, error)
+    }
+
+    // Nothing is held in memory.
+    fn forget(&mut self) {}
+}

@@ -1,0 +1,97 @@
+//! What our devices ask of the hub: checked here as far as the hub cannot, and passed on (R62, R69).
+
+use super::{LOG, Room, Then, own_device};
+use crate::{
+    error::{ProtocolError, Result},
+    object::{Ask, Call, Reply, Step},
+    room_log::Activity,
+    storage::encode_row,
+    transport::{PeerCall, PeerEndpoint, Response, Source},
+    wire::{
+        UpdateContent, UpdateRequest, decode_exact,
+        uri::{ClientUri, RoomUri, UserUri},
+    },
+};
+
+/// The headers of the hub's answer that mean something to a device.
+const PASSED_HEADERS: [&str; 3] = ["content-type", "www-authenticate", "retry-after"];
+
+/// `update/{roomId}` of a device. One that has no leaf cannot send a commit: not before devices can
+/// join by themselves.
+pub(super) fn update(
+    uri: &RoomUri,
+    step: &Step<'_>,
+    source: &Source,
+    body: Vec<u8>,
+) -> Result<Reply> {
+    let device = own_device(source)?;
+    let request: UpdateRequest = decode_exact(&body)?;
+    require_leaf(step, device)?;
+    match request.content {
+        UpdateContent::Commit(_) => require_active(step, device)?,
+        // A removed user may still propose its own removal: the hub decides (R45).
+        UpdateContent::Proposal(_) => {}
+    }
+    ask_hub(uri, PeerEndpoint::Update, None, body, "update")
+}
+
+/// `submitMessage/{roomId}` of a device: only its own provider knows who sends (R69, R71).
+pub(super) fn submit(
+    uri: &RoomUri,
+    step: &Step<'_>,
+    source: &Source,
+    body: Vec<u8>,
+) -> Result<Reply> {
+    let device = own_device(source)?;
+    require_leaf(step, device)?;
+    require_active(step, device)?;
+    ask_hub(uri, PeerEndpoint::SubmitMessage, Some(device.user()), body, "message")
+}
+
+/// `groupInfo/{roomId}` of a device, which need not be in the room yet.
+pub(super) fn group_info(uri: &RoomUri, source: &Source, body: Vec<u8>) -> Result<Reply> {
+    own_device(source)?;
+    ask_hub(uri, PeerEndpoint::GroupInfo, None, body, "groupInfo")
+}
+
+/// R69: the device has a leaf.
+fn require_leaf(step: &Step<'_>, device: &ClientUri) -> Result<()> {
+    Room::require(&step.transaction)?;
+    if LOG.devices(&step.transaction)?.contains(device) {
+        return Ok(());
+    }
+    Err(ProtocolError::NotAllowed("this device is not in the room".into()).into())
+}
+
+/// R69: the device's user is active.
+fn require_active(step: &Step<'_>, device: &ClientUri) -> Result<()> {
+    match LOG.activity(&step.transaction, &device.user())? {
+        Activity::Active => Ok(()),
+        Activity::Inactive => {
+            Err(ProtocolError::NotAllowed("not an active participant".into()).into())
+        }
+    }
+}
+
+fn ask_hub(
+    uri: &RoomUri,
+    endpoint: PeerEndpoint,
+    sending_user: Option<UserUri>,
+    body: Vec<u8>,
+    label: &str,
+) -> Result<Reply> {
+    let call = Call::Peer(PeerCall {
+        domain: uri.domain().clone(),
+        endpoint,
+        identifier: uri.to_string(),
+        sending_user,
+        body,
+    });
+    Ok(Reply::Ask(Ask { call, label: label.into(), then: encode_row(&Then::Pass)? }))
+}
+
+/// Somebody else's answer as our own: status, body, and the headers that belong to it.
+pub(super) fn passed_on(mut response: Response) -> Response {
+    response.headers.retain(|(name, _)| PASSED_HEADERS.contains(&name.as_str()));
+    response
+}
