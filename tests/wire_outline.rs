@@ -1,12 +1,14 @@
-//! The outline of a Commit (`wire::commit_outline`) says what openmls says.
+//! What `wire` reads from Commits, Proposals and trees in clear is what openmls makes of them.
 
 mod wire_fixtures;
 
 use mimi_edge::error::ProtocolError;
 use mimi_edge::wire::{
-    CommitOutline, OutlineProposal, OutlineSender, commit_outline, decode_exact,
+    CommitOutline, OutlineProposal, OutlineSender, RatchetTree, commit_outline, decode_exact,
+    encode, path_credential, proposal_outline, tree_credentials,
 };
 use openmls::framing::{ContentType, PublicMessageIn, Sender};
+use sha2::{Digest, Sha256};
 use tls_codec::{DeserializeBytes, Serialize};
 use wire_fixtures::hand::{join, vector};
 use wire_fixtures::mls::{Observed, ROOM, STORY};
@@ -124,10 +126,106 @@ fn an_outline_has_the_proposals_in_the_order_of_the_commit() {
 }
 
 #[test]
-fn an_outline_of_anything_but_a_commit_is_refused() {
+fn an_outline_of_a_proposal_leads_to_its_reference() {
+    let [remove, update] = STORY.leave.each_ref().map(|p| proposal_outline(p).unwrap());
+    for outline in [&remove, &update] {
+        assert_eq!(outline.group_id, ROOM.as_bytes());
+        assert_eq!((outline.epoch, outline.sender), (2, OutlineSender::Member(2)));
+    }
+    assert_eq!(remove.proposal, OutlineProposal::Remove(2));
+    assert_eq!(
+        update.proposal,
+        OutlineProposal::AppDataUpdate { component_id: 0xF022, update: Some(b"-bob".to_vec()) }
+    );
+    // RFC 9420 §5.2: RefHash("MLS 1.0 Proposal Reference", AuthenticatedContent).
+    let mut references = [remove, update].map(|outline| {
+        let label = vector(b"MLS 1.0 Proposal Reference");
+        Sha256::digest(join(&[&label, &vector(&outline.authenticated_content)])).to_vec()
+    });
+    references.sort();
+    assert_eq!(STORY.observed[1].1.references, references);
+}
+
+#[test]
+fn the_credential_of_a_path_is_the_one_that_openmls_sees() {
+    let mut with_path = 0;
+    for (commit, observed) in &STORY.observed {
+        let credential = path_credential(commit).unwrap();
+        assert_eq!(credential.map(|c| encode(&c).unwrap()), observed.path_credential);
+        with_path += usize::from(observed.path_credential.is_some());
+    }
+    assert!(with_path >= 2, "the external commit and the removals");
+    let joiner = path_credential(&STORY.external.commit).unwrap().unwrap();
+    assert_eq!(encode(&joiner).unwrap(), STORY.credential);
+}
+
+#[test]
+fn the_leaves_of_a_tree_are_the_members_of_the_group() {
+    let story = &*STORY;
+    for uploaded in [&story.add, &story.leave_commit, &story.external, &story.remove] {
+        let tree = RatchetTree::from_encoded(&uploaded.tree).unwrap();
+        let leaves: Vec<(u32, Vec<u8>)> = tree_credentials(&tree)
+            .unwrap()
+            .into_iter()
+            .map(|(leaf, credential)| (leaf, encode(&credential).unwrap()))
+            .collect();
+        assert_eq!(leaves, uploaded.members);
+    }
+    let leaves = story.leave_commit.members.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>();
+    assert_eq!(leaves, [0, 1, 3], "with a blank one in between");
+}
+
+#[test]
+fn a_damaged_tree_never_panics() {
+    for uploaded in [&STORY.leave_commit, &STORY.external] {
+        let mut damaged = uploaded.tree.clone();
+        for bit in 0..8 * damaged.len() {
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(tree) = RatchetTree::from_encoded(&damaged) {
+                let _ = (tree_credentials(&tree), tree.nodes());
+            }
+            damaged[bit / 8] = uploaded.tree[bit / 8];
+        }
+        let tree = RatchetTree::from_encoded(&uploaded.tree).unwrap();
+        let whole = tree_credentials(&tree).unwrap();
+        for end in 0..tree.content().len() {
+            let cut = RatchetTree::from_encoded(&vector(&tree.content()[..end])).unwrap();
+            if let Ok(leaves) = tree_credentials(&cut) {
+                assert!(whole.starts_with(&leaves), "{end} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_node_at_the_wrong_place_of_a_tree_is_refused() {
+    let leaf = join(&[&[1, 1], &STORY.leaf_node]);
+    let parent = join(&[&[1, 2], &vector(&[7; 32]), &[0, 0]]);
+    for (nodes, leaves) in [
+        (vec![&leaf], Some(vec![0])),
+        (vec![&leaf, &parent, &leaf], Some(vec![0, 1])),
+        (vec![&leaf, &leaf], None),
+        (vec![&parent], None),
+    ] {
+        let nodes: Vec<u8> = nodes.into_iter().flatten().copied().collect();
+        let tree = RatchetTree::from_encoded(&vector(&nodes)).unwrap();
+        let found = tree_credentials(&tree);
+        assert_eq!(
+            found.map(|found| found.into_iter().map(|(leaf, _)| leaf).collect()),
+            leaves.ok_or(ProtocolError::Malformed("tree"))
+        );
+    }
+}
+
+#[test]
+fn an_outline_of_another_content_is_refused() {
     let story = &*STORY;
     for bytes in [&story.leave[0], &story.leave[1], &story.application, &Vec::new()] {
         assert_eq!(commit_outline(bytes), Err(ProtocolError::Malformed("commit")));
+        assert_eq!(path_credential(bytes), Err(ProtocolError::Malformed("commit")));
+    }
+    for bytes in [&story.add.commit, &story.external.commit, &story.application, &Vec::new()] {
+        assert_eq!(proposal_outline(bytes), Err(ProtocolError::Malformed("proposal")));
     }
 }
 
@@ -138,6 +236,25 @@ fn an_outline_of_a_truncated_commit_is_the_whole_outline_or_none() {
         for end in 0..commit.len() {
             let outline = commit_outline(&commit[..end]);
             assert!(outline.is_err() || outline == whole, "{end} bytes");
+        }
+    }
+}
+
+#[test]
+fn an_outline_of_a_damaged_proposal_agrees_with_openmls_and_never_panics() {
+    for proposal in &STORY.leave {
+        let mut damaged = proposal.clone();
+        for bit in 0..8 * proposal.len() {
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let outline = proposal_outline(&damaged);
+            let decoded = PublicMessageIn::tls_deserialize_exact_bytes(&damaged);
+            if decoded.is_ok_and(|m| m.content_type() == ContentType::Proposal) {
+                assert!(outline.is_ok(), "bit {bit}");
+            }
+            damaged[bit / 8] = proposal[bit / 8];
+        }
+        for end in 0..proposal.len() {
+            let _ = proposal_outline(&proposal[..end]);
         }
     }
 }
@@ -156,6 +273,9 @@ fn an_outline_of_damaged_bytes_agrees_with_openmls_and_never_panics() {
                 assert_eq!(outline.group_id, message.group_id().as_slice());
                 assert_eq!(outline.epoch, message.epoch().as_u64());
                 assert_eq!(outline.sender, sender(message.sender()));
+                assert!(path_credential(&damaged).is_ok(), "bit {bit}");
+            } else {
+                let _ = path_credential(&damaged);
             }
             damaged[bit / 8] = commit[bit / 8];
         }

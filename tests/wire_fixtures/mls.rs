@@ -244,6 +244,8 @@ pub struct Uploaded {
     pub welcome: Option<Vec<u8>>,
     pub group_info: Vec<u8>,
     pub tree: Vec<u8>,
+    /// The leaves of that tree, with their credentials encoded.
+    pub members: Vec<(u32, Vec<u8>)>,
 }
 
 impl Uploaded {
@@ -254,6 +256,12 @@ impl Uploaded {
             welcome: welcome.map(|welcome| welcome.tls_serialize_detached().unwrap()),
             group_info: group_info.unwrap().tls_serialize_detached().unwrap(),
             tree: merged.export_ratchet_tree().tls_serialize_detached().unwrap(),
+            members: merged
+                .members()
+                .map(|member| {
+                    (member.index.u32(), member.credential.tls_serialize_detached().unwrap())
+                })
+                .collect(),
         }
     }
 }
@@ -267,6 +275,8 @@ pub struct Observed {
     pub inline: Vec<Vec<u8>>,
     /// The references in the commit, sorted.
     pub references: Vec<Vec<u8>>,
+    /// The credential in the leaf of the path, encoded.
+    pub path_credential: Option<Vec<u8>>,
 }
 
 impl Observed {
@@ -285,7 +295,10 @@ impl Observed {
         }
         inline.sort();
         references.sort();
-        Self { sender, epoch, inline, references }
+        let path_credential = staged
+            .update_path_leaf_node()
+            .map(|leaf| leaf.credential().tls_serialize_detached().unwrap());
+        Self { sender, epoch, inline, references, path_credential }
     }
 }
 

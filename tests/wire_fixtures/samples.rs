@@ -4,7 +4,8 @@ use mimi_edge::wire::{
     self, AppSync, ConsentEntry, DeviceAuth, DeviceRegistration, EventPage, FanoutMessage,
     FromClient, FromProvider, GroupInfoRequest, GroupInfoResponse, KeyMaterialRequest,
     KeyMaterialResponse, KeyPackageList, KeyPackageStock, MimiParticipantList,
-    PendingProposalsResponse, RoomList, SubmitMessageResponse, UpdateRequest, UpdateRoomResponse,
+    PendingProposalsResponse, RoomCreation, RoomList, SubmitMessageResponse, UpdateRequest,
+    UpdateRoomResponse,
 };
 use tls_codec::{DeserializeBytes, Serialize};
 
@@ -209,6 +210,10 @@ pub fn samples() -> Vec<Sample> {
         Sample::of::<DeviceAuth>("DeviceAuth", device_auth()),
         Sample::of::<KeyPackageList>("KeyPackageList", vector(&story.bob_key_package)),
         Sample::of::<KeyPackageStock>("KeyPackageStock", [&[0; 8], &TIME[..]].concat()),
+        Sample::of::<RoomCreation>(
+            "RoomCreation",
+            join(&[&story.add.group_info, &full(&story.add.tree)]),
+        ),
         Sample::of::<RoomList>("RoomList", vector(&join(&[&uri(ROOM), &[0, 1]]))),
         Sample::of::<EventPage>("EventPage", event_page()),
         Sample::of::<FromClient>("Hello", join(&[&[1], &device_auth(), &vector(&cursor())])),
