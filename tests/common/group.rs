@@ -87,8 +87,11 @@ pub struct Member {
 impl Member {
     pub fn new(name: &str) -> Self {
         let crypto = MlsCrypto::seeded([name.len() as u8; 32]);
+        Self::of(user(name).client("phone").unwrap(), crypto)
+    }
+
+    pub fn of(client: ClientUri, crypto: MlsCrypto) -> Self {
         let key = crypto.signature_key_pair(SUITE).unwrap();
-        let client = user(name).client("phone").unwrap();
         Self { client, storage: MemoryStorage::default(), crypto, key }
     }
 

@@ -2,5 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod group;
+pub mod hub;
+pub mod member;
 pub mod storage;
 pub mod user;

@@ -1,0 +1,6 @@
+//! A hub's room, driven request by request: exact answers, and nothing stored or sent by a refusal.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod story;
