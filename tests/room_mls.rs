@@ -9,7 +9,6 @@ use mimi_edge::{
         commit::leaves,
         credential::credential_of_hub,
         key_package::{self, KeyPackageKind, check_key_package},
-        member::{self, OwnCommit, RoomChange, join_by_welcome},
     },
     room::{
         ParticipantList,
@@ -19,8 +18,8 @@ use mimi_edge::{
     storage::{MemoryStorage, Transaction},
     time::UnixMillis,
     wire::{
-        AppSync, RatchetTree, Role, UserRoles, decode_exact,
-        uri::{Domain, RoomUri},
+        AppSync, OutlineProposal, RatchetTree, Role, UserRoles, commit_outline, decode_exact,
+        encode, uri::Domain,
     },
 };
 use openmls::{
@@ -30,7 +29,7 @@ use openmls::{
     messages::{
         Welcome,
         group_info::VerifiableGroupInfo,
-        proposals::{AppDataUpdateProposal, Proposal},
+        proposals::{AppDataUpdateOperation, AppDataUpdateProposal, Proposal},
     },
     prelude::{
         AppDataDictionaryExtension, Extension, ExtensionType, Extensions, ExternalSender,
@@ -40,9 +39,10 @@ use openmls::{
 };
 
 use common::group::{
-    Hub, Member, SUITE, TABLE, add, entry, list_change, now, public_message, remove, room,
-    room_of_two, sync, user,
+    Hub, Member, SUITE, TABLE, add, entry, list_change, now, public_message, remove, room_of_two,
+    sync, user,
 };
+use common::own_group::{self, OwnCommit, RoomChange};
 
 fn invalid(text: &'static str) -> Error {
     Error::Protocol(ProtocolError::InvalidProposal(text))
@@ -196,6 +196,44 @@ fn d6_messages_of_ended_epochs_are_read() {
 }
 
 #[test]
+fn r39_app_syncs_by_reference_are_resolved_like_inline_ones() {
+    let (mut alice, mut bob, mut hub) = room_of_two();
+    let mut sent = Vec::new();
+    for name in ["zoe", "abe"] {
+        let update = AppDataUpdateOperation::Update(encode(&add(name)).unwrap().into());
+        let message = alice.with_group(|group, provider, key| {
+            let id = component::PARTICIPANT_LIST;
+            let (message, _) = group.propose_app_data_update(provider, key, id, update).unwrap();
+            mls::without_header(&message, WireFormat::PublicMessage)
+        });
+        sent.push(message.unwrap());
+    }
+    for proposal in &sent {
+        bob.store_proposal(proposal);
+        // A repeated one is the same one.
+        hub.store_proposal(proposal);
+        hub.store_proposal(proposal);
+    }
+    let commit = bob.commit(list_change(add("eve"))).unwrap();
+    let references = commit_outline(&commit.message)
+        .unwrap()
+        .proposals
+        .into_iter()
+        .filter(|proposal| matches!(proposal, OutlineProposal::Reference(_)));
+    assert_eq!(references.count(), 2);
+    assert_eq!(commit.resolution.app_syncs, [add("zoe"), add("abe"), add("eve")]);
+    let (store, group) = hub.load();
+    assert_eq!(group.queued_proposals(&store).unwrap().len(), 2);
+    hub.accept(&commit).unwrap();
+    bob.merge_own();
+    alice.follow(&commit.message).unwrap();
+    assert_eq!(alice.state(), bob.state());
+    assert_eq!(hub.list(), commit.resolution.list);
+    let (store, group) = hub.load();
+    assert_eq!(group.queued_proposals(&store).unwrap(), []);
+}
+
+#[test]
 fn r44_a_member_that_comes_to_another_list_refuses() {
     let (mut alice, mut bob, _) = room_of_two();
     // Alice applies her own AppSync wrongly: cathy becomes an owner.
@@ -254,7 +292,7 @@ fn r50_a_hub_refuses_a_group_info_of_another_list() {
     let before = hub.storage.clone();
 
     let stale = alice
-        .with_group(|group, provider, key| member::export_group_info(group, provider, key))
+        .with_group(|group, provider, key| own_group::export_group_info(group, provider, key))
         .unwrap();
     let with_tree = alice
         .with_group(|group, provider, key| {
@@ -395,28 +433,6 @@ fn r38_app_syncs_of_one_commit_are_valid_together_or_not_at_all() {
     let commit = careless(&mut alice, None, twice).unwrap();
     assert_eq!(hub.stage(&hub.load().1, &commit).unwrap_err(), invalid(text));
     assert_eq!(bob.follow(&commit).unwrap_err(), invalid(text));
-}
-
-#[test]
-fn a_welcome_is_for_its_room_and_for_those_outside() {
-    let (mut alice, mut bob, _hub) = room_of_two();
-    let mut cathy = Member::new("cathy_");
-    let key_package = cathy.key_package(KeyPackageKind::SingleUse);
-    let commit = alice.commit(entry("cathy_", &key_package)).unwrap();
-    let welcome: Welcome = decode_exact(commit.welcome.as_ref().unwrap()).unwrap();
-    let other = RoomUri::parse("other@alpha.example").unwrap();
-    let tree = || commit.tree.nodes().unwrap();
-    let before = cathy.storage.clone();
-    let error = cathy
-        .step(|provider, _| join_by_welcome(provider, welcome.clone(), tree(), &other).map(|_| ()))
-        .unwrap_err();
-    assert_eq!(error, invalid("a Welcome to another room"));
-    assert_eq!(cathy.storage, before);
-    let error = bob
-        .step(|provider, _| join_by_welcome(provider, welcome, tree(), &room()).map(|_| ()))
-        .unwrap_err();
-    assert_eq!(error, invalid("a Welcome to a room that one is in"));
-    cathy.join(commit.welcome.as_ref().unwrap(), &commit.tree).unwrap();
 }
 
 #[test]

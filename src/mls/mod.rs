@@ -9,7 +9,6 @@ pub mod credential;
 pub mod group_info;
 pub mod key_package;
 pub mod labels;
-pub mod member;
 pub mod ratchet_tree;
 
 mod crypto;
@@ -30,10 +29,7 @@ use openmls::{
         WireFormatPolicy,
     },
     key_packages::Lifetime,
-    prelude::{
-        Capabilities, Ciphersuite, CredentialType, ExtensionType, LeafNodeParameters, ProposalType,
-        WireFormat,
-    },
+    prelude::{Capabilities, Ciphersuite, CredentialType, ExtensionType, ProposalType, WireFormat},
 };
 
 use crate::{
@@ -75,17 +71,6 @@ pub fn capabilities() -> Capabilities {
     let proposals = [proposal::APP_DATA_UPDATE, proposal::SELF_REMOVE].map(ProposalType::from);
     let credentials = [CredentialType::from(credential_type::BASIC)];
     Capabilities::new(None, Some(&suites), Some(&extensions), Some(&proposals), Some(&credentials))
-}
-
-/// The leaf of one who joins by external commit: openmls' defaults would lack the capabilities.
-///
-/// # Errors
-/// [`InternalError`] never in practice: the value is constant.
-pub fn leaf_node_parameters() -> Result<LeafNodeParameters, InternalError> {
-    Ok(LeafNodeParameters::builder()
-        .with_capabilities(capabilities())
-        .with_extensions(app_sync::leaf_extensions()?)
-        .build())
 }
 
 /// The configuration of a new room's group (D1, R15). `hub` is the hub's key, by which it may send

@@ -12,9 +12,6 @@ use mimi_edge::{
         commit::{RoomCommit, stage_at_hub, stage_at_member, verify_at_hub},
         group_info::check_group_info,
         key_package::{KeyPackageKind, ValidKeyPackage, create_key_package},
-        member::{
-            self, OwnCommit, RoomChange, create_group, group_id, join_by_welcome, load_group,
-        },
         ratchet_tree,
     },
     room::{
@@ -29,12 +26,19 @@ use mimi_edge::{
     },
 };
 use openmls::{
-    framing::{PrivateMessageIn, ProcessedMessageContent, ProtocolMessage, PublicMessageIn},
-    group::{MlsGroup, ProposalStore, PublicGroup},
+    framing::{
+        PrivateMessageIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage,
+        PublicMessageIn,
+    },
+    group::{MlsGroup, ProposalStore, PublicGroup, QueuedProposal},
     messages::{Welcome, group_info::VerifiableGroupInfo, proposals::Proposal},
     prelude::{Ciphersuite, ExternalSender, OpenMlsProvider, WireFormat},
 };
 use openmls_basic_credential::SignatureKeyPair;
+
+use super::own_group::{
+    self, OwnCommit, RoomChange, create_group, group_id, join_by_welcome, load_group,
+};
 
 pub const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 pub const TABLE: u8 = b'h';
@@ -123,7 +127,7 @@ impl Member {
         self.step(|provider, key| {
             let who = (&client, key.public());
             let group = create_group(provider, key, who, &room(), (SUITE, hub), now())?;
-            let group_info = member::export_group_info(&group, provider, key)?;
+            let group_info = own_group::export_group_info(&group, provider, key)?;
             let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
             Ok::<_, Error>((group_info, tree))
         })
@@ -140,7 +144,7 @@ impl Member {
     }
 
     pub fn commit(&mut self, change: RoomChange) -> Result<OwnCommit, Error> {
-        self.with_group(|group, provider, key| member::commit(group, provider, key, change))
+        self.with_group(|group, provider, key| own_group::commit(group, provider, key, change))
     }
 
     pub fn merge_own(&mut self) {
@@ -162,10 +166,19 @@ impl Member {
         })
     }
 
+    pub fn store_proposal(&mut self, proposal: &[u8]) {
+        self.with_group(|group, provider, _| {
+            let message = ProtocolMessage::from(public_message(proposal));
+            let message = group.process_message(provider, message).unwrap();
+            group.store_pending_proposal(provider.storage(), queued(message))
+        })
+        .unwrap();
+    }
+
     pub fn join(&mut self, welcome: &[u8], tree: &RatchetTree) -> Result<(), Error> {
         let welcome: Welcome = decode_exact(welcome).unwrap();
         let tree = tree.nodes().unwrap();
-        self.step(|provider, _| join_by_welcome(provider, welcome, tree, &room()).map(|_| ()))
+        self.step(|provider, _| join_by_welcome(provider, welcome, tree).map(|_| ()))
     }
 
     pub fn state(&mut self) -> (u64, Vec<u8>, Vec<u8>) {
@@ -201,6 +214,13 @@ impl Member {
 
 pub fn public_message(bytes: &[u8]) -> PublicMessageIn {
     decode_exact(bytes).unwrap()
+}
+
+fn queued(message: ProcessedMessage) -> QueuedProposal {
+    match message.into_content() {
+        ProcessedMessageContent::ProposalMessage(proposal) => *proposal,
+        other => panic!("no proposal: {other:?}"),
+    }
 }
 
 pub struct Hub {
@@ -246,6 +266,14 @@ impl Hub {
     pub fn stage(&self, group: &PublicGroup, commit: &[u8]) -> Result<RoomCommit, Error> {
         let message = verify_at_hub(group, self.crypto.algorithms(), public_message(commit))?;
         stage_at_hub(group, self.crypto.algorithms(), message)
+    }
+
+    pub fn store_proposal(&mut self, proposal: &[u8]) {
+        let (store, mut group) = self.load();
+        let message = public_message(proposal);
+        let message = verify_at_hub(&group, self.crypto.algorithms(), message).unwrap();
+        group.add_proposal(&store, queued(message)).unwrap();
+        self.save(&store);
     }
 
     /// Everything that the hub does with a commit, over what it has stored.

@@ -6,7 +6,6 @@ use mimi_edge::{
         MlsCrypto,
         commit::{resolve_own, stage_at_member},
         key_package::{KeyPackageKind, ValidKeyPackage},
-        member::OwnCommit,
         ratchet_tree, without_header,
     },
     room::{app_sync::participant_list, codepoints::component},
@@ -23,7 +22,7 @@ use openmls::{
     prelude::{ExternalSender, LeafNodeIndex, OpenMlsProvider, WireFormat},
 };
 
-use super::group::Member;
+use super::{group::Member, own_group::OwnCommit};
 
 /// The client `user@domain/device`.
 pub fn member(client: &str) -> Member {

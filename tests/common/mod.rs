@@ -4,5 +4,6 @@
 pub mod group;
 pub mod hub;
 pub mod member;
+pub mod own_group;
 pub mod storage;
 pub mod user;

@@ -1,7 +1,4 @@
-//! What a member does with its group: create, join, commit.
-//!
-//! A group is loaded from the storage, used and dropped; openmls writes every change through the
-//! provider. What goes out is bare MLS structs, as MIMI's bodies take them.
+//! What a member does with its group, without a client around it: create, join, commit.
 
 use openmls::{
     extensions::ExternalSender,
@@ -13,15 +10,12 @@ use openmls::{
 };
 use openmls_traits::{OpenMlsProvider, signatures::Signer};
 
-use super::{
-    MlsProvider,
-    commit::{leaves, resolve_own},
-    create_config,
-    credential::credential_with_key,
-    join_config, ratchet_tree, without_header,
-};
-use crate::{
+use mimi_edge::{
     error::{Error, InternalError, ProtocolError},
+    mls::{
+        MlsProvider, commit::resolve_own, create_config, credential::credential_with_key,
+        join_config, ratchet_tree, without_header,
+    },
     room::{ParticipantList, app_sync, app_sync::Resolution},
     time::UnixMillis,
     wire::{
@@ -58,15 +52,11 @@ pub struct OwnCommit {
 }
 
 /// The group id of a room: its URI's bytes (R8).
-#[must_use]
 pub fn group_id(room: &RoomUri) -> GroupId {
     GroupId::from_slice(room.as_str().as_bytes())
 }
 
 /// The member's group of `room`, when it has one.
-///
-/// # Errors
-/// When the storage fails.
 pub fn load_group(
     provider: &MlsProvider<'_, '_>,
     room: &RoomUri,
@@ -76,9 +66,6 @@ pub fn load_group(
 
 /// Creates the group of a new room, with `client` as its only member and the client's user as its
 /// only participant (R14, R15). `hub` as in [`create_config`].
-///
-/// # Errors
-/// [`InternalError`] when openmls or the storage fails.
 pub fn create_group(
     provider: &MlsProvider<'_, '_>,
     signer: &impl Signer,
@@ -95,9 +82,6 @@ pub fn create_group(
 }
 
 /// The GroupInfo of the current epoch, with `external_pub` and without a tree.
-///
-/// # Errors
-/// [`InternalError`] when openmls fails.
 pub fn export_group_info(
     group: &MlsGroup,
     provider: &MlsProvider<'_, '_>,
@@ -109,45 +93,25 @@ pub fn export_group_info(
     without_header(&message, WireFormat::GroupInfo)
 }
 
-/// Joins by a Welcome, with the tree that came beside it. Leaves whose lifetime has run out since do
-/// not matter (D4). The group replaces one of the same room that the client was removed from.
-///
-/// # Errors
-/// [`ProtocolError::InvalidProposal`] when the client is in the room, MLS refuses the Welcome, it is
-/// not for this client, the group is not that of `room`, its list is not valid or a leaf names no
-/// client.
+/// Joins by a Welcome, with the tree that came beside it.
 pub fn join_by_welcome(
     provider: &MlsProvider<'_, '_>,
     welcome: Welcome,
     tree: RatchetTreeIn,
-    room: &RoomUri,
 ) -> Result<MlsGroup, Error> {
     const REFUSED: ProtocolError = ProtocolError::InvalidProposal("MLS refuses the Welcome");
-    if load_group(provider, room)?.is_some_and(|group| group.is_active()) {
-        return Err(ProtocolError::InvalidProposal("a Welcome to a room that one is in").into());
-    }
-    let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
+    StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
         .map_err(|_| REFUSED)?
         .with_ratchet_tree(tree)
         .skip_lifetime_validation()
         .replace_old_group()
         .build()
-        .map_err(|_| REFUSED)?;
-    if *staged.group_context().group_id() != group_id(room) {
-        return Err(ProtocolError::InvalidProposal("a Welcome to another room").into());
-    }
-    app_sync::participant_list(staged.group_context().extensions())?;
-    let group = staged.into_group(provider).map_err(|_| REFUSED)?;
-    leaves(group.public_group())
-        .map_err(|_| ProtocolError::InvalidProposal("a leaf names no client"))?;
-    Ok(group)
+        .map_err(|_| REFUSED)?
+        .into_group(provider)
+        .map_err(|_| REFUSED.into())
 }
 
 /// Commits the group's pending proposals and then `change`; the commit stays pending.
-///
-/// # Errors
-/// [`ProtocolError::InvalidProposal`] when the AppSyncs are not valid together (R38) or MLS refuses
-/// the proposals; [`InternalError`] when the storage fails.
 pub fn commit(
     group: &mut MlsGroup,
     provider: &MlsProvider<'_, '_>,
