@@ -1,0 +1,205 @@
+//! Claims of KeyPackages for rooms of other providers.
+
+mod common;
+
+use mimi_edge::{
+    mls::key_package::KeyPackageKind,
+    transport::{
+        Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outgoing,
+        Response, Source,
+    },
+    wire::{KeyMaterialResponse, KeyMaterialUserCode, Protocol, encode, uri::Domain},
+};
+
+use common::{
+    follower::{BOB, Follower, alpha, claim_body, device, key_material, user_uri, welcome},
+    group::room,
+    member::member,
+};
+
+const ALICE: &str = "alice@alpha.example";
+const BOB_USER: &str = "bob@bravo.example";
+const CATHY: &str = "cathy@charlie.example";
+
+fn key_material_of(user: &str) -> Endpoint {
+    Endpoint::KeyMaterial { target: user_uri(user) }
+}
+
+fn provider(domain: &str) -> Source {
+    Source::Provider(Domain::parse(domain).unwrap())
+}
+
+fn no_consent(user: &str) -> Vec<u8> {
+    encode(&KeyMaterialResponse {
+        protocol: Protocol::MLS10,
+        user_status: KeyMaterialUserCode::NoConsent,
+        user_uri: user_uri(user).to_wire(),
+        clients: Vec::new(),
+    })
+    .unwrap()
+}
+
+/// The call that asks one of our users.
+fn own_user(user: &str, body: &[u8]) -> Outgoing {
+    Outgoing::Object(ObjectCall {
+        object: ObjectName { class: ObjectClass::User, name: user.into() },
+        request: IncomingRequest {
+            source: Source::Own,
+            endpoint: key_material_of(user),
+            body: body.to_vec(),
+        },
+    })
+}
+
+#[test]
+fn r19_the_claim_of_a_device_goes_to_the_hub_of_its_room() {
+    let mut follower = Follower::new();
+    let body = claim_body(BOB_USER, CATHY, room().as_str());
+    let answer = Response::tls(200, no_consent(CATHY));
+    let (outgoing, response) =
+        follower.ask_through(device(BOB), key_material_of(CATHY), &body, Some(answer.clone()));
+    assert_eq!(response, answer);
+    let Outgoing::Http(HttpCall { url, body: sent, .. }) = outgoing else { panic!() };
+    assert_eq!(url, "https://alpha.example/v1/keyMaterial/cathy%40charlie.example");
+    assert_eq!(sent, body);
+    // The hub is asked for users of ours too.
+    let body = claim_body(BOB_USER, "bea@bravo.example", room().as_str());
+    let (outgoing, _) = follower.ask_through(
+        device(BOB),
+        key_material_of("bea@bravo.example"),
+        &body,
+        Some(answer),
+    );
+    assert!(matches!(outgoing, Outgoing::Http(_)));
+}
+
+#[test]
+fn d18_a_hub_that_does_not_answer_a_claim_is_504() {
+    let mut follower = Follower::new();
+    let body = claim_body(BOB_USER, CATHY, room().as_str());
+    let (_, response) = follower.ask_through(device(BOB), key_material_of(CATHY), &body, None);
+    assert_eq!(response, Response::text(504, "hub unresponsive"));
+}
+
+#[test]
+fn r20_the_hubs_claim_goes_unchanged_to_the_target() {
+    let mut follower = Follower::new();
+    for requester in [ALICE, CATHY] {
+        let body = claim_body(requester, BOB_USER, room().as_str());
+        let answer = Response::tls(200, no_consent(BOB_USER));
+        let (outgoing, response) =
+            follower.ask_through(alpha(), key_material_of(BOB_USER), &body, Some(answer.clone()));
+        assert_eq!(response, answer);
+        assert_eq!(outgoing, own_user(BOB_USER, &body));
+    }
+}
+
+#[test]
+fn r19_r20_a_claim_past_the_hub_is_403() {
+    let mut follower = Follower::new();
+    // Charlie asks for its own user, in a room that alpha hosts.
+    let body = claim_body(CATHY, BOB_USER, room().as_str());
+    for source in [provider("charlie.example"), Source::Own] {
+        follower.assert_refused(403, |follower| {
+            follower.answer(source.clone(), key_material_of(BOB_USER), &body)
+        });
+    }
+}
+
+#[test]
+fn r21_without_a_room_the_requesters_provider_asks() {
+    let mut follower = Follower::named("*@charlie.example");
+    let body = claim_body(CATHY, BOB_USER, "");
+    let answer = Response::tls(200, no_consent(BOB_USER));
+    let (outgoing, response) = follower.ask_through(
+        provider("charlie.example"),
+        key_material_of(BOB_USER),
+        &body,
+        Some(answer.clone()),
+    );
+    assert_eq!((outgoing, response), (own_user(BOB_USER, &body), answer));
+    // R20: a forged requester.
+    for requester in [ALICE, "cathy"] {
+        let status = if requester == ALICE { 403 } else { 400 };
+        let body = claim_body(requester, BOB_USER, "");
+        follower.assert_refused(status, |follower| {
+            follower.answer(provider("charlie.example"), key_material_of(BOB_USER), &body)
+        });
+    }
+}
+
+#[test]
+fn r21_a_device_without_a_room_asks_the_targets_provider() {
+    let mut follower = Follower::named("*@bravo.example");
+    let body = claim_body(BOB_USER, CATHY, "");
+    let answer = Response::tls(200, no_consent(CATHY));
+    let (outgoing, _) =
+        follower.ask_through(device(BOB), key_material_of(CATHY), &body, Some(answer.clone()));
+    let Outgoing::Http(HttpCall { url, .. }) = outgoing else { panic!() };
+    assert_eq!(url, "https://charlie.example/v1/keyMaterial/cathy%40charlie.example");
+    let body = claim_body(BOB_USER, "bea@bravo.example", "");
+    let bea = key_material_of("bea@bravo.example");
+    let (outgoing, _) = follower.ask_through(device(BOB), bea, &body, Some(answer));
+    assert_eq!(outgoing, own_user("bea@bravo.example", &body));
+}
+
+#[test]
+fn a_claim_for_another_room_than_the_objects_is_400() {
+    let mut follower = Follower::new();
+    let body = claim_body(ALICE, BOB_USER, "den@alpha.example");
+    follower
+        .assert_refused(400, |follower| follower.answer(alpha(), key_material_of(BOB_USER), &body));
+    follower.assert_refused(400, |follower| {
+        follower.answer(alpha(), key_material_of(BOB_USER), b"\x01")
+    });
+}
+
+#[test]
+fn r32_whose_key_packages_went_out_is_recorded_before_the_answer() {
+    let mut follower = Follower::new();
+    let (mut alice, mut bob) = (member("alice@alpha.example/phone"), member(BOB));
+    alice.create(None);
+    let package = bob.key_package(KeyPackageKind::SingleUse);
+    let bytes = encode(&package.key_package).unwrap();
+    let answer = key_material(&user_uri(BOB_USER), &[(bob.client.clone(), bytes)]);
+    let body = claim_body(ALICE, BOB_USER, room().as_str());
+    follower.ask_through(
+        alpha(),
+        key_material_of(BOB_USER),
+        &body,
+        Some(Response::tls(200, answer.clone())),
+    );
+    // The KeyPackageRef is in the storage of the object, with its user.
+    let stored = follower.storage.snapshot();
+    let mut rows = stored.rows();
+    let (key, value) = rows.next().unwrap();
+    assert!(key.ends_with(&package.reference));
+    assert!(value.windows(BOB_USER.len()).any(|window| window == BOB_USER.as_bytes()));
+    assert_eq!(rows.next(), None);
+    // So the Welcome finds him.
+    let commit = alice.commit(common::follower::listed(BOB_USER, &[&package])).unwrap();
+    follower.accept(&[&welcome(commit.welcome.as_ref().unwrap(), &commit.tree, 1)]);
+    assert_eq!(follower.told().first().unwrap().0, BOB_USER);
+    // The same claim through a device of ours leaves nothing here.
+    let mut other = Follower::new();
+    let body = claim_body("bea@bravo.example", BOB_USER, room().as_str());
+    let asked = Some(Response::tls(200, answer));
+    other.ask_through(device("bea@bravo.example/x"), key_material_of(BOB_USER), &body, asked);
+    let claims = other.storage.snapshot();
+    assert!(!claims.rows().any(|(key, _)| key.ends_with(&package.reference)));
+}
+
+#[test]
+fn r32_an_answer_that_cannot_be_recorded_is_not_passed_on() {
+    let mut follower = Follower::new();
+    let body = claim_body(ALICE, BOB_USER, room().as_str());
+    let nonsense = Some(Response::tls(200, b"nonsense".to_vec()));
+    let (_, response) = follower.ask_through(alpha(), key_material_of(BOB_USER), &body, nonsense);
+    assert_eq!(response.status, 502);
+    // An error of the target is passed on as it is.
+    let unknown = Response::text(404, "not found: user");
+    let (_, response) =
+        follower.ask_through(alpha(), key_material_of(BOB_USER), &body, Some(unknown.clone()));
+    assert_eq!(response, unknown);
+    assert_eq!(follower.storage.snapshot().rows().count(), 0);
+}
