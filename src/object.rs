@@ -6,12 +6,16 @@
 
 mod directories;
 mod refusal;
+mod user_lane;
 
 use std::{collections::BTreeMap, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::refusal::{plain_refusal, room_refusal};
+pub use self::{
+    refusal::{plain_refusal, room_refusal},
+    user_lane::UserEntry,
+};
 
 use self::directories::{Directories, Resolved};
 use crate::{
@@ -140,6 +144,12 @@ pub struct LaneRequest {
     pub label: String,
     /// How many of the entries it carries, at least 1.
     pub entries: usize,
+}
+
+/// What is sent and how much of it, in words for a trace: `commit 1.2 kB`.
+#[must_use]
+pub fn sized_label(what: &str, bytes: usize) -> String {
+    format!("{what} {}.{} kB", bytes / 1000, bytes % 1000 / 100)
 }
 
 /// What one object of a provider decides.

@@ -6,7 +6,6 @@
 //! is in clear and checks no signature.
 
 mod key_material;
-mod lanes;
 mod notify;
 mod proxy;
 mod roster;
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::MlsCrypto,
-    object::{Lane, LaneRequest, Reply, Role, Step, room_refusal},
+    object::{Lane, LaneRequest, Reply, Role, Step, UserEntry, room_refusal},
     room_log::{MAX_PAGE_EVENTS, RoomLog},
     storage::{Transaction, decode_row},
     transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
@@ -170,7 +169,11 @@ impl Role for FollowedRoom {
         lane: &Lane,
         entries: &[Vec<u8>],
     ) -> Result<Option<LaneRequest>> {
-        lanes::request(self.uri()?, lane, entries)
+        match lane {
+            Lane::Object(object) => UserEntry::request(self.uri()?, object, entries),
+            // Nothing is sent to the hub but what devices ask, and that at once.
+            Lane::Provider(_) => Ok(None),
+        }
     }
 
     fn refuse(endpoint: &Endpoint, error: &ProtocolError) -> Response {

@@ -7,16 +7,14 @@ use openmls::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    LOG, Room, is_own, key_material,
-    lanes::Entry,
-    require_hub,
+    LOG, Room, is_own, key_material, require_hub,
     roster::{self, Fit},
     table,
 };
 use crate::{
     error::{ProtocolError, Result},
     mls::MlsCrypto,
-    object::Step,
+    object::{Step, UserEntry},
     room_log::Activity,
     storage::Key,
     transport::{Response, Source},
@@ -127,7 +125,7 @@ fn receive_welcome(step: &mut Step<'_>, message: &FanoutMessage, welcome: &Welco
     room.store(&mut step.transaction)?;
     let end = LOG.end(&step.transaction)?;
     for user in users {
-        Entry::Welcome(encode(message)?).enqueue(step, &user)?;
+        UserEntry::Welcome(encode(message)?).enqueue(step, &user)?;
         roster::set_activity(step, &room, &user, end, Activity::Active)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::{LOG, Room, Then, own_device};
 use crate::{
     error::{ProtocolError, Result},
-    object::{Ask, Call, Reply, Step},
+    object::{Ask, Call, Reply, Step, sized_label},
     room_log::Activity,
     storage::encode_row,
     transport::{PeerCall, PeerEndpoint, Response, Source},
@@ -27,12 +27,16 @@ pub(super) fn update(
     let device = own_device(source)?;
     let request: UpdateRequest = decode_exact(&body)?;
     require_leaf(step, device)?;
-    match request.content {
-        UpdateContent::Commit(_) => require_active(step, device)?,
+    let what = match request.content {
+        UpdateContent::Commit(bundle) => {
+            require_active(step, device)?;
+            if bundle.welcome.is_some() { "commit + welcome" } else { "commit" }
+        }
         // A removed user may still propose its own removal: the hub decides (R45).
-        UpdateContent::Proposal(_) => {}
-    }
-    ask_hub(uri, PeerEndpoint::Update, None, body, "update")
+        UpdateContent::Proposal(_) => "proposal",
+    };
+    let label = sized_label(what, body.len());
+    ask_hub(uri, PeerEndpoint::Update, None, body, label)
 }
 
 /// `submitMessage/{roomId}` of a device: only its own provider knows who sends (R69, R71).
@@ -45,13 +49,14 @@ pub(super) fn submit(
     let device = own_device(source)?;
     require_leaf(step, device)?;
     require_active(step, device)?;
-    ask_hub(uri, PeerEndpoint::SubmitMessage, Some(device.user()), body, "message")
+    let label = sized_label("message", body.len());
+    ask_hub(uri, PeerEndpoint::SubmitMessage, Some(device.user()), body, label)
 }
 
 /// `groupInfo/{roomId}` of a device, which need not be in the room yet.
 pub(super) fn group_info(uri: &RoomUri, source: &Source, body: Vec<u8>) -> Result<Reply> {
     own_device(source)?;
-    ask_hub(uri, PeerEndpoint::GroupInfo, None, body, "groupInfo")
+    ask_hub(uri, PeerEndpoint::GroupInfo, None, body, "groupInfo".into())
 }
 
 /// R69: the device has a leaf.
@@ -78,7 +83,7 @@ fn ask_hub(
     endpoint: PeerEndpoint,
     sending_user: Option<UserUri>,
     body: Vec<u8>,
-    label: &str,
+    label: String,
 ) -> Result<Reply> {
     let call = Call::Peer(PeerCall {
         domain: uri.domain().clone(),
@@ -87,7 +92,7 @@ fn ask_hub(
         sending_user,
         body,
     });
-    Ok(Reply::Ask(Ask { call, label: label.into(), then: encode_row(&Then::Pass)? }))
+    Ok(Reply::Ask(Ask { call, label, then: encode_row(&Then::Pass)? }))
 }
 
 /// Somebody else's answer as our own: status, body, and the headers that belong to it.

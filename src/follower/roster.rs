@@ -7,11 +7,11 @@
 use openmls::prelude::Ciphersuite;
 use serde::{Deserialize, Serialize};
 
-use super::{LOG, Room, is_own, lanes::Entry, table};
+use super::{LOG, Room, is_own, table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{MlsCrypto, commit::proposal_ref, credential::client_uri_of},
-    object::Step,
+    object::{Step, UserEntry},
     room::codepoints::{component, proposal},
     room_log::Activity,
     storage::{Key, Transaction, decode_row},
@@ -148,7 +148,7 @@ pub(super) fn set_activity(
         Activity::Active => Some(room.cipher_suite),
         Activity::Inactive => None,
     };
-    Ok(Entry::Membership(cipher_suite).enqueue(step, user)?)
+    Ok(UserEntry::Membership(cipher_suite).enqueue(step, user)?)
 }
 
 fn fit_of_epoch(room: &Room, epoch: u64) -> Fit {

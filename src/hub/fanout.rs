@@ -12,12 +12,10 @@ use super::{group::Roster, table};
 use crate::{
     error::{InternalError, Result},
     mls::with_header,
-    object::{Call, Lane, LaneRequest, Step},
+    object::{Call, Lane, LaneRequest, Step, UserEntry, sized_label},
     room_log::{Activity, RoomLog},
     storage::{decode_row, encode_row},
-    transport::{
-        Endpoint, IncomingRequest, ObjectCall, ObjectName, PeerCall, PeerEndpoint, Source,
-    },
+    transport::{PeerCall, PeerEndpoint},
     wire::{
         self, FanoutMessage, MAX_NOTIFY_BYTES, RatchetTree, RatchetTreeOption, Verbatim,
         uri::{ClientUri, Domain, RoomUri, UserUri},
@@ -34,20 +32,18 @@ pub(super) enum Kind {
     Message,
 }
 
-/// An entry of a lane.
+/// An entry of a provider's lane.
 #[derive(Debug, Serialize, Deserialize)]
 enum Entry {
     /// The event at this position of the room's log.
     Logged { position: u64, kind: Kind },
     /// A Welcome: the encoded `FanoutMessage`, the tree included (R80).
     Welcome(Vec<u8>),
-    /// The user is in the room, of this cipher suite, or no longer (D10).
-    Membership(Option<u16>),
 }
 
 impl Entry {
-    fn enqueue(&self, step: &mut Step<'_>, lane: &Lane) -> Result<(), InternalError> {
-        step.enqueue(lane, encode_row(self)?)
+    fn enqueue(&self, step: &mut Step<'_>, provider: &Domain) -> Result<(), InternalError> {
+        step.enqueue(&Lane::Provider(provider.clone()), encode_row(self)?)
     }
 }
 
@@ -97,16 +93,20 @@ impl AcceptedCommit<'_> {
             ratchet_tree_option: Some(RatchetTreeOption::Full(self.tree)),
         })?;
         let own = step.config.domain.clone();
-        let receivers: BTreeSet<Lane> = self
-            .entrants
-            .iter()
-            .map(|entrant| match entrant.client.domain() {
-                domain if *domain == own => Lane::Object(ObjectName::user(&entrant.client.user())),
-                domain => Lane::Provider(domain.clone()),
-            })
-            .collect();
-        for lane in receivers {
-            Entry::Welcome(welcome.clone()).enqueue(step, &lane)?;
+        let mut users = BTreeSet::new();
+        let mut providers = BTreeSet::new();
+        for Entrant { client, .. } in &self.entrants {
+            if *client.domain() == own {
+                users.insert(client.user());
+            } else {
+                providers.insert(client.domain());
+            }
+        }
+        for user in &users {
+            UserEntry::Welcome(welcome.clone()).enqueue(step, user)?;
+        }
+        for provider in providers {
+            Entry::Welcome(welcome.clone()).enqueue(step, provider)?;
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ pub(super) fn record_user(
         None => Activity::Inactive,
     };
     LOG.record_activity(&mut step.transaction, user, position, activity)?;
-    Entry::Membership(cipher_suite).enqueue(step, &Lane::Object(ObjectName::user(user)))
+    UserEntry::Membership(cipher_suite).enqueue(step, user)
 }
 
 /// Sends the event at `position` to these providers, and to the own devices that are connected.
@@ -170,8 +170,7 @@ pub(super) fn send_logged<'d>(
 ) -> Result<()> {
     for domain in providers {
         if *domain != step.config.domain {
-            let lane = Lane::Provider(domain.clone());
-            Entry::Logged { position, kind }.enqueue(step, &lane)?;
+            Entry::Logged { position, kind }.enqueue(step, domain)?;
         }
     }
     for effect in LOG.push(&step.transaction, room, position)? {
@@ -192,7 +191,7 @@ pub(super) fn lane_request(
 ) -> Result<Option<LaneRequest>> {
     match lane {
         Lane::Provider(domain) => notify_request(step, room, domain, entries),
-        Lane::Object(object) => object_request(room, object, entries),
+        Lane::Object(object) => UserEntry::request(room, object, entries),
     }
 }
 
@@ -216,14 +215,11 @@ fn notify_request(
                 (what, message)
             }
             Entry::Welcome(message) => ("welcome + tree", message),
-            Entry::Membership(_) => {
-                return Err(InternalError::Storage("a user's entry in a provider's lane").into());
-            }
         };
         if !body.is_empty() && body.len() + message.len() > MAX_NOTIFY_BYTES {
             break;
         }
-        labels.push(label(what, message.len()));
+        labels.push(sized_label(what, message.len()));
         body.extend(message);
     }
     if labels.is_empty() {
@@ -238,33 +234,4 @@ fn notify_request(
     };
     let (entries, label) = (labels.len(), labels.join(", "));
     Ok(Some(LaneRequest { call: Call::Peer(call), label, entries }))
-}
-
-fn object_request(
-    room: &RoomUri,
-    object: &ObjectName,
-    entries: &[Vec<u8>],
-) -> Result<Option<LaneRequest>> {
-    let Some(entry) = entries.first() else { return Ok(None) };
-    let room = room.clone();
-    let (endpoint, body, label) = match decode_row(entry)? {
-        Entry::Welcome(message) => {
-            let label = label("welcome + tree", message.len());
-            (Endpoint::DeliverWelcome { room }, message, label)
-        }
-        Entry::Membership(cipher_suite) => {
-            (Endpoint::Membership { room, cipher_suite }, Vec::new(), "membership".into())
-        }
-        Entry::Logged { .. } => {
-            return Err(InternalError::Storage("an event in a user's lane").into());
-        }
-    };
-    let request = IncomingRequest { source: Source::Own, endpoint, body };
-    let call = Call::Object(ObjectCall { object: object.clone(), request });
-    Ok(Some(LaneRequest { call, label, entries: 1 }))
-}
-
-/// What is sent and how much of it: `commit 1.2 kB`.
-fn label(what: &str, bytes: usize) -> String {
-    format!("{what} {}.{} kB", bytes / 1000, bytes % 1000 / 100)
 }
