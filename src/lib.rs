@@ -13,6 +13,8 @@
     clippy::unwrap_used
 )]
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 pub mod error;
 #[cfg(feature = "hub")]

@@ -1,0 +1,104 @@
+//! Creating a room (R8, R14, R15, D1): the own provider takes the group over as its hub.
+
+use openmls::{extensions::ExternalSender, group::MlsGroup, prelude::WireFormat};
+use openmls_traits::OpenMlsProvider;
+
+use super::{
+    ErrorCode, Event, HubProposals, RoomPhase, intent,
+    request::{Request, Settled},
+    room::mls_error,
+    step::{Step, group_id},
+    tables,
+};
+use crate::{
+    error::{InternalError, Result},
+    mls::{self, credential, ratchet_tree},
+    room::{ParticipantList, codepoints::cipher_suite},
+    transport::Response,
+    wire::{self, RatchetTreeOption, RoomCreation, Verbatim, uri::RoomUri},
+};
+
+/// Starts: the hub's key is needed first, if the hub may propose.
+pub(super) fn start(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    hub_proposals: HubProposals,
+) -> Result<()> {
+    match hub_proposals {
+        HubProposals::On => Ok(step.enqueue(&Request::ExternalSender(room.clone()))?),
+        HubProposals::Off => make(step, room, None),
+    }
+}
+
+/// The provider answered `GET external-sender`.
+pub(super) fn external_sender_answered(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    response: &Response,
+) -> Result<Settled> {
+    if !response.is_success() {
+        return failed(step, room, ErrorCode::of_status(response.status));
+    }
+    match wire::decode_exact::<ExternalSender>(&response.body) {
+        Ok(hub) => make(step, room, Some(hub))?,
+        Err(_) => return failed(step, room, ErrorCode::Incompatible),
+    }
+    Ok(Settled::Delivered)
+}
+
+/// Makes the group and asks the provider to host it.
+fn make(step: &mut Step<'_>, room: &RoomUri, hub: Option<ExternalSender>) -> Result<()> {
+    let (identity, now) = (step.identity, step.now);
+    let list = ParticipantList::of_creator(identity.client.user());
+    let suite = mls::accepted_suite(cipher_suite::DEFAULT)
+        .ok_or(InternalError::Mls("the default suite"))?;
+    let config = mls::create_config(suite, &list, hub, now)?;
+    let credential = credential::credential_with_key(&identity.client, identity.key_pair.public());
+    let provider = step.provider();
+    let group = MlsGroup::new_with_group_id(
+        &provider,
+        &identity.key_pair,
+        &config,
+        group_id(room),
+        credential,
+    )
+    .map_err(mls_error("a group cannot be made"))?;
+    let group_info = group
+        .export_group_info(provider.crypto(), &identity.key_pair, false)
+        .map_err(mls_error("GroupInfo"))?;
+    let group_info = mls::without_header(&group_info, WireFormat::GroupInfo)?;
+    let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
+    let body = wire::encode(&RoomCreation {
+        group_info: Verbatim::own(group_info)?,
+        ratchet_tree_option: RatchetTreeOption::Full(tree),
+    })?;
+    Ok(step.enqueue(&Request::CreateRoom(room.clone(), body))?)
+}
+
+/// The provider answered `POST rooms/{room}`.
+pub(super) fn answered(step: &mut Step<'_>, uri: &RoomUri, response: &Response) -> Result<Settled> {
+    if !response.is_success() {
+        return failed(step, uri, ErrorCode::of_status(response.status));
+    }
+    let Some(mut room) = step.room(uri)? else { return Ok(Settled::Delivered) };
+    room.phase = RoomPhase::Joined;
+    step.store_room(&room)?;
+    step.emit(Event::RoomAdded { room: uri.clone() });
+    for mut created in intent::all(&step.transaction, uri)?.into_iter().take(1) {
+        created.asking = false;
+        created.done(step, uri);
+    }
+    intent::advance(step, uri)?;
+    Ok(Settled::Delivered)
+}
+
+/// There is no such room after all, and nothing to do in it.
+fn failed(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) -> Result<Settled> {
+    let provider = step.provider();
+    if let Some(mut group) = MlsGroup::load(provider.storage(), &group_id(room))? {
+        group.delete(provider.storage())?;
+    }
+    step.transaction.delete(tables::room(room));
+    intent::give_up_all(step, room, code)?;
+    Ok(Settled::Delivered)
+}

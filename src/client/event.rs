@@ -1,0 +1,214 @@
+//! What a client tells its application.
+
+use serde::{Deserialize, Serialize};
+
+use super::ErrorCode;
+use crate::{
+    time::UnixMillis,
+    wire::{
+        Role,
+        uri::{ClientUri, Domain, RoomUri, UserUri},
+    },
+};
+
+/// Names something that a client was asked to do and that survives a restart.
+pub type IntentId = u64;
+
+/// Names a message of this device, from queued to accepted and after: 32 hexadecimal digits.
+pub type MessageKey = String;
+
+/// Something that happened, in the order in which it happened. The state that explains it is already
+/// there when the application sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The own provider knows this device.
+    Registered,
+    /// The own provider refuses this device; nothing more is sent.
+    RegistrationFailed {
+        /// Why.
+        code: ErrorCode,
+    },
+    /// What the own provider holds of this device's KeyPackages.
+    KeyPackages(Stock),
+    /// A room is there: created, or joined by a Welcome.
+    RoomAdded {
+        /// The room.
+        room: RoomUri,
+    },
+    /// The room is in another epoch.
+    RoomChanged {
+        /// The room.
+        room: RoomUri,
+        /// The epoch.
+        epoch: u64,
+    },
+    /// This device is no longer in the room.
+    RoomLeft {
+        /// The room.
+        room: RoomUri,
+    },
+    /// A message from somebody else.
+    Message(Message),
+    /// A message that cannot be decrypted; the log goes on after it.
+    Undecryptable {
+        /// The room.
+        room: RoomUri,
+        /// Its position in the room's log.
+        position: u64,
+    },
+    /// What became of a message of this device.
+    Delivery {
+        /// The room.
+        room: RoomUri,
+        /// The message.
+        key: MessageKey,
+        /// Where it is.
+        state: Delivery,
+    },
+    /// An intent is fulfilled.
+    IntentDone {
+        /// The room.
+        room: RoomUri,
+        /// The intent.
+        id: IntentId,
+    },
+    /// An intent is given up.
+    IntentFailed {
+        /// The room.
+        room: RoomUri,
+        /// The intent.
+        id: IntentId,
+        /// Why.
+        code: ErrorCode,
+        /// Whether asking again may help.
+        retryable: bool,
+    },
+    /// A Welcome for this device cannot be opened (D9).
+    WelcomeFailed {
+        /// The room that it would have led into.
+        room: RoomUri,
+    },
+    /// Events of the room are gone; this device has to join anew (D4, D22).
+    Gap {
+        /// The room.
+        room: RoomUri,
+    },
+    /// The hub accepted what this device has to reject; it sends nothing there any more (D8).
+    Diverged {
+        /// The room.
+        room: RoomUri,
+    },
+    /// Everything that there was when the socket opened has arrived.
+    CaughtUp,
+}
+
+/// How many KeyPackages the own provider can hand out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stock {
+    /// Without the last-resort ones.
+    pub available: u32,
+    /// The last-resort ones.
+    pub last_resort: u32,
+    /// When the first of them is no longer handed out; `None` when there is none.
+    pub next_expiry: Option<UnixMillis>,
+}
+
+/// Where a message of this device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// On this device, waiting.
+    Queued,
+    /// Encrypted and on its way.
+    Sending,
+    /// Accepted by the hub.
+    Accepted {
+        /// The hub's timestamp (R79).
+        at: UnixMillis,
+    },
+    /// Given up.
+    Failed {
+        /// Why.
+        code: ErrorCode,
+        /// Whether sending it again may help.
+        retryable: bool,
+    },
+}
+
+/// A message as the room's log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The room.
+    pub room: RoomUri,
+    /// Never changes: the sender's own key for a message of this device, else the hexadecimal start
+    /// of the hash of its ciphertext.
+    pub key: MessageKey,
+    /// The device that sent it, as the MLS signature proves.
+    pub sender: ClientUri,
+    /// The epoch in which it was encrypted.
+    pub epoch: u64,
+    /// The hub's timestamp (R79).
+    pub accepted_at: UnixMillis,
+    /// Its position in the room's log, 0 while that is not known.
+    pub position: u64,
+    /// The content.
+    pub content: Vec<u8>,
+}
+
+/// A room as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomState {
+    /// The room.
+    pub room: RoomUri,
+    /// The domain of its hub.
+    pub hub: Domain,
+    /// Its phase on this device.
+    pub phase: RoomPhase,
+    /// The MLS epoch.
+    pub epoch: u64,
+    /// MLS' epoch authenticator: equal on all devices that are in the same state.
+    pub epoch_authenticator: Vec<u8>,
+    /// This device.
+    pub me: ClientUri,
+    /// The participants in the list's order, the banned too.
+    pub participants: Vec<Participant>,
+    /// What this device still has to do here, in order.
+    pub pending: Vec<PendingIntent>,
+}
+
+/// A room's phase on one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoomPhase {
+    /// The own provider has not confirmed the creation.
+    Creating,
+    /// This device is in the room.
+    Joined,
+    /// This device was removed.
+    Left,
+    /// Events are missing ([`Event::Gap`]).
+    Gap,
+    /// The state differs from the hub's ([`Event::Diverged`]).
+    Diverged,
+}
+
+/// One entry of the participant list with the devices that are in the MLS group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participant {
+    /// The user.
+    pub user: UserUri,
+    /// The roles in the list's order.
+    pub roles: Vec<Role>,
+    /// The user's devices, in the tree's order.
+    pub devices: Vec<ClientUri>,
+}
+
+/// Something that a device still has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingIntent {
+    /// Its name.
+    pub id: IntentId,
+    /// The user to add; `None` for the creation of the room.
+    pub user: Option<UserUri>,
+    /// How often the room changed under it.
+    pub tries: u32,
+}

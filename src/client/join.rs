@@ -1,0 +1,154 @@
+//! The inbox, and joining by a Welcome from it.
+
+use openmls::{
+    framing::{MlsMessageBodyIn, MlsMessageIn},
+    group::StagedWelcome,
+    key_packages::KeyPackageBundle,
+    messages::Welcome,
+};
+use openmls_traits::{OpenMlsProvider, storage::StorageProvider};
+
+use super::{
+    Event, RoomPhase, intent, key_packages,
+    request::{Request, Settled},
+    room::Room,
+    step::{Step, group_id},
+};
+use crate::{
+    error::{Error, ProtocolError, Result},
+    mls::{self, credential::client_uri_of},
+    room::app_sync,
+    transport::Response,
+    wire::{self, EventPage, LogEvent, RatchetTree, RatchetTreeOption, uri::RoomUri},
+};
+
+/// Asks for the inbox after the cursor, unless that is on its way.
+pub(super) fn fetch(step: &mut Step<'_>) -> Result<()> {
+    let mut account = step.account()?;
+    if account.fetching_inbox {
+        return Ok(());
+    }
+    account.fetching_inbox = true;
+    step.store_account(&account)?;
+    Ok(step.enqueue(&Request::Inbox)?)
+}
+
+/// An event of the inbox was pushed.
+pub(super) fn pushed(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
+    let cursor = step.account()?.inbox;
+    if event.position <= cursor {
+        return Ok(());
+    }
+    if event.previous != cursor {
+        return fetch(step);
+    }
+    take_all(step, std::slice::from_ref(event))
+}
+
+/// The provider answered `GET inbox`.
+pub(super) fn page_answered(step: &mut Step<'_>, response: &Response) -> Result<Settled> {
+    let mut account = step.account()?;
+    account.fetching_inbox = false;
+    step.store_account(&account)?;
+    if let (true, Ok(page)) =
+        (response.is_success(), wire::decode_exact::<EventPage>(&response.body))
+    {
+        take_all(step, &page.events)?;
+        if page.more && !page.events.is_empty() {
+            fetch(step)?;
+        }
+    }
+    Ok(Settled::Delivered)
+}
+
+fn take_all(step: &mut Step<'_>, events: &[LogEvent]) -> Result<()> {
+    let mut account = step.account()?;
+    for event in events {
+        if event.position <= account.inbox {
+            continue;
+        }
+        account.inbox = event.position;
+        step.store_account(&account)?;
+        take(step, event)?;
+        account = step.account()?;
+    }
+    step.acknowledge(None, account.inbox);
+    Ok(())
+}
+
+fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
+    let Ok(room) = RoomUri::from_wire(&event.room_id) else { return Ok(()) };
+    let MlsMessageBodyIn::Welcome(welcome) = MlsMessageIn::clone(&event.message.message).extract()
+    else {
+        return Ok(());
+    };
+    let known = step.room(&room)?;
+    if !is_for_us(step, &welcome)? {
+        // Used already, or for a key that is lost.
+        if known.is_none() {
+            step.emit(Event::WelcomeFailed { room });
+        }
+        return Ok(());
+    }
+    let Some(RatchetTreeOption::Full(tree)) = &event.message.ratchet_tree_option else {
+        step.emit(Event::WelcomeFailed { room });
+        return Ok(());
+    };
+    match join(step, &room, welcome, tree) {
+        Ok(epoch) => joined(step, room, epoch),
+        Err(Error::Protocol(_)) => {
+            step.emit(Event::WelcomeFailed { room });
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether one of this device's KeyPackages opens the Welcome.
+fn is_for_us(step: &mut Step<'_>, welcome: &Welcome) -> Result<bool> {
+    let provider = step.provider();
+    for secrets in welcome.secrets() {
+        let bundle: Option<KeyPackageBundle> =
+            provider.storage().key_package(&secrets.new_member())?;
+        if bundle.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Opens the Welcome; gives the epoch in which this device comes in.
+///
+/// Lifetimes are not checked: a leaf may have outlived its KeyPackage (D4).
+fn join(step: &mut Step<'_>, room: &RoomUri, welcome: Welcome, tree: &RatchetTree) -> Result<u64> {
+    const UNUSABLE: ProtocolError = ProtocolError::InvalidProposal("a Welcome cannot be opened");
+    let client = &step.identity.client;
+    let nodes = tree.nodes()?;
+    let provider = step.provider();
+    let staged = StagedWelcome::build_from_welcome(&provider, &mls::join_config(), welcome)
+        .map_err(|_| UNUSABLE)?
+        .with_ratchet_tree(nodes)
+        .skip_lifetime_validation()
+        .replace_old_group()
+        .build()
+        .map_err(|_| UNUSABLE)?;
+    let own = staged.own_leaf_node().ok_or(UNUSABLE)?;
+    // R8: another group under this room's name.
+    if *staged.group_context().group_id() != group_id(room)
+        || client_uri_of(own.credential())? != *client
+    {
+        return Err(UNUSABLE.into());
+    }
+    app_sync::participant_list(staged.group_context().extensions())?;
+    let group = staged.into_group(&provider).map_err(|_| UNUSABLE)?;
+    Ok(group.epoch().as_u64())
+}
+
+fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64) -> Result<()> {
+    let mut room = Room::new(uri, RoomPhase::Joined, epoch);
+    room.fetch(step)?;
+    step.store_room(&room)?;
+    step.emit(Event::RoomAdded { room: room.uri.clone() });
+    key_packages::ask_stock(step)?;
+    intent::advance(step, &room.uri)
+}

@@ -1,0 +1,453 @@
+//! A client: one device of one user, without IO.
+//!
+//! The application's wishes and what comes from the own provider go in; requests, frames, changes of
+//! the storage and events come out. After every call the order is: [`Client::take_changes`], persist
+//! them, and only then send what [`Client::poll_request`] and [`Client::take_frames`] gave, and show
+//! what [`Client::take_events`] gives. A client that is opened over the persisted rows goes on where
+//! the last one stopped, whatever was sent, answered or lost.
+//!
+//! In scope: the device's identity and KeyPackages, its rooms and what it wants of them. Out of scope:
+//! moving bytes, and how anything is shown.
+
+mod auth;
+mod code;
+mod commit;
+mod create;
+mod event;
+mod identity;
+mod inbound;
+mod intent;
+mod join;
+mod key_packages;
+mod request;
+mod room;
+mod send;
+mod socket;
+mod step;
+mod tables;
+
+pub use code::ErrorCode;
+pub use event::{
+    Delivery, Event, IntentId, Message, MessageKey, Participant, PendingIntent, RoomPhase,
+    RoomState, Stock,
+};
+pub use intent::{HubProposals, LastResort};
+
+use std::collections::BTreeMap;
+
+use self::{
+    identity::{Account, Identity, Registration},
+    intent::Task,
+    request::{Made, Request, Settled},
+    room::Room,
+    step::Step,
+};
+use crate::{
+    error::{Error, InternalError, Result, UsageError},
+    mls::MlsCrypto,
+    outbox::Outbox,
+    storage::{MemoryStorage, Row, Storage, Transaction, Write, decode_row, encode_row},
+    time::UnixMillis,
+    transport::{Outcome, Outgoing, OutgoingRequest, RequestId},
+    wire::{
+        Role,
+        uri::{ClientUri, RoomUri, UserUri},
+    },
+};
+
+/// Whose client to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// The user.
+    pub user: UserUri,
+    /// The name of a new device; at random when it is not given.
+    pub device: Option<String>,
+}
+
+impl ClientOptions {
+    /// The client of `user`, of any name.
+    #[must_use]
+    pub const fn new(user: UserUri) -> Self {
+        Self { user, device: None }
+    }
+}
+
+/// Who is added, as what, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddOptions {
+    /// The user's roles, at least one (R38).
+    pub roles: Vec<Role>,
+    /// Whether last-resort KeyPackages will do (D16).
+    pub last_resort: LastResort,
+}
+
+impl Default for AddOptions {
+    fn default() -> Self {
+        Self { roles: vec![Role::RegularUser], last_resort: LastResort::Refused }
+    }
+}
+
+/// One device of one user.
+pub struct Client {
+    storage: MemoryStorage,
+    /// What was written since [`Client::take_changes`].
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    identity: Identity,
+    crypto: MlsCrypto,
+    outbox: Outbox,
+    /// What was sent and is not answered: lane, number and request.
+    sent: BTreeMap<RequestId, (Vec<u8>, u64, Request)>,
+    next_id: RequestId,
+    events: Vec<Event>,
+    acks: BTreeMap<Option<RoomUri>, u64>,
+}
+
+impl Client {
+    /// Opens the client that `rows` hold; without rows, makes a new device and registers it.
+    ///
+    /// # Errors
+    /// [`UsageError::BadArgument`] when the rows are another user's, [`UsageError::StorageNewer`]
+    /// when they are of a newer version, [`UsageError::BadUri`] when the device's name is none.
+    pub fn open(
+        options: &ClientOptions,
+        rows: Vec<Row>,
+        crypto: MlsCrypto,
+        now: UnixMillis,
+    ) -> Result<Self> {
+        let storage = MemoryStorage::with_rows(rows);
+        let known = {
+            let transaction = Transaction::new(&storage);
+            match transaction.load::<u32>(&tables::schema())? {
+                None => None,
+                Some(tables::VERSION) => Some(Identity::load(&transaction, &options.user)?),
+                Some(_) => return Err(UsageError::StorageNewer.into()),
+            }
+        };
+        let is_new = known.is_none();
+        let identity = match known {
+            Some(identity) => identity,
+            None => Identity::new(&options.user, options.device.as_deref(), &crypto)?,
+        };
+        let mut client = Self {
+            storage,
+            changes: BTreeMap::new(),
+            identity,
+            crypto,
+            outbox: Outbox::new(tables::OUTBOX_ENTRIES, tables::OUTBOX_LANES),
+            sent: BTreeMap::new(),
+            next_id: 1,
+            events: Vec::new(),
+            acks: BTreeMap::new(),
+        };
+        client.step(now, |step| if is_new { set_up(step) } else { resume(step) })?;
+        Ok(client)
+    }
+
+    /// This device.
+    #[must_use]
+    pub const fn device(&self) -> &ClientUri {
+        &self.identity.client
+    }
+
+    /// Whether the own provider knows this device.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn is_registered(&self) -> Result<bool> {
+        let account: Option<Account> = Transaction::new(&self.storage).load(&tables::account())?;
+        Ok(account.is_some_and(|account| account.registration == Registration::Done))
+    }
+
+    /// Creates a room at the own provider (D1). It can be used once its intent is done.
+    ///
+    /// # Errors
+    /// [`UsageError::BadArgument`] when the room's domain is not the own provider's,
+    /// [`UsageError::BadState`] when this device knows the room already.
+    pub fn create_room(
+        &mut self,
+        room: &RoomUri,
+        hub_proposals: HubProposals,
+        now: UnixMillis,
+    ) -> Result<IntentId> {
+        if room.domain() != self.identity.client.domain() {
+            return Err(UsageError::BadArgument("a room is created at the own provider").into());
+        }
+        self.step(now, |step| {
+            if step.room(room)?.is_some() {
+                return Err(UsageError::BadState("the room is there").into());
+            }
+            step.store_room(&Room::new(room.clone(), RoomPhase::Creating, 0))?;
+            intent::add(step, room, Task::Create(hub_proposals))
+        })
+    }
+
+    /// Adds a user with its devices to a room (R19, R40).
+    ///
+    /// # Errors
+    /// [`UsageError::RoomUnknown`]; [`UsageError::BadArgument`] for roles that nobody can have (R38).
+    pub fn add_user(
+        &mut self,
+        room: &RoomUri,
+        user: &UserUri,
+        options: AddOptions,
+        now: UnixMillis,
+    ) -> Result<IntentId> {
+        let AddOptions { roles, last_resort } = options;
+        let twice = roles
+            .iter()
+            .enumerate()
+            .any(|(n, role)| roles.iter().skip(n + 1).any(|other| other == role));
+        if roles.is_empty() || twice || roles.contains(&Role::Banned) {
+            return Err(UsageError::BadArgument("roles").into());
+        }
+        self.step(now, |step| {
+            step.room(room)?.ok_or(UsageError::RoomUnknown)?;
+            let task = intent::add_user(user.clone(), roles, last_resort)?;
+            intent::add(step, room, task)
+        })
+    }
+
+    /// Queues a message; the key names it from now on.
+    ///
+    /// # Errors
+    /// [`UsageError::RoomUnknown`]; `TooLarge` for a content that no hub takes (D18).
+    pub fn send(
+        &mut self,
+        room: &RoomUri,
+        content: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<MessageKey> {
+        self.step(now, |step| {
+            step.room(room)?.ok_or(UsageError::RoomUnknown)?;
+            send::queue(step, room, content)
+        })
+    }
+
+    /// The next request that is due, if any. Its URL is below the provider's base URL.
+    ///
+    /// What it changes has to be persisted before the request is sent, as with every call.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn poll_request(&mut self, now: UnixMillis) -> Result<Option<OutgoingRequest>> {
+        if self.next_timer()?.is_some_and(|due| due <= now) {
+            self.step(now, timers)?;
+        }
+        loop {
+            let due = self.outbox.take_due(&Transaction::new(&self.storage), now, 1)?;
+            let Some(due) = due else { return Ok(None) };
+            let lane = due.lane;
+            let Some((number, entry)) = due.entries.into_iter().next() else {
+                self.outbox.release(&lane);
+                return Err(InternalError::Storage("a lane without its entries").into());
+            };
+            let made = decode_row::<Request>(&entry)
+                .map_err(Error::from)
+                .and_then(|request| self.step(now, |step| Ok((request.make(step)?, request))));
+            let (made, request) = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    self.outbox.release(&lane);
+                    return Err(error);
+                }
+            };
+            match made {
+                Made::Send(call, label) => {
+                    let id = self.next_id;
+                    self.next_id += 1;
+                    self.sent.insert(id, (lane, number, request));
+                    return Ok(Some(OutgoingRequest { id, outgoing: Outgoing::Http(call), label }));
+                }
+                Made::Wait => self.settle(&lane, number, Settled::Later(None), now)?,
+                Made::Drop => self.settle(&lane, number, Settled::Delivered, now)?,
+            }
+        }
+    }
+
+    /// Reports what came of a request of [`Client::poll_request`].
+    ///
+    /// # Errors
+    /// When the storage fails; then the request is sent again.
+    pub fn handle_response(
+        &mut self,
+        id: RequestId,
+        outcome: Outcome,
+        now: UnixMillis,
+    ) -> Result<()> {
+        let Some((lane, number, request)) = self.sent.remove(&id) else { return Ok(()) };
+        let Some(response) = outcome else {
+            return self.settle(&lane, number, Settled::Later(None), now);
+        };
+        let taken = self.step(now, |step| {
+            let settled = request.answered(step, &response)?;
+            settle(step, &lane, number, settled)
+        });
+        if taken.is_err() {
+            self.outbox.release(&lane);
+        }
+        taken
+    }
+
+    /// The connection is back: what waits for a retry is due now.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn retry_now(&mut self, now: UnixMillis) -> Result<()> {
+        self.step(now, |step| Ok(step.outbox.retry_now(&mut step.transaction, step.now)?))
+    }
+
+    /// Asks for the inbox and every room's log after the cursors: for a client without a socket.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn catch_up(&mut self, now: UnixMillis) -> Result<()> {
+        self.step(now, |step| {
+            if !step.is_registered()? {
+                return Ok(());
+            }
+            join::fetch(step)?;
+            for mut room in step.rooms()? {
+                if room.phase == RoomPhase::Joined {
+                    room.fetch(step)?;
+                    step.store_room(&room)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// When to call [`Client::poll_request`] next; `None` when nothing waits.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn next_wake(&self) -> Result<Option<UnixMillis>> {
+        let due = self.outbox.next_due(&Transaction::new(&self.storage))?;
+        Ok(due.into_iter().chain(self.next_timer()?).min())
+    }
+
+    /// What has to be persisted since the last time, in one transaction.
+    pub fn take_changes(&mut self) -> Vec<Write> {
+        let changes = std::mem::take(&mut self.changes);
+        changes.into_iter().map(|(key, value)| Write { key, value }).collect()
+    }
+
+    /// What happened since the last time, in order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// All rooms of this device, by identifier, with their phase.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn rooms(&self) -> Result<Vec<(RoomUri, RoomPhase)>> {
+        let rooms = step::rooms(&Transaction::new(&self.storage))?;
+        Ok(rooms.into_iter().map(|room| (room.uri, room.phase)).collect())
+    }
+
+    /// A room as it stands; `None` when this device does not know it, or has nothing of it yet.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn room_state(&mut self, room: &RoomUri) -> Result<Option<RoomState>> {
+        // Nothing is done, so the time does not matter.
+        self.step(UnixMillis(0), |step| room::state(step, room))
+    }
+
+    /// At most `limit` messages of a room after this position of its log, in the log's order.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn history(&self, room: &RoomUri, after: u64, limit: usize) -> Result<Vec<Message>> {
+        let from = tables::history(room, after.saturating_add(1));
+        let rows =
+            Transaction::new(&self.storage).scan(&tables::all_history(room), &from, limit)?;
+        rows.iter().map(|(_, row)| Ok(decode_row(row)?)).collect()
+    }
+
+    fn settle(
+        &mut self,
+        lane: &[u8],
+        number: u64,
+        settled: Settled,
+        now: UnixMillis,
+    ) -> Result<()> {
+        self.step(now, |step| settle(step, lane, number, settled))
+    }
+
+    fn next_timer(&self) -> Result<Option<UnixMillis>> {
+        let transaction = Transaction::new(&self.storage);
+        let account: Account = transaction.load(&tables::account())?.unwrap_or_default();
+        if account.registration != Registration::Done {
+            return Ok(None);
+        }
+        let mut next = key_packages::replacement_due(account.published_at);
+        for room in step::rooms(&transaction)? {
+            let first = intent::all(&transaction, &room.uri)?.into_iter().next();
+            let due = first
+                .filter(|intent| !intent.asking && room.is_ready_for_intents())
+                .map(|intent| intent.not_before);
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+
+    /// Runs `act` in one transaction: all that it changes happens, or nothing.
+    fn step<T>(
+        &mut self,
+        now: UnixMillis,
+        act: impl FnOnce(&mut Step<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut step = Step {
+            transaction: Transaction::new(&self.storage),
+            now,
+            identity: &self.identity,
+            crypto: &self.crypto,
+            outbox: &mut self.outbox,
+            events: Vec::new(),
+            acks: BTreeMap::new(),
+        };
+        let value = act(&mut step)?;
+        let Step { transaction, events, acks, .. } = step;
+        let changes = transaction.into_changes();
+        self.storage.apply(changes.clone())?;
+        self.changes.extend(changes.into_iter().map(|Write { key, value }| (key, value)));
+        self.events.extend(events);
+        self.acks.extend(acks);
+        Ok(value)
+    }
+}
+
+/// A new device.
+fn set_up(step: &mut Step<'_>) -> Result<()> {
+    step.transaction.store(tables::schema(), &tables::VERSION)?;
+    step.transaction.write(tables::identity(), encode_row(step.identity)?);
+    step.store_account(&Account::default())?;
+    Ok(step.enqueue(&Request::Register)?)
+}
+
+/// A device that was there before.
+fn resume(step: &mut Step<'_>) -> Result<()> {
+    if step.is_registered()? {
+        key_packages::ask_stock_if_old(step)?;
+    }
+    Ok(())
+}
+
+/// What is done when its time comes.
+fn timers(step: &mut Step<'_>) -> Result<()> {
+    key_packages::replace_if_due(step)?;
+    for room in step.rooms()? {
+        intent::advance(step, &room.uri)?;
+    }
+    Ok(())
+}
+
+fn settle(step: &mut Step<'_>, lane: &[u8], number: u64, settled: Settled) -> Result<()> {
+    let now = step.now;
+    match settled {
+        Settled::Delivered => step.outbox.delivered(&mut step.transaction, lane, number, now)?,
+        Settled::Later(after) => step.outbox.failed(&mut step.transaction, lane, now, after)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! What a client asks its own provider, and in which order.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    auth, create, identity, inbound, intent, join, key_packages,
+    send::{self, Prepared},
+    step::Step,
+};
+use crate::{
+    error::Result,
+    room::codepoints::cipher_suite,
+    transport::{HttpCall, MESSAGE_MLS, Method, OCTET_STREAM, Response},
+    wire::{
+        percent_encode,
+        uri::{RoomUri, UserUri},
+    },
+};
+
+/// How long to wait for an answer, in milliseconds (D18): the provider's own wait for a hub is shorter.
+const TIMEOUT_MILLIS: u64 = 40_000;
+/// Refusals after which the same request is sent again (R82), beside every 5xx. A 401 is about the
+/// device's clock or a provider that does not know it yet.
+const RETRY_CODES: [u16; 4] = [401, 408, 425, 429];
+
+/// Requests that are answered in order; lanes do not wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Lane {
+    /// The device itself: registration, KeyPackages.
+    Device,
+    /// What the intents of a room need.
+    Intents(RoomUri),
+    /// The messages of a room.
+    Messages(RoomUri),
+    /// A room's log.
+    Log(RoomUri),
+    /// The inbox.
+    Inbox,
+}
+
+/// One request, as it stands in the outbox. Whatever has to be the same bytes each time is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// `POST devices`.
+    Register,
+    /// `POST keyPackages` with this body.
+    PublishKeyPackages(Vec<u8>),
+    /// `GET keyPackages`.
+    Stock,
+    /// `GET external-sender/{suite}`, for the creation of this room (D2).
+    ExternalSender(RoomUri),
+    /// `POST rooms/{room}` with this body (D1).
+    CreateRoom(RoomUri, Vec<u8>),
+    /// `POST keyMaterial/{user}` for this room with this body.
+    Claim(RoomUri, UserUri, Vec<u8>),
+    /// `POST update/{room}` with this body: the commit for this epoch.
+    Update(RoomUri, u64, Vec<u8>),
+    /// `POST submitMessage/{room}` with the message of this key.
+    Submit(RoomUri, String),
+    /// `GET events/{room}` after the cursor.
+    Log(RoomUri),
+    /// `GET inbox` after the cursor.
+    Inbox,
+}
+
+/// What a request in the outbox comes to when its turn is there.
+pub(super) enum Made {
+    /// Send this.
+    Send(HttpCall, String),
+    /// Not yet: what it needs is still to come.
+    Wait,
+    /// Never: it has no purpose any more.
+    Drop,
+}
+
+/// What an answer means for the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is done with, one way or the other.
+    Delivered,
+    /// The same again, not before this many milliseconds.
+    Later(Option<u64>),
+}
+
+impl Request {
+    /// The lane that it waits in.
+    pub(super) fn lane(&self) -> Lane {
+        match self {
+            Self::Register | Self::PublishKeyPackages(_) | Self::Stock => Lane::Device,
+            Self::ExternalSender(room)
+            | Self::CreateRoom(room, _)
+            | Self::Claim(room, ..)
+            | Self::Update(room, ..) => Lane::Intents(room.clone()),
+            Self::Submit(room, _) => Lane::Messages(room.clone()),
+            Self::Log(room) => Lane::Log(room.clone()),
+            Self::Inbox => Lane::Inbox,
+        }
+    }
+
+    /// The HTTP request.
+    pub(super) fn make(&self, step: &mut Step<'_>) -> Result<Made> {
+        let path = |path: &str, identifier: &str| format!("{path}/{}", percent_encode(identifier));
+        Ok(match self {
+            Self::Register => {
+                let body = step.identity.registration()?;
+                Made::Send(call(Method::Post, "devices", body), "device".into())
+            }
+            Self::PublishKeyPackages(body) => {
+                sized(step, "KeyPackages", Method::Post, "keyPackages", body.clone())?
+            }
+            Self::Stock => get(step, "keyPackages", "stock")?,
+            Self::ExternalSender(_) => {
+                let path = format!("external-sender/{}", cipher_suite::DEFAULT);
+                get(step, &path, "external sender")?
+            }
+            Self::CreateRoom(room, body) => {
+                let path = path("rooms", room.as_str());
+                sized(step, "room", Method::Post, &path, body.clone())?
+            }
+            Self::Claim(_, target, body) => {
+                let path = path("keyMaterial", target.as_str());
+                sized(step, "claim", Method::Post, &path, body.clone())?
+            }
+            Self::Update(room, epoch, body) => {
+                if !step.room(room)?.is_some_and(|room| room.awaits(*epoch)) {
+                    return Ok(Made::Drop);
+                }
+                let path = path("update", room.as_str());
+                sized(step, "commit", Method::Post, &path, body.clone())?
+            }
+            Self::Submit(room, key) => match send::prepare(step, room, key)? {
+                Prepared::Send(body) => {
+                    let path = path("submitMessage", room.as_str());
+                    sized(step, "message", Method::Post, &path, body)?
+                }
+                Prepared::Wait => Made::Wait,
+                Prepared::Drop => Made::Drop,
+            },
+            Self::Log(room) => match step.room(room)? {
+                Some(known) => {
+                    let path = path("events", room.as_str());
+                    get(step, &format!("{path}?after={}", known.cursor), "events")?
+                }
+                None => Made::Drop,
+            },
+            Self::Inbox => {
+                let after = step.account()?.inbox;
+                get(step, &format!("inbox?after={after}"), "inbox")?
+            }
+        })
+    }
+
+    /// Takes the answer in.
+    pub(super) fn answered(&self, step: &mut Step<'_>, response: &Response) -> Result<Settled> {
+        if response.status >= 500 || RETRY_CODES.contains(&response.status) {
+            return Ok(Settled::Later(response.retry_after_millis()));
+        }
+        match self {
+            Self::Register => identity::registration_answered(step, response),
+            Self::PublishKeyPackages(_) | Self::Stock => {
+                key_packages::stock_answered(step, response)
+            }
+            Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
+            Self::CreateRoom(room, _) => create::answered(step, room, response),
+            Self::Claim(room, ..) => intent::claim_answered(step, room, response),
+            Self::Update(room, epoch, _) => super::commit::answered(step, room, *epoch, response),
+            Self::Submit(room, key) => send::answered(step, room, key, response),
+            Self::Log(room) => inbound::page_answered(step, room, response),
+            Self::Inbox => join::page_answered(step, response),
+        }
+    }
+}
+
+/// The path of the client API below the provider's base URL.
+pub(super) fn api_path(path: &str) -> String {
+    format!("/client/v1/{path}")
+}
+
+fn call(method: Method, path: &str, body: Vec<u8>) -> HttpCall {
+    let headers = match method {
+        Method::Get => Vec::new(),
+        Method::Post => {
+            let message = path.starts_with("submitMessage/");
+            let media_type = if message { MESSAGE_MLS } else { OCTET_STREAM };
+            vec![("content-type".into(), media_type.into())]
+        }
+    };
+    HttpCall { method, url: api_path(path), headers, body, timeout_millis: TIMEOUT_MILLIS }
+}
+
+fn get(step: &Step<'_>, path: &str, label: &str) -> Result<Made> {
+    Ok(Made::Send(signed(step, call(Method::Get, path, Vec::new()))?, label.into()))
+}
+
+fn sized(step: &Step<'_>, label: &str, method: Method, path: &str, body: Vec<u8>) -> Result<Made> {
+    let tenths = body.len().saturating_add(50) / 100;
+    let label = format!("{label} {}.{} kB", tenths / 10, tenths % 10);
+    Ok(Made::Send(signed(step, call(method, path, body))?, label))
+}
+
+fn signed(step: &Step<'_>, mut call: HttpCall) -> Result<HttpCall> {
+    let proof =
+        auth::prove(step.identity, step.crypto, call.method, &call.url, &call.body, step.now)?;
+    call.headers.push(("authorization".into(), proof.to_header()?));
+    Ok(call)
+}

@@ -1,0 +1,184 @@
+//! What a device keeps of a room beside MLS' own state.
+
+use openmls::group::MlsGroup;
+use openmls_traits::OpenMlsProvider;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ErrorCode, Event, IntentId, Participant, PendingIntent, RoomPhase, RoomState, intent,
+    request::Request, send, step::Step,
+};
+use crate::{
+    error::{InternalError, Result},
+    mls,
+    room::{ParticipantList, app_sync},
+    wire::uri::{ClientUri, RoomUri, UserUri},
+};
+
+/// One room of this device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Room {
+    /// The room.
+    pub(super) uri: RoomUri,
+    /// Where it is in its life on this device.
+    pub(super) phase: RoomPhase,
+    /// The epoch in which this device came in; nothing before it can be read (D11).
+    pub(super) joined_epoch: u64,
+    /// The last position of the room's log that is stored here.
+    pub(super) cursor: u64,
+    /// Whether a page of the log is on its way.
+    pub(super) fetching: bool,
+    /// This device's commit of which the epoch has not ended here yet (D6).
+    pub(super) own_commit: Option<OwnCommit>,
+    /// Epoch and hash of the last commit of this device that was merged.
+    pub(super) last_own_commit: Option<(u64, Vec<u8>)>,
+}
+
+/// A commit of this device, from stored to the end of its epoch (D6).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OwnCommit {
+    /// What it is for.
+    pub(super) intent: IntentId,
+    /// The epoch that it ends.
+    pub(super) epoch: u64,
+    /// SHA-256 of the MLSMessage.
+    pub(super) hash: Vec<u8>,
+    /// What the hub said.
+    pub(super) fate: Fate,
+}
+
+/// What the hub said about a commit. The log has the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Fate {
+    /// Nothing yet.
+    Unknown,
+    /// success.
+    Accepted,
+    /// wrongEpoch: another commit ended the epoch.
+    WrongEpoch,
+}
+
+impl Room {
+    /// A room in `phase`, of which nothing is read yet.
+    pub(super) const fn new(uri: RoomUri, phase: RoomPhase, joined_epoch: u64) -> Self {
+        Self {
+            uri,
+            phase,
+            joined_epoch,
+            cursor: 0,
+            fetching: false,
+            own_commit: None,
+            last_own_commit: None,
+        }
+    }
+
+    /// Whether the answer to the commit for `epoch` still matters.
+    pub(super) fn awaits(&self, epoch: u64) -> bool {
+        self.own_commit.as_ref().is_some_and(|own| own.epoch == epoch)
+    }
+
+    /// Whether its intents can go on, given time.
+    pub(super) fn is_ready_for_intents(&self) -> bool {
+        self.own_commit.as_ref().is_none_or(|own| own.fate == Fate::WrongEpoch && !self.fetching)
+    }
+
+    /// Asks for the log after the cursor, unless that is on its way.
+    pub(super) fn fetch(&mut self, step: &mut Step<'_>) -> Result<()> {
+        if self.fetching {
+            return Ok(());
+        }
+        self.fetching = true;
+        Ok(step.enqueue(&Request::Log(self.uri.clone()))?)
+    }
+
+    /// The room ends here: nothing more is sent, and what waits is given up.
+    pub(super) fn end(&mut self, step: &mut Step<'_>, ending: Ending) -> Result<()> {
+        let room = self.uri.clone();
+        let (phase, code, event) = match ending {
+            Ending::Left => (RoomPhase::Left, ErrorCode::NotAllowed, Event::RoomLeft { room }),
+            Ending::Gap => (RoomPhase::Gap, ErrorCode::Gap, Event::Gap { room }),
+            Ending::Diverged => {
+                (RoomPhase::Diverged, ErrorCode::Diverged, Event::Diverged { room })
+            }
+        };
+        self.phase = phase;
+        self.own_commit = None;
+        step.store_room(self)?;
+        step.emit(event);
+        intent::give_up_all(step, &self.uri, code)?;
+        send::give_up_all(step, &self.uri, code)
+    }
+}
+
+/// Why nothing more is sent in a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ending {
+    /// This device was removed.
+    Left,
+    /// Events are missing.
+    Gap,
+    /// This device rejects what the hub accepted (D8).
+    Diverged,
+}
+
+/// The list of a group.
+pub(super) fn list_of(group: &MlsGroup) -> Result<ParticipantList> {
+    Ok(app_sync::participant_list(group.extensions())?)
+}
+
+/// The clients of `user` that have a leaf.
+pub(super) fn leaves_of(group: &MlsGroup, user: &UserUri) -> Result<Vec<ClientUri>> {
+    let leaves = mls::commit::leaves(group.public_group())?;
+    Ok(leaves
+        .into_iter()
+        .map(|(_, client)| client)
+        .filter(|client| client.user() == *user)
+        .collect())
+}
+
+/// The room as the application sees it; `None` when this device does not know it or has no state of
+/// it yet.
+pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomState>> {
+    let Some(room) = step.room(uri)? else { return Ok(None) };
+    let group = MlsGroup::load(step.provider().storage(), &super::step::group_id(uri))?;
+    let Some(group) = group else { return Ok(None) };
+    let leaves = mls::commit::leaves(group.public_group())?;
+    let participants = list_of(&group)?
+        .iter()
+        .map(|(user, roles)| Participant {
+            user: user.clone(),
+            roles: roles.to_vec(),
+            devices: leaves
+                .iter()
+                .map(|(_, client)| client)
+                .filter(|client| client.user() == *user)
+                .cloned()
+                .collect(),
+        })
+        .collect();
+    let pending = intent::all(&step.transaction, uri)?
+        .into_iter()
+        .map(|intent| PendingIntent { id: intent.id, user: intent.user(), tries: intent.tries })
+        .collect();
+    Ok(Some(RoomState {
+        room: uri.clone(),
+        hub: uri.domain().clone(),
+        phase: room.phase,
+        epoch: group.epoch().as_u64(),
+        epoch_authenticator: group.epoch_authenticator().as_slice().to_vec(),
+        me: step.identity.client.clone(),
+        participants,
+        pending,
+    }))
+}
+
+/// SHA-256, by which bytes are recognised.
+pub(super) fn hash(bytes: &[u8]) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).to_vec()
+}
+
+/// What openmls says when it cannot do what our own state allows.
+pub(super) fn mls_error<E>(what: &'static str) -> impl FnOnce(E) -> InternalError {
+    move |_| InternalError::Mls(what)
+}

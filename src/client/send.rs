@@ -1,0 +1,266 @@
+//! Messages of this device: encrypted when their turn comes, the same bytes until the hub refuses
+//! them, recognised when they come back (D12, R72).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Delivery, ErrorCode, Event, Message, MessageKey, RoomPhase,
+    identity::hexadecimal,
+    request::{Request, Settled},
+    room::{Room, hash, mls_error},
+    step::Step,
+    tables,
+};
+use crate::{
+    error::{InternalError, ProtocolError, Result},
+    storage::{decode_row, encode_row},
+    time::UnixMillis,
+    transport::Response,
+    wire::{self, MAX_BODY_BYTES, SubmitMessageResponse, SubmitStatus, uri::RoomUri},
+};
+
+/// How many random bytes a message's key is made of.
+const KEY_BYTES: usize = 16;
+/// What encryption may add to a content, in bytes, with some to spare.
+const OVERHEAD_BYTES: usize = 4 << 10;
+/// Most encryptions of one message (D12).
+const MOST_TRIES: u32 = 20;
+
+/// A message of this device until its echo.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Outgoing {
+    key: MessageKey,
+    content: Vec<u8>,
+    state: OutgoingState,
+    /// How often it was encrypted for an epoch that had ended.
+    tries: u32,
+    /// The epoch that it has to be encrypted for at least.
+    least_epoch: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum OutgoingState {
+    /// Not encrypted.
+    Queued,
+    /// These bytes are what the hub gets.
+    Encrypted { bytes: Vec<u8>, epoch: u64 },
+    /// The hub took it; its timestamp is not known. By the hash of the bytes.
+    Taken { hash: Vec<u8>, epoch: u64 },
+    /// The hub took it, and the application knows. By the hash of the bytes.
+    Accepted { hash: Vec<u8>, epoch: u64 },
+}
+
+/// What a message in the outbox comes to.
+pub(super) enum Prepared {
+    /// Send these bytes.
+    Send(Vec<u8>),
+    /// The room is not ready for it.
+    Wait,
+    /// There is nothing to send any more.
+    Drop,
+}
+
+/// Queues a message.
+pub(super) fn queue(step: &mut Step<'_>, room: &RoomUri, content: Vec<u8>) -> Result<MessageKey> {
+    if content.len() > MAX_BODY_BYTES - OVERHEAD_BYTES {
+        return Err(ProtocolError::TooLarge.into());
+    }
+    let key = hexadecimal(&step.crypto.random_bytes(KEY_BYTES)?);
+    let message = Outgoing {
+        key: key.clone(),
+        content,
+        state: OutgoingState::Queued,
+        tries: 0,
+        least_epoch: 0,
+    };
+    step.transaction.store(tables::outgoing(room, &key), &message)?;
+    step.emit(Event::Delivery { room: room.clone(), key: key.clone(), state: Delivery::Queued });
+    step.enqueue(&Request::Submit(room.clone(), key.clone()))?;
+    Ok(key)
+}
+
+/// The bytes to send for a message, encrypted now if they are not yet.
+pub(super) fn prepare(step: &mut Step<'_>, uri: &RoomUri, key: &str) -> Result<Prepared> {
+    let Some(mut message) = load(step, uri, key)? else { return Ok(Prepared::Drop) };
+    let Some(room) = step.room(uri)? else {
+        fail(step, uri, &message, ErrorCode::RoomUnknown);
+        return Ok(Prepared::Drop);
+    };
+    match room.phase {
+        RoomPhase::Joined => {}
+        RoomPhase::Creating => return Ok(Prepared::Wait),
+        RoomPhase::Left => {
+            fail(step, uri, &message, ErrorCode::NotAllowed);
+            return Ok(Prepared::Drop);
+        }
+        RoomPhase::Gap => {
+            fail(step, uri, &message, ErrorCode::Gap);
+            return Ok(Prepared::Drop);
+        }
+        RoomPhase::Diverged => {
+            fail(step, uri, &message, ErrorCode::Diverged);
+            return Ok(Prepared::Drop);
+        }
+    }
+    match message.state {
+        OutgoingState::Encrypted { bytes, .. } => Ok(Prepared::Send(bytes)),
+        OutgoingState::Taken { .. } | OutgoingState::Accepted { .. } => Ok(Prepared::Drop),
+        OutgoingState::Queued => {
+            let Some((bytes, epoch)) = encrypt(step, &room, &message)? else {
+                return Ok(Prepared::Wait);
+            };
+            message.state = OutgoingState::Encrypted { bytes: bytes.clone(), epoch };
+            step.transaction.store(tables::outgoing(uri, key), &message)?;
+            let state = Delivery::Sending;
+            step.emit(Event::Delivery { room: uri.clone(), key: key.to_owned(), state });
+            Ok(Prepared::Send(bytes))
+        }
+    }
+}
+
+/// The MLSMessage and its epoch; nothing while the log has not brought the epoch that it needs, or
+/// proposals wait for a commit.
+fn encrypt(step: &mut Step<'_>, room: &Room, message: &Outgoing) -> Result<Option<(Vec<u8>, u64)>> {
+    let identity = step.identity;
+    let mut group = step.group(&room.uri)?;
+    let epoch = group.epoch().as_u64();
+    if epoch < message.least_epoch || group.has_pending_proposals() {
+        return Ok(None);
+    }
+    let encrypted = group
+        .create_message(&step.provider(), &identity.key_pair, &message.content)
+        .map_err(mls_error("a message cannot be encrypted"))?;
+    Ok(Some((wire::encode(&encrypted)?, epoch)))
+}
+
+/// The hub answered a message (R72).
+pub(super) fn answered(
+    step: &mut Step<'_>,
+    uri: &RoomUri,
+    key: &str,
+    response: &Response,
+) -> Result<Settled> {
+    // Without it, the echo was faster.
+    let Some(mut message) = load(step, uri, key)? else { return Ok(Settled::Delivered) };
+    let OutgoingState::Encrypted { bytes, epoch } = &message.state else {
+        return Ok(Settled::Delivered);
+    };
+    let (hash, epoch) = (hash(bytes), *epoch);
+    let status = wire::decode_exact::<SubmitMessageResponse>(&response.body)
+        .ok()
+        .map(|answer| answer.status);
+    match (status, response.is_success()) {
+        (Some(SubmitStatus::Accepted(at)), true) => {
+            message.state = OutgoingState::Accepted { hash, epoch };
+            let at = UnixMillis(at);
+            announce(step, uri, key, at);
+        }
+        (_, true) => message.state = OutgoingState::Taken { hash, epoch },
+        (Some(SubmitStatus::EpochTooOld(current)), false) => {
+            return too_old(step, uri, message, current.max(epoch + 1));
+        }
+        (None, false) if response.status == 409 => {
+            return too_old(step, uri, message, epoch + 1);
+        }
+        (_, false) => {
+            let code = match status {
+                Some(SubmitStatus::NotAllowed) => ErrorCode::NotAllowed,
+                _ => ErrorCode::of_status(response.status),
+            };
+            fail(step, uri, &message, code);
+            return Ok(Settled::Delivered);
+        }
+    }
+    step.transaction.store(tables::outgoing(uri, key), &message)?;
+    Ok(Settled::Delivered)
+}
+
+/// D12: to be encrypted again, once the log has brought the epoch.
+fn too_old(
+    step: &mut Step<'_>,
+    uri: &RoomUri,
+    mut message: Outgoing,
+    least_epoch: u64,
+) -> Result<Settled> {
+    message.tries += 1;
+    if message.tries >= MOST_TRIES {
+        fail(step, uri, &message, ErrorCode::EpochTooOld);
+        return Ok(Settled::Delivered);
+    }
+    message.state = OutgoingState::Queued;
+    message.least_epoch = least_epoch;
+    step.transaction.store(tables::outgoing(uri, &message.key), &message)?;
+    if let Some(mut room) = step.room(uri)? {
+        room.fetch(step)?;
+        step.store_room(&room)?;
+    }
+    Ok(Settled::Later(None))
+}
+
+/// Whether the message of this hash is one of this device; if so, it is accepted at that time (D12).
+pub(super) fn echoed(
+    step: &mut Step<'_>,
+    uri: &RoomUri,
+    message_hash: &[u8],
+    position: u64,
+    accepted_at: UnixMillis,
+) -> Result<bool> {
+    for message in all(step, uri)? {
+        let (epoch, announced) = match &message.state {
+            OutgoingState::Encrypted { bytes, epoch } if hash(bytes) == message_hash => {
+                (*epoch, false)
+            }
+            OutgoingState::Taken { hash, epoch } if hash == message_hash => (*epoch, false),
+            OutgoingState::Accepted { hash, epoch } if hash == message_hash => (*epoch, true),
+            _ => continue,
+        };
+        if !announced {
+            announce(step, uri, &message.key, accepted_at);
+        }
+        step.transaction.delete(tables::outgoing(uri, &message.key));
+        let sender = step.identity.client.clone();
+        let Outgoing { key, content, .. } = message;
+        let message =
+            Message { room: uri.clone(), key, sender, epoch, accepted_at, position, content };
+        step.transaction.store(tables::history(uri, position), &message)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// The room is in another epoch: what waited for it may go.
+pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+    let lane = encode_row(&super::request::Lane::Messages(room.clone()))?;
+    Ok(step.outbox.wake(&mut step.transaction, &lane, step.now)?)
+}
+
+/// Every message that the hub has not taken is given up.
+pub(super) fn give_up_all(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) -> Result<()> {
+    for message in all(step, room)? {
+        if matches!(message.state, OutgoingState::Queued | OutgoingState::Encrypted { .. }) {
+            fail(step, room, &message, code);
+        }
+    }
+    Ok(())
+}
+
+fn announce(step: &mut Step<'_>, room: &RoomUri, key: &str, at: UnixMillis) {
+    let state = Delivery::Accepted { at };
+    step.emit(Event::Delivery { room: room.clone(), key: key.to_owned(), state });
+}
+
+fn fail(step: &mut Step<'_>, room: &RoomUri, message: &Outgoing, code: ErrorCode) {
+    step.transaction.delete(tables::outgoing(room, &message.key));
+    let state = Delivery::Failed { code, retryable: code == ErrorCode::EpochTooOld };
+    step.emit(Event::Delivery { room: room.clone(), key: message.key.clone(), state });
+}
+
+fn load(step: &Step<'_>, room: &RoomUri, key: &str) -> Result<Option<Outgoing>, InternalError> {
+    step.transaction.load(&tables::outgoing(room, key))
+}
+
+fn all(step: &Step<'_>, room: &RoomUri) -> Result<Vec<Outgoing>, InternalError> {
+    let prefix = tables::all_outgoing(room);
+    let rows = step.transaction.scan(&prefix, &prefix, usize::MAX)?;
+    rows.iter().map(|(_, row)| decode_row(row)).collect()
+}

@@ -1,0 +1,74 @@
+//! The frames of the socket to the own provider.
+
+use super::{Client, Event, auth, inbound, join, request::api_path, step};
+use crate::{
+    error::{InternalError, Result},
+    storage::Transaction,
+    time::UnixMillis,
+    transport::Method,
+    wire::{self, Cursor, FromClient, FromProvider, IdentifierUri, percent_encode, uri::RoomUri},
+};
+
+use super::{RoomPhase, identity::Account, tables};
+
+impl Client {
+    /// The path of this device's socket, below the provider's base URL.
+    #[must_use]
+    pub fn socket_path(&self) -> String {
+        api_path(&format!("socket/{}", percent_encode(self.identity.client.as_str())))
+    }
+
+    /// The first frame of a new socket: who this is, and what it has.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn hello(&mut self, now: UnixMillis) -> Result<Vec<u8>> {
+        self.acks.clear();
+        let path = self.socket_path();
+        let auth = auth::prove(&self.identity, &self.crypto, Method::Get, &path, &[], now)?;
+        let transaction = Transaction::new(&self.storage);
+        let account: Account = transaction.load(&tables::account())?.unwrap_or_default();
+        let mut cursors = vec![cursor(None, account.inbox)];
+        for room in step::rooms(&transaction)? {
+            if room.phase != RoomPhase::Creating {
+                cursors.push(cursor(Some(&room.uri), room.cursor));
+            }
+        }
+        Ok(wire::encode(&FromClient::Hello { auth, cursors })?)
+    }
+
+    /// Takes a frame in.
+    ///
+    /// # Errors
+    /// `Malformed` when it is none of the provider's; when the storage fails, then it comes again.
+    pub fn handle_frame(&mut self, frame: &[u8], now: UnixMillis) -> Result<()> {
+        match wire::decode_exact(frame)? {
+            FromProvider::Event(event) => self.step(now, |step| inbound::pushed(step, &event)),
+            FromProvider::Inbox(event) => self.step(now, |step| join::pushed(step, &event)),
+            FromProvider::Gap { room_id } => {
+                let room = RoomUri::from_wire(&room_id)?;
+                self.step(now, |step| inbound::gap(step, &room))
+            }
+            FromProvider::CaughtUp => {
+                self.events.push(Event::CaughtUp);
+                Ok(())
+            }
+        }
+    }
+
+    /// The frames to send now, if a socket is open: what the provider may forget.
+    ///
+    /// # Errors
+    /// Never in practice: a cursor is short.
+    pub fn take_frames(&mut self) -> Result<Vec<Vec<u8>>> {
+        let acks = std::mem::take(&mut self.acks);
+        let frames = acks.iter().map(|(room, position)| {
+            wire::encode(&FromClient::Ack(cursor(room.as_ref(), *position)))
+        });
+        Ok(frames.collect::<Result<_, InternalError>>()?)
+    }
+}
+
+fn cursor(room: Option<&RoomUri>, position: u64) -> Cursor {
+    Cursor { room_id: room.map_or_else(IdentifierUri::default, RoomUri::to_wire), position }
+}

@@ -1,0 +1,85 @@
+//! The tables of a client's storage, all of them but MLS' own (`mls::MLS_TABLE`).
+
+use crate::{storage::Key, wire::uri::RoomUri};
+
+/// The version of the rows, in the row [`schema`].
+pub(super) const VERSION: u32 = 1;
+
+/// Outbox entries; see `outbox`.
+pub(super) const OUTBOX_ENTRIES: u8 = 0xF0;
+/// Outbox lanes; see `outbox`.
+pub(super) const OUTBOX_LANES: u8 = 0xF1;
+
+const SCHEMA: u8 = 0x01;
+const IDENTITY: u8 = 0x02;
+const ACCOUNT: u8 = 0x03;
+const PUBLISHED: u8 = 0x04;
+const ROOMS: u8 = 0x10;
+const INTENTS: u8 = 0x11;
+const OUTGOING: u8 = 0x12;
+const HISTORY: u8 = 0x13;
+
+/// The version of the rows.
+pub(super) fn schema() -> Vec<u8> {
+    Key::table(SCHEMA).build()
+}
+
+/// `Identity`.
+pub(super) fn identity() -> Vec<u8> {
+    Key::table(IDENTITY).build()
+}
+
+/// `Account`.
+pub(super) fn account() -> Vec<u8> {
+    Key::table(ACCOUNT).build()
+}
+
+/// `Published`, by KeyPackageRef.
+pub(super) fn published(key_package_ref: &[u8]) -> Vec<u8> {
+    Key::table(PUBLISHED).bytes(key_package_ref).build()
+}
+
+/// All of [`published`].
+pub(super) fn all_published() -> Vec<u8> {
+    Key::table(PUBLISHED).build()
+}
+
+/// `Room`, by identifier.
+pub(super) fn room(room: &RoomUri) -> Vec<u8> {
+    Key::table(ROOMS).text(room.as_str()).build()
+}
+
+/// All of [`room`].
+pub(super) fn all_rooms() -> Vec<u8> {
+    Key::table(ROOMS).build()
+}
+
+/// `Intent`, by room and id: in the order in which they were asked for.
+pub(super) fn intent(room: &RoomUri, id: u64) -> Vec<u8> {
+    Key::table(INTENTS).text(room.as_str()).number(id).build()
+}
+
+/// All of [`intent`] of one room.
+pub(super) fn intents(room: &RoomUri) -> Vec<u8> {
+    Key::table(INTENTS).text(room.as_str()).build()
+}
+
+/// `Outgoing`, by room and key.
+pub(super) fn outgoing(room: &RoomUri, key: &str) -> Vec<u8> {
+    Key::table(OUTGOING).text(room.as_str()).text(key).build()
+}
+
+/// All of [`outgoing`] of one room.
+pub(super) fn all_outgoing(room: &RoomUri) -> Vec<u8> {
+    Key::table(OUTGOING).text(room.as_str()).build()
+}
+
+/// `Message`, by room and position.
+pub(super) fn history(room: &RoomUri, position: u64) -> Vec<u8> {
+    Key::table(HISTORY).text(room.as_str()).number(position).build()
+}
+
+/// All of [`history`] of one room.
+pub(super) fn all_history(room: &RoomUri) -> Vec<u8> {
+    Key::table(HISTORY).text(room.as_str()).build()
+}
