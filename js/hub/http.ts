@@ -1,0 +1,62 @@
+// Requests to other providers, and the trace of them.
+
+import { answerCode } from "#wasm/hub";
+import { callCore, type Env } from "./core.js";
+
+/** An answer as the core takes and gives it; header names are lower-case. */
+export interface Answer { status: number; headers: [string, string][]; body: Uint8Array }
+/** A request as the core makes it. */
+export interface HttpCall { method: string; url: string; headers: [string, string][]; body: Uint8Array; timeoutMillis: number }
+
+/** A larger answer counts as none: twice the largest that the protocol has. */
+const MAX_ANSWER_BYTES = 8 << 20;
+/** Answer headers that the core looks at. */
+const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "www-authenticate"];
+
+/** Sends a request to another provider; `undefined` when there is no answer in time. */
+export async function sendHttp(env: Env, call: HttpCall, label: string): Promise<Answer | undefined> {
+  const answer = await attempt(env, call);
+  if (env.TRACE === "1") trace(env, call, label, answer);
+  return answer;
+}
+
+async function attempt(env: Env, { method, url, headers, body, timeoutMillis }: HttpCall): Promise<Answer | undefined> {
+  try {
+    const response = await fetcher(env, url).fetch(url, {
+      method,
+      headers,
+      body: method === "GET" ? null : body,
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMillis),
+    });
+    const received = new Uint8Array(await response.arrayBuffer());
+    if (received.length > MAX_ANSWER_BYTES) return undefined;
+    const kept = ANSWER_HEADERS.flatMap((name): [string, string][] => {
+      const value = response.headers.get(name);
+      return value === null ? [] : [[name, value]];
+    });
+    return { status: response.status, headers: kept, body: received };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The way to the URL's provider, with our certificate (mutual TLS). */
+function fetcher(env: Env, url: string): { fetch(url: string, init: RequestInit): Promise<Response> } {
+  const binding = env.PEERS?.[new URL(url).hostname];
+  return binding === undefined ? { fetch } : (env[binding] as Fetcher);
+}
+
+function trace(env: Env, call: HttpCall, label: string, answer: Answer | undefined): void {
+  const url = new URL(call.url);
+  console.log(`mimi-trace ${JSON.stringify({
+    from: env.DOMAIN,
+    to: url.hostname,
+    method: call.method,
+    path: decodeURIComponent(url.pathname),
+    what: label,
+    bytes: call.body.length,
+    status: answer?.status,
+    code: answer && callCore(undefined, () => answerCode(url.pathname, answer.status, answer.body)),
+  })}`);
+}

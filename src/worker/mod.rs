@@ -1,0 +1,61 @@
+//! The provider's objects as wasm exports for an edge runtime (wasm32 only).
+//!
+//! In scope: turning JavaScript values into the core's and back, storage over the runtime's SQL, the
+//! peer's domains out of its certificate. Out of scope: any decision. Every export is synchronous; the
+//! only thing that Rust calls in JavaScript is an object's storage, synchronous too.
+
+mod convert;
+mod objects;
+mod peer_auth;
+mod settings;
+mod storage;
+
+use wasm_bindgen::prelude::*;
+
+use self::{convert::http_request, settings::Settings};
+use crate::{
+    provider::{Peer, Routed, Via, answer_code, route},
+    transport::Response,
+};
+
+/// Who called, on which of the two listeners.
+///
+/// `clients`: the client API's listener. Else the listener for providers, with what the TLS
+/// terminator says of the peer's certificate.
+#[wasm_bindgen(js_name = routeRequest)]
+#[allow(clippy::too_many_arguments, reason = "one request, flat, across the boundary")]
+pub fn route_request(
+    settings: &Settings,
+    method: String,
+    path: String,
+    headers: js_sys::Array,
+    body: Vec<u8>,
+    tls_client_auth: Option<js_sys::Object>,
+) -> JsValue {
+    let via = match tls_client_auth {
+        None => Via::Clients,
+        Some(auth) => Via::Providers { peer: peer_auth::peer(&auth) },
+    };
+    let request = http_request(method, path, &headers, body);
+    match route(&settings.config, &request, &via) {
+        Routed::Respond(response) => convert::tagged("respond", convert::response(response)),
+        Routed::Call(call) => match convert::object_call(call) {
+            Ok(call) => convert::tagged("call", call),
+            Err(_) => convert::tagged("respond", convert::response(Response::empty(500))),
+        },
+    }
+}
+
+/// What an answer says, in the draft's words, for a trace: `success`, `wrongEpoch`, `accepted`; empty
+/// when the status says it all.
+#[wasm_bindgen(js_name = answerCode)]
+#[must_use]
+pub fn answer_code_of(path: &str, status: u16, body: Vec<u8>) -> String {
+    answer_code(path, &Response { status, headers: Vec::new(), body })
+}
+
+impl From<Peer> for Via {
+    fn from(peer: Peer) -> Self {
+        Self::Providers { peer }
+    }
+}
