@@ -21,6 +21,8 @@ pub mod error;
 pub mod follower;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(all(feature = "bindgen", target_arch = "wasm32"))]
+mod js;
 pub mod mls;
 #[cfg(feature = "hub")]
 pub mod object;
@@ -34,3 +36,5 @@ pub mod storage;
 pub mod time;
 pub mod transport;
 pub mod wire;
+#[cfg(all(feature = "worker", target_arch = "wasm32"))]
+pub mod worker;

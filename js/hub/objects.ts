@@ -204,10 +204,10 @@ export async function callObject(env: Env, call: ObjectCall): Promise<Answer> {
   return await stub(env, call).handle(call.name, call.envelope, call.body);
 }
 
-/** The object that a call names. */
-export function stub(env: Env, call: ObjectCall): DurableObjectStub<ProviderObject> {
-  const namespace = env[NAMESPACES[call.class]];
-  return namespace.get(namespace.idFromName(call.name));
+/** The object of this name. */
+export function stub(env: Env, object: Pick<ObjectCall, "class" | "name">): DurableObjectStub<ProviderObject> {
+  const namespace = env[NAMESPACES[object.class]];
+  return namespace.get(namespace.idFromName(object.name));
 }
 
 function attachment(ws: WebSocket): Attachment {

@@ -9,7 +9,7 @@ export { FollowedRoom, HubRoom, User } from "./objects.js";
 
 /** The listener through which a request came; the configuration sets it. */
 interface Props { listener: "client" | "mimi" }
-interface Routed { respond?: Answer; call?: ObjectCall }
+interface Routed { respond?: Answer; call?: ObjectCall; socket?: Pick<ObjectCall, "class" | "name"> }
 
 /** The largest body of all endpoints; the core knows the limit of each. */
 const MAX_BODY_BYTES = 8 << 20;
@@ -36,13 +36,12 @@ async function respond(request: Request, env: Env, clients: boolean): Promise<Re
     console.error(`route: ${String(error)}`);
     return new Response(null, { status: 500 });
   }
-  if (routed.call === undefined) return toResponse(routed.respond!);
-  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
-    const headers = new Headers(request.headers);
-    headers.set(OBJECT_HEADER, routed.call.name);
-    return await stub(env, routed.call).fetch(new Request(request.url, { headers }));
-  }
-  return toResponse(await callObject(env, routed.call));
+  if (routed.respond !== undefined) return toResponse(routed.respond);
+  if (routed.call !== undefined) return toResponse(await callObject(env, routed.call));
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return new Response(null, { status: 426 });
+  const headers = new Headers(request.headers);
+  headers.set(OBJECT_HEADER, routed.socket!.name);
+  return await stub(env, routed.socket!).fetch(new Request(request.url, { headers }));
 }
 
 async function readBody(request: Request): Promise<Uint8Array | undefined> {

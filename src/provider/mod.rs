@@ -1,5 +1,6 @@
 //! What a provider is beside its rooms: its two doors and its users.
 
+mod answer_code;
 mod claims;
 mod client_api;
 mod client_auth;
@@ -10,5 +11,6 @@ mod route;
 mod socket;
 mod user;
 
+pub use answer_code::answer_code;
 pub use route::{Peer, Routed, Via, route};
 pub use user::User;

@@ -14,7 +14,8 @@ use wasm_bindgen::prelude::*;
 
 use self::{convert::http_request, settings::Settings};
 use crate::{
-    provider::{Peer, Routed, Via, answer_code, route},
+    js::object,
+    provider::{Routed, Via, answer_code, route},
     transport::Response,
 };
 
@@ -39,6 +40,10 @@ pub fn route_request(
     let request = http_request(method, path, &headers, body);
     match route(&settings.config, &request, &via) {
         Routed::Respond(response) => convert::tagged("respond", convert::response(response)),
+        Routed::Socket(name) => {
+            let class = ("class", name.class.name().into());
+            convert::tagged("socket", object([class, ("name", name.name.into())]))
+        }
         Routed::Call(call) => match convert::object_call(call) {
             Ok(call) => convert::tagged("call", call),
             Err(_) => convert::tagged("respond", convert::response(Response::empty(500))),
@@ -46,16 +51,11 @@ pub fn route_request(
     }
 }
 
-/// What an answer says, in the draft's words, for a trace: `success`, `wrongEpoch`, `accepted`; empty
-/// when the status says it all.
+/// What an answer says, in the draft's words, for a trace: `success`, `wrongEpoch`, `accepted`;
+/// `undefined` when the status says it all.
 #[wasm_bindgen(js_name = answerCode)]
 #[must_use]
-pub fn answer_code_of(path: &str, status: u16, body: Vec<u8>) -> String {
-    answer_code(path, &Response { status, headers: Vec::new(), body })
-}
-
-impl From<Peer> for Via {
-    fn from(peer: Peer) -> Self {
-        Self::Providers { peer }
-    }
+pub fn answer_code_of(path: &str, status: u16, body: Vec<u8>) -> Option<String> {
+    let response = Response { status, headers: Vec::new(), body };
+    answer_code(path, &response).map(ToOwned::to_owned)
 }

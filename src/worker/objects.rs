@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     follower::FollowedRoom,
     hub::HubRoom,
+    js::{number, outcome as read_outcome, whole},
     object::Object,
     provider::User,
     time::UnixMillis,
@@ -44,12 +45,6 @@ pub struct ObjectCore {
 
 fn js_error(error: impl Into<Error>) -> JsError {
     JsError::new(&error.into().to_string())
-}
-
-/// A time or a request's number, as JavaScript gives it.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and positive")]
-fn whole(number: f64) -> u64 {
-    number as u64
 }
 
 #[wasm_bindgen]
@@ -88,14 +83,10 @@ impl ObjectCore {
     ///
     /// # Errors
     /// When the envelope is not one of ours.
-    pub fn handle(
-        &mut self,
-        envelope: &[u8],
-        body: Vec<u8>,
-        now: f64,
-    ) -> Result<JsValue, JsError> {
+    pub fn handle(&mut self, envelope: &[u8], body: Vec<u8>, now: f64) -> Result<JsValue, JsError> {
         let request = convert::incoming(envelope, body).map_err(js_error)?;
-        let action = each!(&mut self.role, object => object.handle(request, UnixMillis(whole(now))));
+        let action =
+            each!(&mut self.role, object => object.handle(request, UnixMillis(whole(now))));
         convert::action(action).map_err(js_error)
     }
 
@@ -103,13 +94,8 @@ impl ObjectCore {
     ///
     /// # Errors
     /// When the action cannot be encoded.
-    pub fn resume(
-        &mut self,
-        then: &[u8],
-        outcome: &JsValue,
-        now: f64,
-    ) -> Result<JsValue, JsError> {
-        let outcome = convert::outcome(outcome);
+    pub fn resume(&mut self, then: &[u8], outcome: &JsValue, now: f64) -> Result<JsValue, JsError> {
+        let outcome = read_outcome(outcome);
         let action =
             each!(&mut self.role, object => object.resume(then, outcome, UnixMillis(whole(now))));
         convert::action(action).map_err(js_error)
@@ -122,7 +108,8 @@ impl ObjectCore {
     #[wasm_bindgen(js_name = pollRequest)]
     pub fn poll_request(&mut self, now: f64) -> Result<JsValue, JsError> {
         let now = UnixMillis(whole(now));
-        let request = each!(&mut self.role, object => object.poll_request(now)).map_err(js_error)?;
+        let request =
+            each!(&mut self.role, object => object.poll_request(now)).map_err(js_error)?;
         request.map_or(Ok(JsValue::UNDEFINED), |request| {
             convert::outgoing_request(request).map_err(js_error)
         })
@@ -133,13 +120,8 @@ impl ObjectCore {
     /// # Errors
     /// When the storage fails.
     #[wasm_bindgen(js_name = handleResponse)]
-    pub fn handle_response(
-        &mut self,
-        id: f64,
-        outcome: &JsValue,
-        now: f64,
-    ) -> Result<(), JsError> {
-        let (outcome, now) = (convert::outcome(outcome), UnixMillis(whole(now)));
+    pub fn handle_response(&mut self, id: f64, outcome: &JsValue, now: f64) -> Result<(), JsError> {
+        let (outcome, now) = (read_outcome(outcome), UnixMillis(whole(now)));
         each!(&mut self.role, object => object.handle_response(whole(id), outcome, now))
             .map_err(js_error)
     }
@@ -151,7 +133,7 @@ impl ObjectCore {
     #[wasm_bindgen(js_name = nextWake)]
     pub fn next_wake(&self) -> Result<JsValue, JsError> {
         let wake = each!(&self.role, object => object.next_wake()).map_err(js_error)?;
-        Ok(wake.map_or(JsValue::UNDEFINED, |wake| convert::millis(wake.0)))
+        Ok(wake.map_or(JsValue::UNDEFINED, |wake| number(wake.0)))
     }
 
     /// What the calls since the last time cause beside their answers.

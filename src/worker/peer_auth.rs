@@ -14,7 +14,10 @@ use crate::provider::Peer;
 /// ("SUCCESS"), `certRevoked` ("0") and `certRFC9440`, the leaf's DER in base64 between colons.
 pub(super) fn peer(auth: &Object) -> Peer {
     let member = |name: &str| {
-        Reflect::get(auth, &name.into()).ok().and_then(|value| value.as_string()).unwrap_or_default()
+        Reflect::get(auth, &name.into())
+            .ok()
+            .and_then(|value| value.as_string())
+            .unwrap_or_default()
     };
     if member("certPresented") != "1" {
         return Peer::None;
