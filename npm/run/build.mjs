@@ -29,7 +29,8 @@ export const WASM = {
   },
 };
 
-const PROFILES = { test: "wasm-test", release: "release" };
+/** What `build` takes: cargo profiles by purpose. */
+export const PROFILES = { test: "wasm-test", release: "release" };
 
 /**
  * Builds everything. `profile` is "test" (compiles fast) or "release" (small and fast code).

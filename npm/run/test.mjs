@@ -2,7 +2,7 @@
 // `npm test -- rust js` runs only the groups named; NAMES below are the groups.
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { TARGET, WASM, build } from "./build.mjs";
+import { PROFILES, TARGET, WASM, build } from "./build.mjs";
 import { chrome, setUpBuild, wasmEnv } from "./setup.mjs";
 import { at, cargoTarget, command, has, run, say, SetupError } from "./shell.mjs";
 
@@ -65,8 +65,9 @@ async function types() {
 async function web() {
   if (!has("tests/web.rs")) return;
   await chrome();
-  const args = ["test", "--target", TARGET, "--no-default-features", "--features", "wasm-client"];
-  await check("wasm-bindgen-test in Chrome", "cargo", [...args, "--test", "web"], {
+  const args = ["test", "--test", "web", "--target", TARGET, "--profile", PROFILES.test];
+  args.push("--no-default-features", "--features", WASM.client.feature);
+  await check("wasm-bindgen-test in Chrome", "cargo", args, {
     env: wasmEnv,
     counts: rustCounts,
   });

@@ -1,0 +1,44 @@
+// `npm run sizes`: what a user downloads, and what an edge runtime loads. Builds with the release
+// profile, which takes minutes, and prints one line per file.
+import { readFileSync } from "node:fs";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "./build.mjs";
+import { setUpBuild } from "./setup.mjs";
+import { at, command, has } from "./shell.mjs";
+
+const WASM_FILES = [
+  ["client wasm", "build/client/client.wasm"],
+  ["hub wasm", "build/hub/hub.wasm"],
+];
+const SCRIPTS = [
+  ["client JS, minified", "build/client/index.js"],
+  ["hub JS, minified", "build/hub/worker.js"],
+];
+
+function print(name, bytes) {
+  const gzip = gzipSync(bytes, { level: 9 });
+  const brotli = brotliCompressSync(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 11,
+      [constants.BROTLI_PARAM_LGWIN]: 24,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+  const columns = [bytes, gzip, brotli].map((b) => `${(b.length / 1000).toFixed(1)} kB`.padStart(12));
+  process.stdout.write(`${name.padEnd(22)}${columns.join("")}\n`);
+}
+
+await command(async () => {
+  await setUpBuild();
+  await build("release");
+  const { transform } = await import("esbuild");
+  const heads = ["raw", "gzip", "brotli"].map((head) => head.padStart(12));
+  process.stdout.write(`${"".padEnd(22)}${heads.join("")}\n`);
+  for (const [name, path] of WASM_FILES.filter(([, path]) => has(path))) {
+    print(name, readFileSync(at(path)));
+  }
+  for (const [name, path] of SCRIPTS.filter(([, path]) => has(path))) {
+    const { code } = await transform(readFileSync(at(path), "utf8"), { minify: true, format: "esm" });
+    print(name, Buffer.from(code));
+  }
+});
