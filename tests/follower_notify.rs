@@ -3,22 +3,30 @@
 mod common;
 
 use mimi_edge::{
-    mls::{key_package::KeyPackageKind, without_header},
+    error::Error,
+    mls::{
+        capabilities, credential::credential_with_key, join_config, key_package::KeyPackageKind,
+        ratchet_tree, without_header,
+    },
+    room::app_sync::leaf_extensions,
     transport::{Endpoint, Response, Source},
     wire::{
         AppSync, EventPage, FromProvider, IdentifierUri, LogEvent, Role, UserRoles, decode_exact,
         uri::Domain,
     },
 };
-use openmls::prelude::WireFormat;
+use openmls::{
+    group::MlsGroup,
+    prelude::{LeafNodeParameters, OpenMlsProvider, WireFormat},
+};
 
 use common::{
     follower::{
         BOB, Follower, Story, alpha, device, handshake, listed, private, user_uri, welcome,
     },
-    group::{list_change, room},
+    group::{Member, list_change, room},
     member::member,
-    own_group::RoomChange,
+    own_group::{RoomChange, export_group_info},
 };
 
 const BOB_USER: &str = "bob@bravo.example";
@@ -356,6 +364,74 @@ fn d7_proposals_by_reference_take_effect_with_the_commit() {
     let after = story.message();
     story.follower.accept(&[&commit, &after]);
     // The Commit that covers the Remove is the last that bob's device gets.
+    assert_eq!(story.follower.seen(BOB), [1, 2, 3]);
+    assert!(!story.follower.events(BOB, 0).gap);
+}
+
+/// A commit by which `joiner` enters Alice's group, which follows it.
+fn external_commit(story: &mut Story, joiner: &mut Member) -> Vec<u8> {
+    let (group_info, tree) = story
+        .alice
+        .with_group(|group, provider, key| {
+            let group_info = export_group_info(group, provider, key)?;
+            let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
+            Ok::<_, Error>((group_info, tree.nodes()?))
+        })
+        .unwrap();
+    let credential = credential_with_key(&joiner.client, joiner.key.public());
+    let leaf = LeafNodeParameters::builder()
+        .with_capabilities(capabilities())
+        .with_extensions(leaf_extensions().unwrap())
+        .build();
+    let bare = joiner
+        .step(|provider, key| {
+            let (_, bundle) = MlsGroup::external_commit_builder()
+                .with_ratchet_tree(tree)
+                .with_config(join_config())
+                .build_group(provider, decode_exact(&group_info)?, credential)
+                .unwrap()
+                .leaf_node_parameters(leaf)
+                .load_psks(provider.storage())
+                .unwrap()
+                .build(provider.rand(), provider.crypto(), key, |_| true)
+                .unwrap()
+                .finalize(provider)
+                .unwrap();
+            Ok::<_, Error>(without_header(bundle.commit(), WireFormat::PublicMessage)?)
+        })
+        .unwrap();
+    story.alice.follow(&bare).unwrap();
+    story.clock += 1;
+    handshake(&bare, story.clock)
+}
+
+#[test]
+fn d7_who_joins_by_an_external_commit_takes_the_leftmost_blank_leaf() {
+    let mut story = Story::new();
+    let mut cathy = member("cathy@charlie.example/phone");
+    // Leaves: alice 0, bob's phone 1, cathy 2, bob's laptop 3.
+    let first = external_commit(&mut story, &mut cathy);
+    let mut laptop = member("bob@bravo.example/laptop");
+    let second = external_commit(&mut story, &mut laptop);
+    let message = story.message();
+    let (third, _) = story.commit(removed(&[3]));
+    let (fourth, _) = story.commit(removed(&[2]));
+    story.follower.accept(&[&first, &second, &message, &third, &fourth]);
+    // D11: from the position after its external commit.
+    assert_eq!(story.follower.seen("bob@bravo.example/laptop"), [3, 4]);
+    assert_eq!(story.follower.seen(BOB), [1, 2, 3, 4, 5]);
+    assert!(!story.follower.events(BOB, 0).gap);
+}
+
+#[test]
+fn d7_who_rejoins_by_an_external_commit_leaves_the_old_leaf() {
+    let mut story = Story::new();
+    // Bob's device, with the same key; its group is lost.
+    let mut bob = std::mem::replace(&mut story.bob, member(BOB));
+    let first = external_commit(&mut story, &mut bob);
+    let message = story.message();
+    let (last, _) = story.commit(removed(&[1]));
+    story.follower.accept(&[&first, &message, &last]);
     assert_eq!(story.follower.seen(BOB), [1, 2, 3]);
     assert!(!story.follower.events(BOB, 0).gap);
 }
