@@ -255,6 +255,9 @@ pub enum Endpoint {
         /// The room's cipher suite; `None` when the user is no longer in it.
         cipher_suite: Option<u16>,
     },
+    /// Own objects, to the object for claims that name no room: whose KeyPackages these are. Body: a
+    /// row of KeyPackageRefs; 200 with a row of users, as many, `None` where it is nobody's.
+    ClaimedBy,
     /// Own objects, to a `User` or a `HubRoom`: 200 if it exists, else 404 (D15).
     Exists,
 }

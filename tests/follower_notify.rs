@@ -235,6 +235,32 @@ fn r81_a_key_package_that_went_out_through_another_hub_is_403() {
 }
 
 #[test]
+fn r81_a_key_package_that_the_hub_claimed_without_a_room_is_known_too() {
+    let mut alice = member("alice@alpha.example/phone");
+    let mut bob = member(BOB);
+    alice.create(None);
+    let mut follower = Follower::new();
+    let mut claims = Follower::named("*@alpha.example");
+    let package = claims.claimed_for(&mut bob, "");
+    follower.claims = Some(Box::new(claims));
+    let commit = alice.commit(listed(BOB_USER, &[&package])).unwrap();
+    let invitation = welcome(commit.welcome.as_ref().unwrap(), &commit.tree, 1);
+    follower.accept(&[&invitation]);
+    assert_eq!(follower.told()[0].0, BOB_USER);
+    assert_eq!(follower.events(BOB, 0).events, []);
+}
+
+#[test]
+fn only_own_objects_ask_whose_a_key_package_is() {
+    let mut claims = Follower::named("*@alpha.example");
+    for source in [alpha(), device(BOB)] {
+        claims.assert_refused(404, |claims| {
+            claims.answer(source.clone(), Endpoint::ClaimedBy, b"\0")
+        });
+    }
+}
+
+#[test]
 fn d3_known_key_packages_with_unknown_ones_of_ours_are_taken() {
     let mut alice = member("alice@alpha.example/phone");
     let mut bob = member(BOB);

@@ -8,9 +8,10 @@ use crate::{
     error::{ProtocolError, Result},
     mls::{MlsCrypto, key_package::key_package_ref},
     object::{Ask, Call, Reply, Step},
-    storage::{Key, Transaction, encode_row},
+    storage::{Key, Transaction, decode_row, encode_row},
     transport::{
-        Endpoint, IncomingRequest, ObjectCall, ObjectName, PeerCall, PeerEndpoint, Response, Source,
+        Endpoint, IncomingRequest, ObjectCall, ObjectName, Outcome, PeerCall, PeerEndpoint,
+        Response, Source,
     },
     wire::{
         ClientMaterial, KeyMaterialRequest, KeyMaterialResponse, decode_exact,
@@ -87,18 +88,64 @@ fn provider(domain: Domain, target: &UserUri, body: Vec<u8>) -> Call {
 }
 
 /// Remembers whose KeyPackages go out with this answer, before it does (R32).
-pub(super) fn record(crypto: &MlsCrypto, step: &mut Step<'_>, response: &Response) -> Result<()> {
+pub(super) fn record(
+    crypto: &MlsCrypto,
+    step: &mut Step<'_>,
+    outcome: Outcome,
+) -> Result<Response> {
+    const NONSENSE: ProtocolError = ProtocolError::BadGateway("not a KeyMaterialResponse");
+    let response = outcome.ok_or(ProtocolError::HubUnresponsive)?;
     if !response.is_success() {
-        return Ok(());
+        return Ok(response);
     }
-    let material: KeyMaterialResponse = decode_exact(&response.body)
-        .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
-    let user = UserUri::from_wire(&material.user_uri)
-        .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
+    let material: KeyMaterialResponse = decode_exact(&response.body).map_err(|_| NONSENSE)?;
+    let user = UserUri::from_wire(&material.user_uri).map_err(|_| NONSENSE)?;
     for client in &material.clients {
         if let ClientMaterial::Success(key_package) = &client.material {
             let reference = key_package_ref(crypto.algorithms(), key_package.bytes())?;
             step.transaction.store(key(&reference), &user)?;
+        }
+    }
+    Ok(response)
+}
+
+/// Answers the object of a room whose hub claimed without naming a room.
+pub(super) fn claimed_by(transaction: &Transaction<'_>, body: &[u8]) -> Result<Response> {
+    let references: Vec<Vec<u8>> = decode_row(body)?;
+    let users: Vec<Option<UserUri>> = references
+        .iter()
+        .map(|reference| user_of(transaction, reference))
+        .collect::<Result<_>>()?;
+    Ok(Response::tls(200, encode_row(&users)?))
+}
+
+/// The question that [`claimed_by`] answers.
+pub(super) fn ask_claimed_by(
+    uri: &RoomUri,
+    references: Vec<Vec<u8>>,
+    body: Vec<u8>,
+) -> Result<Reply> {
+    let request = IncomingRequest {
+        source: Source::Own,
+        endpoint: Endpoint::ClaimedBy,
+        body: encode_row(&references)?,
+    };
+    let call = Call::Object(ObjectCall { object: ObjectName::claims(uri.domain()), request });
+    let then = encode_row(&Then::Notify { references, body })?;
+    Ok(Reply::Ask(Ask { call, label: "claims".into(), then }))
+}
+
+/// Takes over what [`claimed_by`] answered.
+pub(super) fn record_claimed_by(
+    step: &mut Step<'_>,
+    references: &[Vec<u8>],
+    outcome: Outcome,
+) -> Result<()> {
+    let response = outcome.filter(Response::is_success).ok_or(ProtocolError::HubUnresponsive)?;
+    let users: Vec<Option<UserUri>> = decode_row(&response.body)?;
+    for (reference, user) in references.iter().zip(users) {
+        if let Some(user) = user {
+            step.transaction.store(key(reference), &user)?;
         }
     }
     Ok(())

@@ -77,6 +77,8 @@ enum Then {
     Claimed,
     /// Answer the device with what the hub said.
     Pass,
+    /// Take in the body of a notification, now that these KeyPackages were asked for.
+    Notify { references: Vec<Vec<u8>>, body: Vec<u8> },
 }
 
 /// A room of another provider, or the claims between us and another provider that name no room.
@@ -143,7 +145,13 @@ impl Role for FollowedRoom {
             Endpoint::Update { .. } => return proxy::update(uri, step, &source, body),
             Endpoint::SubmitMessage { .. } => return proxy::submit(uri, step, &source, body),
             Endpoint::GroupInfo { .. } => return proxy::group_info(uri, &source, body),
-            Endpoint::Notify { .. } => notify::receive(uri, &self.crypto, step, &source, &body)?,
+            Endpoint::Notify { .. } => {
+                require_hub(uri, &source)?;
+                return notify::receive(uri, &self.crypto, step, body);
+            }
+            Endpoint::ClaimedBy if source == Source::Own => {
+                key_material::claimed_by(&step.transaction, &body)?
+            }
             Endpoint::Events { after, .. } => self.events(step, &source, after)?,
             Endpoint::Exists => {
                 Room::require(&step.transaction)?;
@@ -155,11 +163,14 @@ impl Role for FollowedRoom {
     }
 
     fn resume(&mut self, step: &mut Step<'_>, then: &[u8], outcome: Outcome) -> Result<Reply> {
-        let response = outcome.ok_or(ProtocolError::HubUnresponsive)?;
-        match decode_row(then)? {
-            Then::Claimed => key_material::record(&self.crypto, step, &response)?,
-            Then::Pass => {}
-        }
+        let response = match decode_row(then)? {
+            Then::Claimed => key_material::record(&self.crypto, step, outcome)?,
+            Then::Pass => outcome.ok_or(ProtocolError::HubUnresponsive)?,
+            Then::Notify { references, body } => {
+                key_material::record_claimed_by(step, &references, outcome)?;
+                notify::take_in(self.uri()?, &self.crypto, step, &body)?
+            }
+        };
         Ok(Reply::Respond(proxy::passed_on(response)))
     }
 

@@ -7,17 +7,17 @@ use openmls::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    LOG, Room, is_own, key_material, require_hub,
+    LOG, Room, is_own, key_material,
     roster::{self, Fit},
     table,
 };
 use crate::{
     error::{ProtocolError, Result},
     mls::MlsCrypto,
-    object::{Step, UserEntry},
+    object::{Reply, Step, UserEntry},
     room_log::Activity,
     storage::Key,
-    transport::{Response, Source},
+    transport::Response,
     wire::{
         FanoutMessage, RatchetTreeOption, decode_concatenated, encode,
         uri::{RoomUri, UserUri},
@@ -27,25 +27,72 @@ use crate::{
 /// MLSMessage's header, in bytes: version and wire format (RFC 9420 §6).
 const HEADER_BYTES: usize = 4;
 
-/// Takes in all messages of the body, or none (R78, R81, R82).
+/// Takes in a notification of the room's hub. KeyPackages that the room does not know may have been
+/// claimed by the hub without naming a room (R21): that is asked first.
 pub(super) fn receive(
     uri: &RoomUri,
     crypto: &MlsCrypto,
     step: &mut Step<'_>,
-    source: &Source,
+    body: Vec<u8>,
+) -> Result<Reply> {
+    let messages: Vec<FanoutMessage> = decode_concatenated(&body)?;
+    let mut unknown = Vec::new();
+    for message in &messages {
+        if step.transaction.read(&received_key(message))?.is_none()
+            && let MlsMessageBodyIn::Welcome(welcome) =
+                MlsMessageIn::clone(&message.message).extract()
+            && users_of(step, &welcome)?.is_empty()
+        {
+            unknown.extend(references_of(&welcome));
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(Reply::Respond(take_in_all(uri, crypto, step, &messages)?));
+    }
+    key_material::ask_claimed_by(uri, unknown, body)
+}
+
+/// Takes in all messages of the body, or none (R78, R81, R82).
+pub(super) fn take_in(
+    uri: &RoomUri,
+    crypto: &MlsCrypto,
+    step: &mut Step<'_>,
     body: &[u8],
 ) -> Result<Response> {
-    require_hub(uri, source)?;
-    let messages: Vec<FanoutMessage> = decode_concatenated(body)?;
-    for message in &messages {
+    take_in_all(uri, crypto, step, &decode_concatenated::<FanoutMessage>(body)?)
+}
+
+fn take_in_all(
+    uri: &RoomUri,
+    crypto: &MlsCrypto,
+    step: &mut Step<'_>,
+    messages: &[FanoutMessage],
+) -> Result<Response> {
+    for message in messages {
         let received = received_key(message);
         if step.transaction.read(&received)?.is_some() {
             continue;
         }
         step.transaction.write(received, Vec::new());
-        receive_one(uri, crypto, step, message)?;
+        take_in_one(uri, crypto, step, message)?;
     }
     Ok(Response::empty(200))
+}
+
+/// The KeyPackageRefs that a Welcome is for.
+fn references_of(welcome: &Welcome) -> Vec<Vec<u8>> {
+    let secrets = welcome.secrets().iter();
+    secrets.map(|secrets| secrets.new_member().as_slice().to_vec()).collect()
+}
+
+/// The users of ours whose KeyPackages a Welcome is for, as far as this room knows them.
+fn users_of(step: &Step<'_>, welcome: &Welcome) -> Result<Vec<UserUri>> {
+    let mut users: Vec<UserUri> = Vec::new();
+    for reference in references_of(welcome) {
+        let user = key_material::user_of(&step.transaction, &reference)?;
+        users.extend(user.filter(|user| !users.contains(user)));
+    }
+    Ok(users)
 }
 
 /// R82: message and timestamp make a message the same one again.
@@ -57,14 +104,14 @@ fn received_key(message: &FanoutMessage) -> Vec<u8> {
     Key::table(table::RECEIVED).bytes(&hash).build()
 }
 
-fn receive_one(
+fn take_in_one(
     uri: &RoomUri,
     crypto: &MlsCrypto,
     step: &mut Step<'_>,
     message: &FanoutMessage,
 ) -> Result<()> {
     let (group_id, content_type) = match MlsMessageIn::clone(&message.message).extract() {
-        MlsMessageBodyIn::Welcome(welcome) => return receive_welcome(step, message, &welcome),
+        MlsMessageBodyIn::Welcome(welcome) => return take_in_welcome(step, message, &welcome),
         MlsMessageBodyIn::PublicMessage(public) => {
             (public.group_id().to_vec(), public.content_type())
         }
@@ -99,16 +146,12 @@ fn receive_one(
 
 /// R76, R81(a), D3: a Welcome with KeyPackages of ours that went out through this hub. The first one
 /// makes the room known; its other KeyPackages are others' business.
-fn receive_welcome(step: &mut Step<'_>, message: &FanoutMessage, welcome: &Welcome) -> Result<()> {
+fn take_in_welcome(step: &mut Step<'_>, message: &FanoutMessage, welcome: &Welcome) -> Result<()> {
     let Some(RatchetTreeOption::Full(tree)) = &message.ratchet_tree_option else {
         return Err(ProtocolError::Malformed("a Welcome without a tree").into());
     };
     let leaves = roster::leaves_of(tree)?;
-    let mut users: Vec<UserUri> = Vec::new();
-    for secrets in welcome.secrets() {
-        let user = key_material::user_of(&step.transaction, secrets.new_member().as_slice())?;
-        users.extend(user.filter(|user| !users.contains(user)));
-    }
+    let users = users_of(step, welcome)?;
     if users.is_empty() {
         // A leaf of ours whose KeyPackage this hub did not get from us came through another hub.
         let own = &step.config.domain;

@@ -174,6 +174,7 @@ impl Role for User {
             | Endpoint::Notify { .. }
             | Endpoint::GroupInfo { .. }
             | Endpoint::CreateRoom { .. }
+            | Endpoint::ClaimedBy
             | Endpoint::Events { .. } => return Err(ProtocolError::NotFound("room").into()),
         };
         Ok(Reply::Respond(response))

@@ -11,8 +11,8 @@ use mimi_edge::{
     object::Object,
     time::UnixMillis,
     transport::{
-        Action, Effect, Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, Outcome,
-        Outgoing, Response, Source,
+        Action, Effect, Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, ObjectName,
+        Outcome, Outgoing, Response, Source,
     },
     wire::{
         AppSync, ClientKeyMaterial, ClientMaterial, Directory, EventPage, FanoutMessage,
@@ -108,6 +108,8 @@ pub fn key_material(user: &UserUri, packages: &[(ClientUri, Vec<u8>)]) -> Vec<u8
 pub struct Follower {
     pub object: Object<FollowedRoom>,
     pub storage: SharedStorage,
+    /// The object for claims of the hub that name no room.
+    pub claims: Option<Box<Follower>>,
 }
 
 impl Follower {
@@ -120,7 +122,7 @@ impl Follower {
         let storage = SharedStorage::default();
         let object =
             Object::new(FollowedRoom::new(name), Box::new(storage.clone()), Rc::new(config()));
-        Self { object, storage }
+        Self { object, storage, claims: None }
     }
 
     pub fn ask(&mut self, source: Source, endpoint: Endpoint, body: &[u8]) -> Action {
@@ -136,7 +138,22 @@ impl Follower {
     }
 
     pub fn notify_from(&mut self, source: Source, body: &[u8]) -> Response {
-        self.answer(source, Endpoint::Notify { room: room() }, body)
+        let forward = match self.ask(source, Endpoint::Notify { room: room() }, body) {
+            Action::Respond(response) => return response,
+            Action::Forward(forward) => forward,
+        };
+        // Whether the hub claimed without naming a room.
+        let Outgoing::Object(ObjectCall { object, request }) = forward.outgoing else {
+            panic!("asks {}", forward.label)
+        };
+        assert_eq!(object, ObjectName::claims(&Domain::parse("alpha.example").unwrap()));
+        let mut nobody = Self::named(&object.name);
+        let claims = self.claims.as_deref_mut().unwrap_or(&mut nobody);
+        let answer = claims.answer(request.source, request.endpoint, &request.body);
+        match self.object.resume(&forward.then, Some(answer), NOW) {
+            Action::Respond(response) => response,
+            Action::Forward(forward) => panic!("asks again: {}", forward.label),
+        }
     }
 
     pub fn notify(&mut self, messages: &[&[u8]]) -> Response {
@@ -174,6 +191,11 @@ impl Follower {
 
     /// The hub claims this member's KeyPackage for the room.
     pub fn claimed(&mut self, member: &mut Member) -> ValidKeyPackage {
+        self.claimed_for(member, room().as_str())
+    }
+
+    /// The hub claims this member's KeyPackage; `room_id` may be empty.
+    pub fn claimed_for(&mut self, member: &mut Member, room_id: &str) -> ValidKeyPackage {
         let package = member.key_package(KeyPackageKind::SingleUse);
         let user = member.client.user();
         let bytes = encode(&package.key_package).unwrap();
@@ -181,7 +203,7 @@ impl Follower {
         let (_, response) = self.ask_through(
             alpha(),
             Endpoint::KeyMaterial { target: user.clone() },
-            &claim_body("alice@alpha.example", user.as_str(), room().as_str()),
+            &claim_body("alice@alpha.example", user.as_str(), room_id),
             Some(Response::tls(200, answer.clone())),
         );
         assert_eq!((response.status, response.body), (200, answer));
