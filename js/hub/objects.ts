@@ -201,7 +201,8 @@ const NAMESPACES = { HubRoom: "HUB_ROOM", FollowedRoom: "FOLLOWED_ROOM", User: "
 
 /** Calls an object of this provider. */
 export async function callObject(env: Env, call: ObjectCall): Promise<Answer> {
-  return await stub(env, call).handle(call.name, call.envelope, call.body);
+  // The RPC's types turn the header pairs into lists of strings; the values are what they were.
+  return (await stub(env, call).handle(call.name, call.envelope, call.body)) as Answer;
 }
 
 /** The object of this name. */

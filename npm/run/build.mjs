@@ -68,7 +68,7 @@ async function wasm(name, profile) {
 }
 
 async function clientPackage() {
-  if (!has("js/client/entry/web.ts")) return;
+  if (!has(WASM.client.source)) return;
   const { build: bundle } = await import("esbuild");
   const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
   const entry = (name) => [at("js/client/entry", `${name}.ts`)];
@@ -103,7 +103,7 @@ async function clientPackage() {
 }
 
 async function hubPackage() {
-  if (!has("js/hub/worker.ts")) return;
+  if (!has(WASM.hub.source)) return;
   const { build: bundle } = await import("esbuild");
   const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
   await bundle({

@@ -58,7 +58,10 @@ async function builds() {
 
 async function types() {
   if (!has("js")) return;
-  await check("tsc", process.execPath, [at("node_modules/typescript/bin/tsc")]);
+  const tsc = at("node_modules/typescript/bin/tsc");
+  for (const project of ["tsconfig.json", "tsconfig.worker.json"]) {
+    await check(`tsc, ${project}`, process.execPath, [tsc, "-p", project]);
+  }
 }
 
 /** The client in headless Chrome, through wasm-bindgen's test runner. */
