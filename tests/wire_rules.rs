@@ -78,8 +78,9 @@ fn r5_lengths_are_minimal_inside_mls_objects() {
     // group_id<V>
     assert_minimal::<PublicMessageIn>(&story.add.commit, 0);
     assert_minimal::<MlsMessageIn>(&join(&[&PRIVATE, &story.application]), 4);
-    // cipher suite, secrets<V> (two bytes of length), new_member<V>
-    assert_minimal::<Welcome>(story.add.welcome.as_ref().unwrap(), 2 + 2 + 33 + 33 + 2);
+    // cipher suite, secrets<V>, encrypted_group_info<V>
+    assert_minimal::<Welcome>(&[0, 1, 0, 1, 0xAB], 2);
+    assert_minimal::<Welcome>(&[0, 1, 0, 1, 0xAB], 3);
     // version, cipher suite, group_id<V>
     assert_minimal::<VerifiableGroupInfo>(&story.add.group_info, 4);
     // credential type, identity<V>
