@@ -155,8 +155,12 @@ impl Hub {
         self.object = Object::new(HubRoom::new(room()), storage, self.config.clone());
     }
 
+    pub fn hub_key(&self) -> Vec<u8> {
+        self.config.hub_keys[0].public.clone()
+    }
+
     pub fn external_sender(&self) -> ExternalSender {
-        let key = self.config.hub_keys[0].public.as_slice().into();
+        let key = self.hub_key().as_slice().into();
         ExternalSender::new(key, credential_of_hub(&self.config.domain))
     }
 

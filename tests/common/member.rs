@@ -3,26 +3,38 @@
 use mimi_edge::{
     error::Error,
     mls::{
-        MlsCrypto,
+        MlsCrypto, capabilities,
         commit::{resolve_own, stage_at_member},
+        credential::credential_with_key,
+        join_config,
         key_package::{KeyPackageKind, ValidKeyPackage},
         ratchet_tree, without_header,
     },
-    room::{app_sync::participant_list, codepoints::component},
+    room::{
+        ParticipantList,
+        app_sync::{initial_extensions, leaf_extensions, participant_list},
+        codepoints::component,
+    },
     wire::{
         AppSync, CommitBundle, FanoutMessage, MimiParticipantList, RatchetTreeOption, Role,
-        RoomCreation, UpdateContent, UpdateRequest, UserRoles, Verbatim, encode,
+        RoomCreation, UpdateContent, UpdateRequest, UserRoles, Verbatim, decode_exact, encode,
         uri::{ClientUri, UserUri},
     },
 };
 use openmls::{
     component::ComponentData,
     framing::{MlsMessageIn, ProcessedMessageContent},
+    group::{GroupContext, MlsGroup, MlsGroupCreateConfig},
     messages::proposals::Proposal,
-    prelude::{ExternalSender, LeafNodeIndex, OpenMlsProvider, WireFormat},
+    prelude::{
+        Extensions, ExternalSender, LeafNodeIndex, LeafNodeParameters, OpenMlsProvider, WireFormat,
+    },
 };
 
-use super::{group::Member, own_group::OwnCommit};
+use super::{
+    group::{Member, SUITE, room},
+    own_group::{OwnCommit, export_group_info, group_id},
+};
 
 /// The client `user@domain/device`.
 pub fn member(client: &str) -> Member {
@@ -80,6 +92,25 @@ impl Upload {
     }
 }
 
+/// Whether a GroupInfo carries the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupInfoTree {
+    #[default]
+    Beside,
+    Inside,
+}
+
+/// A commit to be built.
+#[derive(Debug, Default)]
+pub struct Draft {
+    pub proposals: Vec<Proposal>,
+    pub adds: Vec<ValidKeyPackage>,
+    pub removes: Vec<ClientUri>,
+    pub extensions: Option<Extensions<GroupContext>>,
+    pub leaf: LeafNodeParameters,
+    pub group_info: GroupInfoTree,
+}
+
 impl Member {
     pub fn user(&self) -> UserUri {
         self.client.user()
@@ -94,30 +125,74 @@ impl Member {
         }
     }
 
+    /// As [`Member::creation`], with other extensions in the group's first epoch.
+    pub fn creation_with(
+        &mut self,
+        change: impl FnOnce(&mut Extensions<GroupContext>),
+    ) -> RoomCreation {
+        let list = ParticipantList::of_creator(self.user());
+        let mut extensions = initial_extensions(&list).unwrap();
+        change(&mut extensions);
+        let config = MlsGroupCreateConfig::builder()
+            .ciphersuite(SUITE)
+            .capabilities(capabilities())
+            .with_group_context_extensions(extensions)
+            .build();
+        let client = self.client.clone();
+        let (group_info, tree) = self
+            .step(|provider, key| {
+                let who = credential_with_key(&client, key.public());
+                let group =
+                    MlsGroup::new_with_group_id(provider, key, &config, group_id(&room()), who)
+                        .unwrap();
+                let group_info = export_group_info(&group, provider, key)?;
+                let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
+                Ok::<_, Error>((group_info, tree))
+            })
+            .unwrap();
+        RoomCreation {
+            group_info: Verbatim::own(group_info).unwrap(),
+            ratchet_tree_option: RatchetTreeOption::Full(tree),
+        }
+    }
+
     pub fn single_use(&mut self) -> ValidKeyPackage {
         self.key_package(KeyPackageKind::SingleUse)
     }
 
-    /// Commits these proposals, whatever they are, and adds and removes these clients; the commit
-    /// stays pending. AppSyncs that are not valid leave the committer's list as it is.
+    /// Commits these proposals, and adds and removes these clients; the commit stays pending.
     pub fn propose(
         &mut self,
         proposals: Vec<Proposal>,
         adds: &[ValidKeyPackage],
         removes: &[&ClientUri],
     ) -> Upload {
-        let adds: Vec<_> = adds.iter().map(|package| package.key_package.clone()).collect();
+        let removes = removes.iter().copied().cloned().collect();
+        self.build(Draft { proposals, adds: adds.to_vec(), removes, ..Draft::default() })
+    }
+
+    /// Commits a draft, whether or not it is permitted; the commit stays pending. AppSyncs that are
+    /// not valid leave the committer's list as it is.
+    pub fn build(&mut self, draft: Draft) -> Upload {
+        let Draft { proposals, adds, removes, extensions: new_extensions, leaf, group_info } =
+            draft;
+        let adds: Vec<_> = adds.into_iter().map(|package| package.key_package).collect();
         let removes: Vec<_> = removes.iter().map(|client| self.leaf_of(client)).collect();
         self.with_group(|group, provider, key| {
             let extensions = group.extensions().clone();
-            let mut builder = group
-                .commit_builder()
+            let mut builder = group.commit_builder();
+            if let Some(extensions) = new_extensions {
+                builder = builder.propose_group_context_extensions(extensions).unwrap();
+            }
+            let mut builder = builder
+                .leaf_node_parameters(leaf)
                 .add_proposals(proposals)
                 .propose_removals(removes)
                 .propose_adds(adds)
                 .load_psks(provider.storage())
                 .unwrap()
-                .create_group_info(true);
+                .create_group_info(true)
+                .use_ratchet_tree_extension(group_info == GroupInfoTree::Inside);
             if resolve_own(&extensions, &mut builder).is_err() {
                 let list = participant_list(&extensions).unwrap().encode().unwrap();
                 let mut updater = builder.app_data_dictionary_updater();
@@ -141,6 +216,57 @@ impl Member {
                 message: without_header(&message, WireFormat::PublicMessage)?,
                 welcome: welcome.map(|welcome| encode(&welcome).unwrap()),
                 group_info: encode(&group_info.unwrap()).unwrap(),
+                tree: RatchetTreeOption::Full(ratchet_tree::to_wire(&tree)?),
+            })
+        })
+        .unwrap()
+    }
+
+    /// A proposal on its own: the body of an update.
+    pub fn removal_proposal(&mut self, client: &ClientUri) -> Vec<u8> {
+        let leaf = self.leaf_of(client);
+        self.with_group(|group, provider, key| {
+            let (message, _) = group.propose_remove_member(provider, key, leaf).unwrap();
+            let message = without_header(&message, WireFormat::PublicMessage)?;
+            let request = UpdateRequest {
+                proposal_or_commit: Verbatim::own(message)?,
+                content: UpdateContent::Proposal(Vec::new()),
+            };
+            Ok::<_, Error>(encode(&request)?)
+        })
+        .unwrap()
+    }
+
+    /// The external commit by which this client, in no group yet, would join.
+    pub fn external_commit(&mut self, group_info: &[u8], tree: &RatchetTreeOption) -> Upload {
+        let RatchetTreeOption::Full(tree) = tree else { panic!("no tree") };
+        let (nodes, client) = (tree.nodes().unwrap(), self.client.clone());
+        let group_info = decode_exact(group_info).unwrap();
+        self.step(|provider, key| {
+            let who = credential_with_key(&client, key.public());
+            let bundle = MlsGroup::external_commit_builder()
+                .with_ratchet_tree(nodes)
+                .with_config(join_config())
+                .build_group(provider, group_info, who)
+                .unwrap()
+                .leaf_node_parameters(
+                    LeafNodeParameters::builder()
+                        .with_capabilities(capabilities())
+                        .with_extensions(leaf_extensions()?)
+                        .build(),
+                )
+                .load_psks(provider.storage())
+                .unwrap()
+                .create_group_info(true)
+                .build(provider.rand(), provider.crypto(), key, |_| true)
+                .unwrap();
+            let (group, bundle) = bundle.finalize(provider).unwrap();
+            let (message, _, group_info) = bundle.into_contents();
+            let tree = group.export_ratchet_tree();
+            Ok::<_, Error>(Upload {
+                message: without_header(&message, WireFormat::PublicMessage)?,
+                welcome: None,
+                group_info: encode(&group_info.unwrap())?,
                 tree: RatchetTreeOption::Full(ratchet_tree::to_wire(&tree)?),
             })
         })

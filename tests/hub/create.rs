@@ -1,0 +1,192 @@
+//! `POST rooms/{room}` (D1, D2, D15, R14, R15).
+
+use mimi_edge::{
+    transport::{Endpoint, ObjectName, Outgoing, Response, Source},
+    wire::{RatchetTreeOption, RoomCreation, Verbatim, encode},
+};
+use openmls::prelude::{Extension, ExternalSender, UnknownExtension};
+
+use crate::common::{
+    group::{Member, room, user},
+    hub::{Hub, Sent, provider, source_of},
+    member::member,
+};
+
+fn alice() -> Member {
+    member("alice@alpha.example/phone")
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::CreateRoom { room: room() }
+}
+
+/// The creation is refused after the name was found free; nothing is stored or sent.
+fn refuses(hub: &mut Hub, source: Source, creation: &RoomCreation, status: u16, text: &str) {
+    let before = hub.rows();
+    let response = hub.create(source, encode(creation).unwrap());
+    assert_eq!((response.status, response.body), (status, text.as_bytes().to_vec()));
+    assert!(hub.rows() == before, "a refusal stored something");
+    assert_eq!(hub.deliver(), Vec::new());
+    assert_eq!(hub.effects(), Vec::new());
+}
+
+#[test]
+fn d1_a_room_is_created_once() {
+    let (mut hub, mut alice) = (Hub::new(), alice());
+    let body = encode(&alice.creation(Some(hub.external_sender()))).unwrap();
+    let source = source_of(&alice.client);
+    assert_eq!(hub.create(source.clone(), body.clone()), Response::empty(201));
+    let after = hub.rows();
+    assert_eq!(hub.create(source.clone(), body), Response::empty(200));
+    let mut other = member("alice@alpha.example/phone");
+    let other = encode(&other.creation(Some(hub.external_sender()))).unwrap();
+    let response = hub.create(source, other);
+    assert_eq!((response.status, response.body), (409, b"conflict: the room exists".to_vec()));
+    assert!(hub.rows() == after);
+}
+
+#[test]
+fn r14_creation_tells_the_creator_and_no_other_provider() {
+    let (mut hub, mut alice) = (Hub::new(), alice());
+    let body = encode(&alice.creation(Some(hub.external_sender()))).unwrap();
+    assert_eq!(hub.create(source_of(&alice.client), body).status, 201);
+    let sent = hub.deliver();
+    let [Sent::Call(call)] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!(call.object, ObjectName::user(&user("alice")));
+    let membership = Endpoint::Membership { room: room(), cipher_suite: Some(1) };
+    assert_eq!(call.request.endpoint, membership);
+}
+
+#[test]
+fn d1_the_room_exists_before_and_after_a_restart_only_once_created() {
+    let mut hub = Hub::new();
+    assert_eq!(hub.call(Source::Own, Endpoint::Exists, Vec::new()).status, 404);
+    let mut alice = alice();
+    let body = encode(&alice.creation(None)).unwrap();
+    assert_eq!(hub.create(source_of(&alice.client), body.clone()).status, 201);
+    hub.restart();
+    assert_eq!(hub.call(Source::Own, Endpoint::Exists, Vec::new()).status, 200);
+    assert_eq!(hub.create(source_of(&alice.client), body).status, 200);
+}
+
+#[test]
+fn d15_a_users_name_is_taken() {
+    let (mut hub, mut alice) = (Hub::new(), alice());
+    let body = encode(&alice.creation(None)).unwrap();
+    let before = hub.rows();
+    let mut create = |outcome: Option<Response>| {
+        hub.request(source_of(&alice.client), endpoint(), body.clone(), |outgoing| {
+            let Outgoing::Object(call) = outgoing else { panic!("{outgoing:?}") };
+            assert_eq!(call.object, ObjectName::user(&user("clubhouse")));
+            outcome.clone()
+        })
+    };
+    let taken = create(Some(Response::empty(200)));
+    assert_eq!((taken.status, taken.body), (409, b"conflict: the name is a user's".to_vec()));
+    assert_eq!(create(None).status, 504);
+    assert_eq!(create(Some(Response::empty(500))).status, 504);
+    assert!(hub.rows() == before);
+}
+
+#[test]
+fn d1_only_a_device_of_ours_creates_and_only_its_own_group() {
+    let mut hub = Hub::new();
+    let creation = alice().creation(None);
+    for source in [provider("alpha.example"), Source::Own] {
+        refuses(&mut hub, source, &creation, 403, "peer refused: only own devices create rooms");
+    }
+    let other = member("bob@alpha.example/phone").client;
+    let wrong = "invalid proposal: the group context's extensions";
+    refuses(&mut hub, source_of(&other), &creation, 422, wrong);
+    let other = member("alice@alpha.example/laptop").client;
+    let wrong = "invalid proposal: the creator is not alone";
+    refuses(&mut hub, source_of(&other), &creation, 422, wrong);
+}
+
+#[test]
+fn r8_the_group_id_is_the_rooms() {
+    let mut hub = Hub::new();
+    let creation = alice().creation(None);
+    let bytes = creation.group_info.bytes().to_vec();
+    let at = bytes.windows(9).position(|window| window == b"clubhouse").unwrap();
+    let mut other = bytes;
+    other[at] = b'C';
+    let creation = RoomCreation { group_info: Verbatim::own(other).unwrap(), ..creation };
+    let source = source_of(&alice().client);
+    refuses(&mut hub, source, &creation, 400, "malformed: another group");
+}
+
+#[test]
+fn a23_the_tree_of_a_new_room_is_full() {
+    let mut hub = Hub::new();
+    let creation = RoomCreation {
+        ratchet_tree_option: RatchetTreeOption::ByReference,
+        ..alice().creation(None)
+    };
+    let source = source_of(&alice().client);
+    let text = "malformed: only a full ratchet tree is taken";
+    refuses(&mut hub, source, &creation, 400, text);
+}
+
+#[test]
+fn d1_signature_and_tree_belong_together() {
+    let mut hub = Hub::new();
+    let creation = alice().creation(None);
+    let source = source_of(&alice().client);
+    let wrong = "invalid proposal: the GroupInfo or its tree";
+    let mut flipped = creation.group_info.bytes().to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    let signature =
+        RoomCreation { group_info: Verbatim::own(flipped).unwrap(), ..creation.clone() };
+    refuses(&mut hub, source.clone(), &signature, 422, wrong);
+    let tree = RoomCreation {
+        ratchet_tree_option: alice().creation(None).ratchet_tree_option,
+        ..creation
+    };
+    refuses(&mut hub, source, &tree, 422, wrong);
+}
+
+#[test]
+fn d2_external_senders_are_the_hub_alone_or_absent() {
+    let mut hub = Hub::new();
+    let another = Hub::new().external_sender();
+    let creation = alice().creation(Some(another));
+    let wrong = "invalid proposal: the external senders are not the hub alone";
+    refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
+    let body = encode(&alice().creation(None)).unwrap();
+    assert_eq!(hub.create(source_of(&alice().client), body).status, 201);
+}
+
+#[test]
+fn d1_there_is_no_other_extension_not_even_a_policy() {
+    let mut hub = Hub::new();
+    let policy = Extension::Unknown(0xF0A7, UnknownExtension(vec![0]));
+    let creation = alice().creation_with(|extensions| extensions.add(policy).unwrap());
+    let wrong = "invalid proposal: the group context's extensions";
+    refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
+}
+
+#[test]
+fn d1_the_first_epoch_is_0() {
+    let mut hub = Hub::new();
+    let mut alice = alice();
+    alice.creation(None);
+    let upload = alice.propose(Vec::new(), &[], &[]);
+    let creation = RoomCreation {
+        group_info: Verbatim::own(upload.group_info).unwrap(),
+        ratchet_tree_option: upload.tree,
+    };
+    let source = source_of(&alice.client);
+    refuses(&mut hub, source, &creation, 422, "invalid proposal: not the first epoch");
+}
+
+/// The key alone does not make a sender: it has to be the hub's credential too.
+#[test]
+fn d2_the_external_senders_credential_is_the_domain() {
+    let mut hub = Hub::new();
+    let key = hub.hub_key();
+    let other = mimi_edge::mls::credential::credential_of(&alice().client);
+    let creation = alice().creation(Some(ExternalSender::new(key.as_slice().into(), other)));
+    let wrong = "invalid proposal: the external senders are not the hub alone";
+    refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
+}
