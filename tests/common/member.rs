@@ -12,7 +12,7 @@ use mimi_edge::{
     },
     room::{
         ParticipantList,
-        app_sync::{initial_extensions, leaf_extensions, participant_list},
+        app_sync::{app_sync_proposal, initial_extensions, leaf_extensions, participant_list},
         codepoints::component,
     },
     wire::{
@@ -23,7 +23,7 @@ use mimi_edge::{
 };
 use openmls::{
     component::ComponentData,
-    framing::{MlsMessageIn, ProcessedMessageContent},
+    framing::{MlsMessageIn, ProcessedMessageContent, ProtocolMessage},
     group::{GroupContext, MlsGroup, MlsGroupCreateConfig},
     messages::proposals::Proposal,
     prelude::{
@@ -32,13 +32,18 @@ use openmls::{
 };
 
 use super::{
-    group::{Member, SUITE, room},
+    group::{Member, SUITE, public_message, room},
     own_group::{OwnCommit, export_group_info, group_id},
 };
 
 /// The client `user@domain/device`.
 pub fn member(client: &str) -> Member {
     Member::of(ClientUri::parse(client).unwrap(), MlsCrypto::new())
+}
+
+/// A user by its whole identifier.
+pub fn uri(text: &str) -> UserUri {
+    UserUri::parse(text).unwrap()
 }
 
 /// An AppSync that adds a regular user.
@@ -100,6 +105,14 @@ pub enum GroupInfoTree {
     Inside,
 }
 
+/// What the committer makes of its AppSyncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resolving {
+    #[default]
+    Honestly,
+    KeepsTheOldList,
+}
+
 /// A commit to be built.
 #[derive(Debug, Default)]
 pub struct Draft {
@@ -109,6 +122,7 @@ pub struct Draft {
     pub extensions: Option<Extensions<GroupContext>>,
     pub leaf: LeafNodeParameters,
     pub group_info: GroupInfoTree,
+    pub resolution: Resolving,
 }
 
 impl Member {
@@ -174,8 +188,10 @@ impl Member {
     /// Commits a draft, whether or not it is permitted; the commit stays pending. AppSyncs that are
     /// not valid leave the committer's list as it is.
     pub fn build(&mut self, draft: Draft) -> Upload {
-        let Draft { proposals, adds, removes, extensions: new_extensions, leaf, group_info } =
-            draft;
+        let honest = draft.resolution == Resolving::Honestly;
+        let Draft {
+            proposals, adds, removes, extensions: new_extensions, leaf, group_info, ..
+        } = draft;
         let adds: Vec<_> = adds.into_iter().map(|package| package.key_package).collect();
         let removes: Vec<_> = removes.iter().map(|client| self.leaf_of(client)).collect();
         self.with_group(|group, provider, key| {
@@ -193,7 +209,7 @@ impl Member {
                 .unwrap()
                 .create_group_info(true)
                 .use_ratchet_tree_extension(group_info == GroupInfoTree::Inside);
-            if resolve_own(&extensions, &mut builder).is_err() {
+            if !honest || resolve_own(&extensions, &mut builder).is_err() {
                 let list = participant_list(&extensions).unwrap().encode().unwrap();
                 let mut updater = builder.app_data_dictionary_updater();
                 updater.set(ComponentData::from_parts(component::PARTICIPANT_LIST, list.into()));
@@ -220,6 +236,35 @@ impl Member {
             })
         })
         .unwrap()
+    }
+
+    /// Commits an AppSync without applying it to the committer's own list (R44).
+    pub fn propose_lying(&mut self, app_sync: &AppSync) -> Upload {
+        let draft = Draft {
+            proposals: vec![app_sync_proposal(app_sync).unwrap()],
+            resolution: Resolving::KeepsTheOldList,
+            ..Draft::default()
+        };
+        self.build(draft)
+    }
+
+    pub fn extensions(&mut self) -> Extensions<GroupContext> {
+        self.with_group(|group, _, _| Ok::<_, Error>(group.extensions().clone())).unwrap()
+    }
+
+    /// Takes note of a proposal of somebody else.
+    pub fn receive_proposal(&mut self, message: &[u8]) {
+        self.with_group(|group, provider, _| {
+            let message = ProtocolMessage::from(public_message(message));
+            let processed = group.process_message(provider, message).unwrap();
+            let ProcessedMessageContent::ProposalMessage(proposal) = processed.into_content()
+            else {
+                return Err("no proposal");
+            };
+            group.store_pending_proposal(provider.storage(), *proposal).unwrap();
+            Ok(())
+        })
+        .unwrap();
     }
 
     /// A proposal on its own: the body of an update.
