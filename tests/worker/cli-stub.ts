@@ -3,7 +3,7 @@
  * SQLite, and asks other providers.
  *
  * `…/echo` answers with what arrived, `…/count` with how often it was called, `…/hang` never;
- * `…/socket` opens a WebSocket whose object sends each frame back; `…/ask/DOMAIN` sends the body on to that domain's `/v1/echo` and answers with its answer.
+ * `…/refuse` refuses without reading the body; `…/socket` opens a WebSocket whose object sends each frame back; `…/ask/DOMAIN` sends the body on to that domain's `/v1/echo` and answers with its answer.
  */
 
 interface Env {
@@ -72,6 +72,8 @@ export default {
         return env.HUB_ROOM.getByName("room").fetch(request);
       case "ask":
         return ask(env, domain, request);
+      case "refuse":
+        return new Response(null, { status: 403 });
       case "hang":
         console.log("hanging");
         return new Promise(() => setTimeout(() => {}, 600_000));

@@ -205,6 +205,15 @@ test("d18_a_larger_body_is_refused", async () => {
   }
 });
 
+test("d21_a_refusal_arrives_even_if_the_small_body_was_not_read", async () => {
+  for (const bytes of [0, 1, 10_000]) {
+    for (let repeat = 0; repeat < 50; repeat += 1) {
+      const body = Buffer.alloc(bytes);
+      assert.equal((await send(alpha.mimiUrl, ALPHA, "/v1/refuse", { body })).status, 403, `${bytes} bytes`);
+    }
+  }
+});
+
 test("r2_our_requests_carry_our_certificate_and_the_domain_of_the_peer", async () => {
   const body = randomBytes(100_000);
   const base = new URL(alpha.clientUrl).origin;

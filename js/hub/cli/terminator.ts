@@ -5,7 +5,8 @@
  *
  * It judges nothing: a peer without a good certificate reaches the Worker, which answers 403 (WIRE
  * D21) and serves the directory to anybody (R10). What arrives under the names of the headers that
- * it sets itself is dropped.
+ * it sets itself is dropped. The Worker has to read a body before it answers: workerd closes the
+ * connection when much of one is left, and the answer may be lost (502).
  */
 
 import { constants } from "node:crypto";
@@ -208,6 +209,9 @@ function forwardedHeaders(request: IncomingMessage): string[] {
     headers.push("Transfer-Encoding", "chunked");
   }
   const cf = { tlsClientAuth: tlsClientAuth(request.socket as TLSSocket) };
+  // Otherwise workerd closes behind its answer, and what Node still writes there ends in an error
+  // that takes the answer along.
+  headers.push("Connection", "keep-alive");
   headers.push(FORWARDED_PROTO_HEADER, "https", CF_BLOB_HEADER, JSON.stringify(cf));
   return headers;
 }
