@@ -201,8 +201,10 @@ const NAMESPACES = { HubRoom: "HUB_ROOM", FollowedRoom: "FOLLOWED_ROOM", User: "
 
 /** Calls an object of this provider. */
 export async function callObject(env: Env, call: ObjectCall): Promise<Answer> {
-  // The RPC's types turn the header pairs into lists of strings; the values are what they were.
-  return (await stub(env, call).handle(call.name, call.envelope, call.body)) as Answer;
+  const { status, headers, body } = await stub(env, call).handle(call.name, call.envelope, call.body);
+  // The RPC's types know the header pairs as lists of strings only.
+  const pairs = headers.map(([name = "", value = ""]): [string, string] => [name, value]);
+  return { status, headers: pairs, body };
 }
 
 /** The object of this name. */
