@@ -1,11 +1,14 @@
 // `npm run sizes`: what a user downloads, and what an edge runtime loads. Builds with the release
-// profile, which takes minutes, and prints one line per file.
+// profile, which takes minutes, and prints one line per file. Ends with status 1 when a wasm module
+// is over its limit.
 import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "./build.mjs";
 import { setUpBuild } from "./setup.mjs";
 import { at, command, has } from "./shell.mjs";
 
+/** The most that either wasm module may weigh, as brotli. */
+const LIMIT_BYTES = 450_000;
 const WASM_FILES = [
   ["client wasm", "build/client/client.wasm"],
   ["hub wasm", "build/hub/hub.wasm"],
@@ -26,6 +29,7 @@ function print(name, bytes) {
   });
   const columns = [bytes, gzip, brotli].map((b) => `${(b.length / 1000).toFixed(1)} kB`.padStart(12));
   process.stdout.write(`${name.padEnd(22)}${columns.join("")}\n`);
+  return brotli.length;
 }
 
 await command(async () => {
@@ -34,11 +38,13 @@ await command(async () => {
   const { transform } = await import("esbuild");
   const heads = ["raw", "gzip", "brotli"].map((head) => head.padStart(12));
   process.stdout.write(`${"".padEnd(22)}${heads.join("")}\n`);
+  let status = 0;
   for (const [name, path] of WASM_FILES.filter(([, path]) => has(path))) {
-    print(name, readFileSync(at(path)));
+    if (print(name, readFileSync(at(path))) > LIMIT_BYTES) status = 1;
   }
   for (const [name, path] of SCRIPTS.filter(([, path]) => has(path))) {
     const { code } = await transform(readFileSync(at(path), "utf8"), { minify: true, format: "esm" });
     print(name, Buffer.from(code));
   }
+  return status;
 });
