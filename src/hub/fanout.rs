@@ -202,7 +202,7 @@ fn notify_request(
     entries: &[Vec<u8>],
 ) -> Result<Option<LaneRequest>> {
     let mut body = Vec::new();
-    let mut labels = Vec::new();
+    let mut parts = Vec::new();
     for entry in entries {
         let (what, message) = match decode_row(entry)? {
             Entry::Logged { position, kind } => {
@@ -219,12 +219,13 @@ fn notify_request(
         if !body.is_empty() && body.len() + message.len() > MAX_NOTIFY_BYTES {
             break;
         }
-        labels.push(sized_label(what, message.len()));
+        parts.push((what, message.len()));
         body.extend(message);
     }
-    if labels.is_empty() {
+    if parts.is_empty() {
         return Ok(None);
     }
+    let (entries, label) = (parts.len(), notify_label(&parts));
     let call = PeerCall {
         domain: domain.clone(),
         endpoint: PeerEndpoint::Notify,
@@ -232,6 +233,16 @@ fn notify_request(
         sending_user: None,
         body,
     };
-    let (entries, label) = (labels.len(), labels.join(", "));
     Ok(Some(LaneRequest { call: Call::Peer(call), label, entries }))
+}
+
+/// Each part of a body, or their number when there are many.
+fn notify_label(parts: &[(&str, usize)]) -> String {
+    const NAMED: usize = 3;
+    if parts.len() > NAMED {
+        let bytes = parts.iter().map(|(_, bytes)| bytes).sum();
+        return sized_label(&format!("{} messages", parts.len()), bytes);
+    }
+    let parts: Vec<_> = parts.iter().map(|(what, bytes)| sized_label(what, *bytes)).collect();
+    parts.join(", ")
 }

@@ -1,6 +1,9 @@
 //! A storage that a test can look into while an object owns it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use mimi_edge::{
     error::InternalError,
@@ -9,12 +12,17 @@ use mimi_edge::{
 
 /// Rows shared between an object and the test; a clone sees the same rows.
 #[derive(Debug, Clone, Default)]
-pub struct SharedStorage(pub Rc<RefCell<MemoryStorage>>);
+pub struct SharedStorage(pub Rc<RefCell<MemoryStorage>>, Rc<Cell<bool>>);
 
 impl SharedStorage {
     /// What is stored now, to be compared later.
     pub fn snapshot(&self) -> MemoryStorage {
         self.0.borrow().clone()
+    }
+
+    /// The next write fails.
+    pub fn fail_next_write(&self) {
+        self.1.set(true);
     }
 }
 
@@ -28,6 +36,9 @@ impl Storage for SharedStorage {
     }
 
     fn apply(&mut self, writes: Vec<Write>) -> Result<(), InternalError> {
+        if self.1.replace(false) {
+            return Err(InternalError::Storage("as the test asked"));
+        }
         self.0.borrow_mut().apply(writes)
     }
 }

@@ -4,5 +4,9 @@
 mod common;
 
 mod create;
+mod durability;
+mod fanout;
+mod key_material;
 mod story;
+mod submit;
 mod update;
