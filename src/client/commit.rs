@@ -12,7 +12,7 @@ use openmls_traits::OpenMlsProvider;
 
 use super::{
     ErrorCode, Event, IntentId, intent,
-    request::{Request, Settled},
+    request::{Lane, Request, Settled},
     room::{Fate, OwnCommit, Room, hash, mls_error},
     step::Step,
 };
@@ -20,6 +20,7 @@ use crate::{
     error::{InternalError, Result},
     mls::{self, MlsProvider, commit::resolve_own, key_package::check_key_package, ratchet_tree},
     room::app_sync::{app_sync_proposal, required_capabilities},
+    storage::encode_row,
     transport::Response,
     wire::{
         self, AppSync, CommitBundle, RatchetTreeOption, UpdateContent, UpdateRequest,
@@ -206,7 +207,9 @@ pub(super) fn replay_own(step: &mut Step<'_>, room: &mut Room) -> Result<()> {
     if let Some(mut intent) = intent::load(step, &room.uri, own.intent)? {
         intent.replay(step, &room.uri)?;
     }
-    Ok(())
+    // If the commit still waits to be sent, it has no purpose any more and is in the way.
+    let lane = encode_row(&Lane::Intents(room.uri.clone()))?;
+    Ok(step.outbox.wake(&mut step.transaction, &lane, step.now)?)
 }
 
 fn drop_pending(step: &mut Step<'_>, room: &mut Room) -> Result<()> {

@@ -44,8 +44,8 @@ pub(super) struct Account {
     pub(super) inbox: u64,
     /// Whether a page of the inbox is on its way.
     pub(super) fetching_inbox: bool,
-    /// When the provider was last asked what it holds.
-    pub(super) stock_asked_at: UnixMillis,
+    /// When the provider last said what it holds.
+    pub(super) stock_known_at: UnixMillis,
     /// When KeyPackages were last made (D4).
     pub(super) published_at: Option<UnixMillis>,
 }

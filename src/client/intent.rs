@@ -256,14 +256,20 @@ fn next(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Next> {
         Some(_) if takes_part => None,
         Some(_) => Some(AppSync { update_users: vec![entry], ..AppSync::default() }),
     };
-    let mut wanted = Vec::new();
+    let required = required_capabilities();
+    let mut valid = Vec::new();
     for bytes in key_packages {
         let key_package = Verbatim::<KeyPackageIn>::own(bytes.clone())?.into_value();
-        let required = required_capabilities();
-        match check_key_package(step.algorithms(), key_package, &required, step.now) {
-            Ok(valid) if !leaves.contains(&valid.client) => wanted.push(bytes.clone()),
-            _ => {}
-        }
+        valid.extend(check_key_package(step.algorithms(), key_package, &required, step.now).ok());
+    }
+    if valid.is_empty() {
+        // They were valid when they came: too much time has passed.
+        return Ok(Next::Claim);
+    }
+    valid.retain(|key_package| !leaves.contains(&key_package.client));
+    let wanted: Vec<_> = valid.into_iter().map(|key_package| key_package.bytes).collect();
+    if wanted.is_empty() && app_sync.is_none() {
+        return Ok(Next::Done);
     }
     Ok(Next::Commit(app_sync, wanted))
 }

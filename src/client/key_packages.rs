@@ -47,15 +47,12 @@ pub(super) fn publish_first(step: &mut Step<'_>) -> Result<()> {
 
 /// Asks what the provider holds.
 pub(super) fn ask_stock(step: &mut Step<'_>) -> Result<()> {
-    let mut account = step.account()?;
-    account.stock_asked_at = step.now;
-    step.store_account(&account)?;
     Ok(step.enqueue(&Request::Stock)?)
 }
 
-/// Asks what the provider holds, unless that was just done.
+/// Asks what the provider holds, unless it said so lately.
 pub(super) fn ask_stock_if_old(step: &mut Step<'_>) -> Result<()> {
-    let age = step.now.since(step.account()?.stock_asked_at);
+    let age = step.now.since(step.account()?.stock_known_at);
     if age >= STOCK_MILLIS { ask_stock(step) } else { Ok(()) }
 }
 
@@ -66,6 +63,9 @@ pub(super) fn stock_answered(step: &mut Step<'_>, response: &Response) -> Result
         _ => return Ok(Settled::Delivered),
     };
     forget_expired(step)?;
+    let mut account = step.account()?;
+    account.stock_known_at = step.now;
+    step.store_account(&account)?;
     let KeyPackageStock { available, last_resort, next_expiry } = stock;
     let next_expiry = (next_expiry != 0).then_some(UnixMillis(next_expiry));
     step.emit(Event::KeyPackages(Stock { available, last_resort, next_expiry }));

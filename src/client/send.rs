@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Delivery, ErrorCode, Event, Message, MessageKey, RoomPhase,
     identity::hexadecimal,
-    request::{Request, Settled},
+    request::{Lane, Request, Settled},
     room::{Room, hash, mls_error},
     step::Step,
     tables,
@@ -230,7 +230,7 @@ pub(super) fn echoed(
 
 /// The room is in another epoch: what waited for it may go.
 pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
-    let lane = encode_row(&super::request::Lane::Messages(room.clone()))?;
+    let lane = encode_row(&Lane::Messages(room.clone()))?;
     Ok(step.outbox.wake(&mut step.transaction, &lane, step.now)?)
 }
 

@@ -1,0 +1,288 @@
+//! A provider that believes everything: it keeps logs, hands out KeyPackages and counts epochs, so
+//! that tests can script what a real one would say.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mimi_edge::{
+    mls::{MlsCrypto, key_package::key_package_ref, with_header},
+    transport::{HttpCall, Method, Response},
+    wire::{
+        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceRegistration,
+        EventPage, FanoutMessage, IdentifierUri, KeyMaterialRequest, KeyMaterialResponse,
+        KeyMaterialUserCode, KeyPackageList, KeyPackageStock, LogEvent, Protocol,
+        SubmitMessageResponse, SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode,
+        UpdateRoomResponse, Verbatim,
+    },
+};
+use openmls::{
+    credentials::{BasicCredential, Credential},
+    extensions::ExternalSender,
+    framing::{MlsMessageBodyIn, MlsMessageIn},
+    key_packages::KeyPackageIn,
+    prelude::WireFormat,
+};
+
+/// What a hub knows of a room.
+#[derive(Default)]
+pub struct Room {
+    pub epoch: u64,
+    pub log: Vec<FanoutMessage>,
+    /// Client → first position that it may see is the one after this (D11).
+    pub windows: BTreeMap<String, u64>,
+    accepted: Vec<(Vec<u8>, Response)>,
+    creation: Vec<u8>,
+}
+
+/// All providers in one.
+#[derive(Default)]
+pub struct Desk {
+    pub rooms: BTreeMap<String, Room>,
+    pub key_packages: BTreeMap<String, VecDeque<Vec<u8>>>,
+    pub inboxes: BTreeMap<String, Vec<LogEvent>>,
+    pub clock: u64,
+    /// Method, path and body of every request, in order.
+    pub requests: Vec<(String, Vec<u8>)>,
+    /// Answers that come instead of the usual ones, by a part of the path: first in, first out.
+    pub script: Vec<(String, Option<Response>)>,
+    /// The last claim.
+    pub claim: Option<KeyMaterialRequest>,
+    devices: BTreeMap<String, Vec<u8>>,
+    /// Every KeyPackage ever published.
+    published: Vec<Vec<u8>>,
+}
+
+pub fn update_response(status: u16, code: UpdateResponseCode) -> Response {
+    let answer = UpdateRoomResponse { response_code: code, error_description: Vec::new().into() };
+    Response::tls(status, wire::encode(&answer).unwrap())
+}
+
+pub fn submit_response(status: u16, answer: SubmitStatus) -> Response {
+    let answer = SubmitMessageResponse { protocol: Protocol::MLS10, status: answer };
+    Response::tls(status, wire::encode(&answer).unwrap())
+}
+
+pub fn key_material(user: &str, code: KeyMaterialUserCode) -> KeyMaterialResponse {
+    KeyMaterialResponse {
+        protocol: Protocol::MLS10,
+        user_status: code,
+        user_uri: IdentifierUri(user.into()),
+        clients: Vec::new(),
+    }
+}
+
+impl Desk {
+    /// The next request whose path contains `part` gets this answer, or none; the desk does not see it.
+    pub fn answer(&mut self, part: &str, response: Option<Response>) {
+        self.script.push((part.into(), response));
+    }
+
+    /// How many requests went to paths that contain `part`.
+    pub fn count(&self, part: &str) -> usize {
+        self.requests.iter().filter(|(path, _)| path.contains(part)).count()
+    }
+
+    pub fn handle(&mut self, call: &HttpCall) -> Option<Response> {
+        let path = wire::percent_decode(&call.url).unwrap();
+        let path = path.strip_prefix("/client/v1/").unwrap().to_owned();
+        self.requests.push((format!("{} {path}", call.method.name()), call.body.clone()));
+        if let Some(at) = self.script.iter().position(|(part, _)| path.contains(part.as_str())) {
+            return self.script.remove(at).1;
+        }
+        if path == "devices" {
+            return Some(self.register(&call.body));
+        }
+        let header = call.headers.iter().find(|(name, _)| name == "authorization").unwrap();
+        let client = DeviceAuth::from_header(&header.1).unwrap().client_uri.0;
+        let (path, query) = path.split_once('?').unwrap_or((&path, "after=0"));
+        let after: u64 = query.strip_prefix("after=").unwrap().parse().unwrap();
+        let (endpoint, name) = path.split_once('/').unwrap_or((path, ""));
+        Some(match (call.method, endpoint) {
+            (Method::Post, "keyPackages") => self.publish(&client, &call.body),
+            (Method::Get, "keyPackages") => self.stock(&client),
+            (Method::Get, "external-sender") => external_sender(),
+            (Method::Post, "rooms") => self.create(&client, name, &call.body),
+            (Method::Post, "keyMaterial") => self.claim(name, &call.body),
+            (Method::Post, "update") => self.update(name, &call.body),
+            (Method::Post, "submitMessage") => self.submit(name, &call.body),
+            (Method::Get, "events") => self.events(&client, name, after),
+            (Method::Get, "inbox") => self.inbox(&client, after),
+            _ => panic!("unexpected {path}"),
+        })
+    }
+
+    fn register(&mut self, body: &[u8]) -> Response {
+        let registration: DeviceRegistration = wire::decode_exact(body).unwrap();
+        let client = registration.tbs.client_uri.0;
+        let key = registration.tbs.signature_key.as_slice().to_vec();
+        Response::empty(match self.devices.insert(client, key.clone()) {
+            None => 201,
+            Some(known) if known == key => 200,
+            Some(_) => 409,
+        })
+    }
+
+    fn publish(&mut self, client: &str, body: &[u8]) -> Response {
+        let list: KeyPackageList = wire::decode_exact(body).unwrap();
+        let stock = self.key_packages.entry(client.into()).or_default();
+        for key_package in list.key_packages {
+            let bytes = key_package.into_bytes();
+            if !self.published.contains(&bytes) {
+                self.published.push(bytes.clone());
+                stock.push_back(bytes);
+            }
+        }
+        self.stock(client)
+    }
+
+    fn stock(&self, client: &str) -> Response {
+        let held = self.key_packages.get(client).map_or(0, VecDeque::len);
+        // The last one published is the last-resort one.
+        let stock = KeyPackageStock {
+            available: u32::try_from(held.saturating_sub(1)).unwrap(),
+            last_resort: u32::from(held > 0),
+            next_expiry: 0,
+        };
+        Response::tls(200, wire::encode(&stock).unwrap())
+    }
+
+    fn create(&mut self, client: &str, name: &str, body: &[u8]) -> Response {
+        if let Some(room) = self.rooms.get(name) {
+            return Response::empty(if room.creation == body { 200 } else { 409 });
+        }
+        let windows = BTreeMap::from([(client.to_owned(), 0)]);
+        let room = Room { creation: body.to_vec(), windows, ..Room::default() };
+        self.rooms.insert(name.into(), room);
+        Response::empty(201)
+    }
+
+    fn claim(&mut self, user: &str, body: &[u8]) -> Response {
+        self.claim = Some(wire::decode_exact(body).unwrap());
+        let mut answer = key_material(user, KeyMaterialUserCode::Success);
+        for (client, stock) in &mut self.key_packages {
+            if client.starts_with(&format!("{user}/")) {
+                let key_package = stock.pop_front().unwrap();
+                answer.clients.push(ClientKeyMaterial {
+                    client_uri: IdentifierUri(client.clone()),
+                    material: ClientMaterial::Success(Box::new(
+                        Verbatim::own(key_package).unwrap(),
+                    )),
+                });
+            }
+        }
+        Response::tls(200, wire::encode(&answer).unwrap())
+    }
+
+    pub fn update(&mut self, name: &str, body: &[u8]) -> Response {
+        let request: UpdateRequest = wire::decode_exact(body).unwrap();
+        let message = request.proposal_or_commit.bytes().to_vec();
+        self.clock += 1;
+        let room = self.rooms.get_mut(name).unwrap();
+        if let Some((_, response)) = room.accepted.iter().find(|(known, _)| known == body) {
+            return response.clone();
+        }
+        if request.proposal_or_commit.epoch().as_u64() != room.epoch {
+            return update_response(409, UpdateResponseCode::WrongEpoch);
+        }
+        let UpdateContent::Commit(bundle) = request.content else { panic!("no commit") };
+        room.epoch += 1;
+        let message = Verbatim::own(with_header(&message, WireFormat::PublicMessage)).unwrap();
+        room.log.push(FanoutMessage { message, timestamp: self.clock, ratchet_tree_option: None });
+        let response = update_response(200, UpdateResponseCode::Success);
+        room.accepted.push((body.to_vec(), response.clone()));
+        self.welcome(name, *bundle);
+        response
+    }
+
+    fn welcome(&mut self, name: &str, bundle: CommitBundle) {
+        let Some(welcome) = bundle.welcome else { return };
+        let crypto = MlsCrypto::new();
+        let mut refs: BTreeMap<Vec<u8>, BasicCredential> = BTreeMap::new();
+        for bytes in &self.published {
+            let key_package: KeyPackageIn = wire::decode_exact(bytes).unwrap();
+            let reference = key_package_ref(crypto.algorithms(), bytes).unwrap();
+            let credential = key_package.unverified_credential().credential;
+            refs.insert(reference, BasicCredential::try_from(credential).unwrap());
+        }
+        let mut users = BTreeMap::new();
+        let position = self.rooms[name].log.len() as u64;
+        for secrets in welcome.secrets() {
+            let client = refs[secrets.new_member().as_slice()].identity();
+            let client = String::from_utf8(client.to_vec()).unwrap();
+            users.insert(client.split('/').next().unwrap().to_owned(), ());
+            self.rooms.get_mut(name).unwrap().windows.insert(client, position);
+        }
+        let message = with_header(welcome.bytes(), WireFormat::Welcome);
+        for user in users.into_keys() {
+            let inbox = self.inboxes.entry(user).or_default();
+            let previous = inbox.len() as u64;
+            inbox.push(LogEvent {
+                room_id: IdentifierUri(name.into()),
+                position: previous + 1,
+                previous,
+                message: FanoutMessage {
+                    message: Verbatim::own(message.clone()).unwrap(),
+                    timestamp: self.clock,
+                    ratchet_tree_option: Some(bundle.ratchet_tree_option.clone()),
+                },
+            });
+        }
+    }
+
+    pub fn submit(&mut self, name: &str, body: &[u8]) -> Response {
+        self.clock += 1;
+        let room = self.rooms.get_mut(name).unwrap();
+        if let Some((_, response)) = room.accepted.iter().find(|(known, _)| known == body) {
+            return response.clone();
+        }
+        let message: Verbatim<MlsMessageIn> = Verbatim::own(body.to_vec()).unwrap();
+        let MlsMessageBodyIn::PrivateMessage(private) = MlsMessageIn::clone(&message).extract()
+        else {
+            panic!("no PrivateMessage")
+        };
+        if private.epoch().as_u64() != room.epoch {
+            return submit_response(409, SubmitStatus::EpochTooOld(room.epoch));
+        }
+        room.log.push(FanoutMessage { message, timestamp: self.clock, ratchet_tree_option: None });
+        let response = submit_response(200, SubmitStatus::Accepted(self.clock));
+        room.accepted.push((body.to_vec(), response.clone()));
+        response
+    }
+
+    /// The events of a room that a client may see after a position, as the log has them.
+    pub fn seen_by(&self, client: &str, name: &str, after: u64) -> Vec<LogEvent> {
+        let Some(room) = self.rooms.get(name) else { return Vec::new() };
+        let Some(from) = room.windows.get(client) else { return Vec::new() };
+        let events = room.log.iter().enumerate().map(|(index, message)| LogEvent {
+            room_id: IdentifierUri(name.into()),
+            position: index as u64 + 1,
+            previous: if index as u64 == *from { 0 } else { index as u64 },
+            message: message.clone(),
+        });
+        events.filter(|event| event.position > after.max(*from)).collect()
+    }
+
+    fn events(&self, client: &str, name: &str, after: u64) -> Response {
+        let events: Vec<_> = self.seen_by(client, name, after);
+        let end = self.rooms.get(name).map_or(0, |room| room.log.len() as u64);
+        // Pages of two, so that tests see several.
+        let page: Vec<_> = events.iter().take(2).cloned().collect();
+        let more = page.len() < events.len();
+        let page = EventPage { events: page, end, more, gap: false };
+        Response::tls(200, wire::encode(&page).unwrap())
+    }
+
+    fn inbox(&self, client: &str, after: u64) -> Response {
+        let user = client.split('/').next().unwrap();
+        let events = self.inboxes.get(user).cloned().unwrap_or_default();
+        let end = events.len() as u64;
+        let events = events.into_iter().filter(|event| event.position > after).collect();
+        let page = EventPage { events, end, more: false, gap: false };
+        Response::tls(200, wire::encode(&page).unwrap())
+    }
+}
+
+fn external_sender() -> Response {
+    let credential: Credential = BasicCredential::new(b"alpha.example".to_vec()).into();
+    let sender = ExternalSender::new(vec![7; 32].into(), credential);
+    Response::tls(200, wire::encode(&sender).unwrap())
+}

@@ -1,0 +1,266 @@
+//! Messages: sent, refused, echoed, received, lost.
+
+use super::{
+    desk::submit_response,
+    rogue::{self, Twin},
+    world::{ALICE, BOB, CATHY, World, room},
+};
+use mimi_edge::{
+    client::{Delivery, Event},
+    transport::Response,
+    wire::{EventPage, FromProvider, SubmitStatus, encode},
+};
+
+fn deliveries(world: &World, who: usize, key: &str) -> Vec<Delivery> {
+    let events = world.devices[who].events.iter();
+    events
+        .filter_map(|event| match event {
+            Event::Delivery { key: of, state, .. } if of == key => Some(*state),
+            _ => None,
+        })
+        .collect()
+}
+
+fn received(world: &World, who: usize) -> Vec<String> {
+    let events = world.devices[who].events.iter();
+    events
+        .filter_map(|event| match event {
+            Event::Message(message) => Some(String::from_utf8(message.content.clone()).unwrap()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn submits(world: &World) -> Vec<&Vec<u8>> {
+    let requests = world.desk.requests.iter();
+    requests.filter(|(path, _)| path.contains("submitMessage")).map(|(_, body)| body).collect()
+}
+
+#[test]
+fn a_message_has_the_hubs_time_and_the_sender_of_its_signature() {
+    let mut world = World::with_bob();
+    let key = world.send(ALICE, "hello");
+    assert_eq!(key.len(), 32);
+    world.run();
+    let at = mimi_edge::time::UnixMillis(world.desk.clock);
+    let expected = [Delivery::Queued, Delivery::Sending, Delivery::Accepted { at }];
+    assert_eq!(deliveries(&world, ALICE, &key), expected);
+    let Event::Message(message) = &world.devices[BOB].events[0] else { panic!("a message") };
+    assert_eq!(message.sender, *world.devices[ALICE].client.device());
+    assert_eq!((message.epoch, message.accepted_at, message.position), (1, at, 2));
+    assert_eq!(message.content, b"hello");
+    // Alice's own copy has the key that she knows.
+    let own = world.devices[ALICE].client.history(&room(), 0, 9).unwrap();
+    assert_eq!((own[0].key.as_str(), own[0].position), (key.as_str(), 2));
+}
+
+#[test]
+fn messages_keep_their_order() {
+    let mut world = World::with_bob();
+    for text in ["one", "two", "three"] {
+        world.send(ALICE, text);
+    }
+    world.run();
+    assert_eq!(received(&world, BOB), ["one", "two", "three"]);
+}
+
+#[test]
+fn d12_a_message_for_an_ended_epoch_is_encrypted_again_under_its_key() {
+    let mut world = World::with_bob();
+    world.add(ALICE, "cathy@charlie.example");
+    world.run();
+    world.forget_events();
+    // Alice does not know of the commit when she sends.
+    let commit = Twin::of(&world.devices[BOB]).update();
+    rogue::accept(&mut world, commit);
+    let key = world.send(ALICE, "still here");
+    let (id, call) = world.poll(ALICE).unwrap();
+    let response = world.desk.handle(&call);
+    assert_eq!(response.as_ref().unwrap().status, 409);
+    world.respond(ALICE, id, response);
+    world.run();
+    let sent = submits(&world);
+    assert_eq!(sent.len(), 2);
+    assert_ne!(sent[0], sent[1]);
+    assert_eq!(received(&world, CATHY), ["still here"]);
+    let states = deliveries(&world, ALICE, &key);
+    assert!(matches!(states.last(), Some(Delivery::Accepted { .. })), "{states:?}");
+    assert_eq!(world.devices[ALICE].client.history(&room(), 0, 9).unwrap()[0].key, key);
+}
+
+#[test]
+fn d12_after_twenty_tries_a_message_is_given_up() {
+    let mut world = World::with_bob();
+    for _ in 0..40 {
+        world
+            .desk
+            .answer("submitMessage", Some(submit_response(409, SubmitStatus::EpochTooOld(1))));
+    }
+    let mut bob = Twin::of(&world.devices[BOB]);
+    world.devices[BOB].online = false;
+    let key = world.send(ALICE, "in vain");
+    // Each refusal is followed by another epoch.
+    for _ in 0..20 {
+        world.run();
+        let commit = bob.update();
+        rogue::accept(&mut world, commit);
+    }
+    let last = deliveries(&world, ALICE, &key).pop().unwrap();
+    assert!(
+        matches!(last, Delivery::Failed { code, retryable: true } if code.as_str() == "epoch-too-old")
+    );
+    assert_eq!(submits(&world).len(), 20);
+}
+
+#[test]
+fn d12_the_echo_is_known_by_its_hash_whether_it_comes_before_or_after_the_answer() {
+    for echo_first in [false, true] {
+        let mut world = World::with_bob();
+        let key = world.send(ALICE, "once");
+        let (id, call) = world.poll(ALICE).unwrap();
+        let response = world.desk.handle(&call);
+        if echo_first {
+            world.push(ALICE);
+            world.respond(ALICE, id, response);
+        } else {
+            world.respond(ALICE, id, response);
+            world.push(ALICE);
+        }
+        world.run();
+        let accepted = deliveries(&world, ALICE, &key);
+        let count = accepted.iter().filter(|state| matches!(state, Delivery::Accepted { .. }));
+        assert_eq!(count.count(), 1, "{echo_first}");
+        assert_eq!(received(&world, ALICE), [] as [&str; 0]);
+        assert_eq!(world.devices[ALICE].client.history(&room(), 0, 9).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn r67_a_message_without_an_answer_is_sent_again_as_the_same_bytes() {
+    let mut world = World::with_bob();
+    world.send(ALICE, "twice");
+    let (id, call) = world.poll(ALICE).unwrap();
+    world.desk.handle(&call);
+    world.respond(ALICE, id, None);
+    world.devices[ALICE].events.clear();
+    world.run();
+    let sent = submits(&world);
+    assert!(sent.iter().all(|body| *body == sent[0]));
+    assert_eq!(received(&world, BOB), ["twice"]);
+}
+
+#[test]
+fn r72_a_success_without_a_body_is_accepted_with_the_time_of_the_echo() {
+    let mut world = World::with_bob();
+    let key = world.send(ALICE, "bare");
+    let (id, call) = world.poll(ALICE).unwrap();
+    world.desk.handle(&call);
+    world.respond(ALICE, id, Some(Response::empty(200)));
+    assert_eq!(deliveries(&world, ALICE, &key), [Delivery::Queued, Delivery::Sending]);
+    world.run();
+    let at = mimi_edge::time::UnixMillis(world.desk.clock);
+    assert_eq!(deliveries(&world, ALICE, &key).pop(), Some(Delivery::Accepted { at }));
+}
+
+#[test]
+fn r72_a_refused_message_fails_and_the_next_one_goes() {
+    let mut world = World::with_bob();
+    world.desk.answer("submitMessage", Some(submit_response(403, SubmitStatus::NotAllowed)));
+    let key = world.send(ALICE, "no");
+    world.send(ALICE, "yes");
+    world.run();
+    let last = deliveries(&world, ALICE, &key).pop().unwrap();
+    assert!(
+        matches!(last, Delivery::Failed { code, retryable: false } if code.as_str() == "not-allowed")
+    );
+    assert_eq!(received(&world, BOB), ["yes"]);
+}
+
+#[test]
+fn d11_who_joins_reads_nothing_from_before_and_everything_after() {
+    let mut world = World::with_bob();
+    world.send(ALICE, "before");
+    world.run();
+    world.add(BOB, "cathy@charlie.example");
+    world.run();
+    world.send(ALICE, "after");
+    world.run();
+    assert_eq!(received(&world, CATHY), ["after"]);
+
+    // Also when the provider shows more than the window.
+    let cathy = world.devices[CATHY].client.device().to_string();
+    let mut late = World::with_bob();
+    late.devices[CATHY].online = false;
+    late.send(ALICE, "before");
+    late.run();
+    late.add(BOB, "cathy@charlie.example");
+    late.run();
+    let cathy_late = late.devices[CATHY].client.device().to_string();
+    assert_ne!(cathy, cathy_late);
+    late.desk.rooms.get_mut(room().as_str()).unwrap().windows.insert(cathy_late, 0);
+    late.devices[CATHY].online = true;
+    late.run();
+    assert_eq!(received(&late, CATHY), [] as [&str; 0]);
+    let problem = |event: &Event| {
+        matches!(event, Event::Undecryptable { .. } | Event::Gap { .. } | Event::Diverged { .. })
+    };
+    assert!(!late.devices[CATHY].events.iter().any(problem));
+    late.assert_agreement(&[ALICE, CATHY]);
+}
+
+#[test]
+fn d11_a_pushed_event_after_a_missed_one_leads_to_the_log() {
+    let mut world = World::with_bob();
+    world.devices[BOB].online = false;
+    for text in ["one", "two", "three", "four", "five"] {
+        world.send(ALICE, text);
+    }
+    world.run();
+    let bob = world.devices[BOB].client.device().to_string();
+    let events = world.desk.seen_by(&bob, room().as_str(), 0);
+    world.frame(BOB, &FromProvider::Event(events.last().unwrap().clone()));
+    assert_eq!(received(&world, BOB), [] as [&str; 0]);
+    // Pages of two, and no push any more.
+    while world.exchange(BOB) {}
+    assert_eq!(received(&world, BOB), ["one", "two", "three", "four", "five"]);
+    // What was there already is not taken twice.
+    world.frame(BOB, &FromProvider::Event(events.last().unwrap().clone()));
+    assert_eq!(received(&world, BOB).len(), 5);
+}
+
+#[test]
+fn a_gap_in_the_log_ends_the_room_here() {
+    let mut world = World::with_bob();
+    let page = EventPage { events: Vec::new(), end: 9, more: false, gap: true };
+    world.desk.answer("events/", Some(Response::tls(200, encode(&page).unwrap())));
+    let now = world.now;
+    world.devices[BOB].act(|bob| bob.catch_up(now)).unwrap();
+    world.run();
+    assert_eq!(world.devices[BOB].events, [Event::Gap { room: room() }]);
+}
+
+#[test]
+fn a_message_that_cannot_be_decrypted_is_told_and_the_log_goes_on() {
+    let mut world = World::with_bob();
+    let mut broken = rogue::message(&world.devices[ALICE], |group, provider, key| {
+        group.create_message(provider, key, b"noise").unwrap()
+    });
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    rogue::append(&mut world, broken);
+    world.send(ALICE, "signal");
+    world.run();
+    let position = 2;
+    assert!(world.devices[BOB].events.contains(&Event::Undecryptable { room: room(), position }));
+    assert_eq!(received(&world, BOB), ["signal"]);
+}
+
+#[test]
+fn d18_a_content_that_no_hub_takes_is_refused_at_once() {
+    let mut world = World::with_bob();
+    let now = world.now;
+    let refused = world.devices[ALICE].act(|alice| alice.send(&room(), vec![0; 256 << 10], now));
+    let error = refused.unwrap_err();
+    assert_eq!(mimi_edge::client::ErrorCode::of(&error).as_str(), "too-large");
+    assert_eq!(world.poll(ALICE), None);
+}
