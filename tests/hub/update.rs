@@ -1,13 +1,18 @@
 //! `POST /update/{roomId}` (R46–R52, R62, R64–R67): what is accepted, and each refusal with its code.
 
 use mimi_edge::{
+    mls::credential::credential_with_key,
+    room::codepoints::component,
     transport::{Endpoint, Response, Source},
     wire::{
         AppSync, RatchetTreeOption, Role, UpdateRequest, UpdateResponseCode as Code, UserRoles,
         Verbatim, decode_exact, encode,
     },
 };
-use openmls::prelude::{Extension, ExtensionType, PublicMessageIn, UnknownExtension};
+use openmls::{
+    messages::proposals::{AppDataUpdateProposal, Proposal},
+    prelude::{Extension, ExtensionType, LeafNodeParameters, PublicMessageIn, UnknownExtension},
+};
 use tls_codec::{DeserializeBytes, Serialize, VLBytes};
 
 use crate::common::{
@@ -244,6 +249,60 @@ fn r65_no_client_has_two_leaves() {
     let packages = hub.claim(&alice.client, &mut [&mut twin]);
     let upload = alice.propose(Vec::new(), &packages, &[]);
     hub.refuses_update(alices(), upload.body(), invalid("a client has two leaves"));
+}
+
+#[test]
+fn r65_the_committer_keeps_its_credential() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    let other = alice.user().client("laptop").unwrap();
+    let who = credential_with_key(&other, alice.key.public());
+    let leaf = LeafNodeParameters::builder().with_credential_with_key(who).build();
+    let upload = alice.build(Draft { leaf, ..Draft::default() });
+    hub.refuses_update(alices(), upload.body(), invalid("a leaf's credential changes"));
+}
+
+#[test]
+fn r35_the_list_is_not_removed_and_other_components_do_not_change() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    let removal = AppDataUpdateProposal::remove(component::PARTICIPANT_LIST);
+    let upload = alice.propose(vec![Proposal::AppDataUpdate(Box::new(removal))], &[], &[]);
+    let refused = invalid("the participant list cannot be removed");
+    hub.refuses_update(alices(), upload.body(), refused);
+    alice.clear_own();
+    let other = AppDataUpdateProposal::update(0xF023, vec![1]);
+    let upload = alice.propose(vec![Proposal::AppDataUpdate(Box::new(other))], &[], &[]);
+    hub.refuses_update(alices(), upload.body(), not_allowed("an update of another component"));
+}
+
+/// A commit of alice with one proposal by value; its signature and tags are nonsense.
+fn commit_of(proposal: &[u8]) -> Vec<u8> {
+    let vector = |bytes: &[u8]| VLBytes::from(bytes).tls_serialize_detached().unwrap();
+    let sender_leaf_0 = [1, 0, 0, 0, 0];
+    let commit = [vector(&[&[1], proposal].concat()), vec![0]].concat();
+    [
+        &vector(room().as_str().as_bytes())[..],
+        &1_u64.to_be_bytes(),
+        &sender_leaf_0,
+        &vector(&[]),
+        &[3],
+        &commit,
+        &vector(&[0; 64]),
+        &vector(&[0; 32]),
+        &vector(&[0; 32]),
+    ]
+    .concat()
+}
+
+#[test]
+fn r53_a_commit_carries_no_reinit() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    // Group id, version, cipher suite, extensions.
+    let reinit = commit_of(&[0, 5, 1, b'x', 0, 1, 0, 1, 0]);
+    let upload = Upload { message: reinit, ..alice.propose(Vec::new(), &[], &[]) };
+    hub.refuses_update(alices(), upload.body(), invalid("a proposal type"));
+    // A proposal type that may be there comes as far as the signature.
+    let removal = Upload { message: commit_of(&[0, 3, 0, 0, 0, 1]), ..upload };
+    hub.refuses_update(alices(), removal.body(), invalid("MLS refuses the message"));
 }
 
 #[test]
