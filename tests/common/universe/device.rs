@@ -1,0 +1,86 @@
+//! One device: a client core, what it has stored, and whether it is connected.
+
+use mimi_edge::{
+    client::{Client, ClientOptions, Event},
+    storage::{MemoryStorage, Storage as _},
+    time::UnixMillis,
+    transport::{Outcome, OutgoingRequest, RequestId},
+    wire::uri::UserUri,
+};
+
+/// A device as a page would run it: persist what changed, then send.
+pub struct Device {
+    pub client: Client,
+    pub events: Vec<Event>,
+    /// Whether it has a network.
+    pub online: bool,
+    /// Whether its socket is open.
+    pub connected: bool,
+    /// Whether its provider knows it.
+    pub registered: bool,
+    /// Frames that wait to be sent.
+    pub frames: Vec<Vec<u8>>,
+    user: UserUri,
+    stored: MemoryStorage,
+    seed: u64,
+}
+
+impl Device {
+    pub fn open(user: UserUri, seed: u64, now: UnixMillis) -> Self {
+        let client = open_client(&user, &MemoryStorage::default(), seed, now);
+        let mut device = Self {
+            client,
+            events: Vec::new(),
+            online: true,
+            connected: false,
+            registered: false,
+            frames: Vec::new(),
+            user,
+            stored: MemoryStorage::default(),
+            seed,
+        };
+        device.act(|_| ());
+        device
+    }
+
+    /// Everything in memory is lost.
+    pub fn reopen(&mut self, now: UnixMillis) {
+        self.seed = self.seed.wrapping_add(1 << 32);
+        self.frames.clear();
+        self.client = open_client(&self.user, &self.stored, self.seed, now);
+        self.act(|_| ());
+    }
+
+    /// A call and what follows it: the delta is stored before anything else happens.
+    pub fn act<T>(&mut self, call: impl FnOnce(&mut Client) -> T) -> T {
+        let result = call(&mut self.client);
+        self.stored.apply(self.client.take_changes()).unwrap();
+        let events = self.client.take_events();
+        self.registered |= events.iter().any(|event| matches!(event, Event::Registered));
+        self.events.extend(events);
+        self.frames.extend(self.client.take_frames());
+        result
+    }
+
+    pub fn poll(&mut self, now: UnixMillis) -> Option<OutgoingRequest> {
+        self.act(|client| client.poll_request(now)).unwrap()
+    }
+
+    pub fn handle_response(&mut self, id: RequestId, outcome: Outcome, now: UnixMillis) {
+        self.act(|client| client.handle_response(id, outcome, now)).unwrap();
+    }
+
+    pub fn hello(&mut self, now: UnixMillis) -> Vec<u8> {
+        self.act(|client| client.hello(now)).unwrap()
+    }
+
+    pub fn frame(&mut self, frame: &[u8], now: UnixMillis) {
+        self.act(|client| client.handle_frame(frame, now)).unwrap();
+    }
+}
+
+fn open_client(user: &UserUri, stored: &MemoryStorage, seed: u64, now: UnixMillis) -> Client {
+    let rows = stored.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+    let _ = seed;
+    Client::open(ClientOptions::new(user.clone()), rows, now).unwrap()
+}
