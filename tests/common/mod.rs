@@ -7,4 +7,5 @@ pub mod hub;
 pub mod member;
 pub mod own_group;
 pub mod storage;
+pub mod universe;
 pub mod user;

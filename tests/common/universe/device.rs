@@ -2,6 +2,7 @@
 
 use mimi_edge::{
     client::{Client, ClientOptions, Event},
+    mls::MlsCrypto,
     storage::{MemoryStorage, Storage as _},
     time::UnixMillis,
     transport::{Outcome, OutgoingRequest, RequestId},
@@ -55,10 +56,9 @@ impl Device {
     pub fn act<T>(&mut self, call: impl FnOnce(&mut Client) -> T) -> T {
         let result = call(&mut self.client);
         self.stored.apply(self.client.take_changes()).unwrap();
-        let events = self.client.take_events();
-        self.registered |= events.iter().any(|event| matches!(event, Event::Registered));
-        self.events.extend(events);
-        self.frames.extend(self.client.take_frames());
+        self.registered = self.client.is_registered().unwrap();
+        self.events.extend(self.client.take_events());
+        self.frames.extend(self.client.take_frames().unwrap());
         result
     }
 
@@ -81,6 +81,11 @@ impl Device {
 
 fn open_client(user: &UserUri, stored: &MemoryStorage, seed: u64, now: UnixMillis) -> Client {
     let rows = stored.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-    let _ = seed;
-    Client::open(ClientOptions::new(user.clone()), rows, now).unwrap()
+    Client::open(&ClientOptions::new(user.clone()), rows, MlsCrypto::seeded(seed_bytes(seed)), now).unwrap()
+}
+
+fn seed_bytes(seed: u64) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    bytes
 }

@@ -172,6 +172,7 @@ impl Provider {
         match route(&self.config, request, via) {
             Routed::Call(call) => Ok(call),
             Routed::Respond(response) => Err(response),
+            Routed::Socket(name) => panic!("{name:?} takes a socket, not a request"),
         }
     }
 
