@@ -149,6 +149,17 @@ impl Universe {
         }
     }
 
+    /// The network is good again and every socket is opened anew: what was lost arrives.
+    pub fn calm_down(&mut self) {
+        let storm = std::mem::replace(&mut self.faults, Faults::none(self.seed));
+        let devices: Vec<ClientUri> = self.devices.keys().cloned().collect();
+        for uri in &devices {
+            self.disconnect(uri);
+        }
+        self.run();
+        self.faults = storm;
+    }
+
     /// Runs for at most `steps` deliveries: to stop in the middle of a story.
     pub fn run_steps(&mut self, steps: usize) {
         for _ in 0..steps {
@@ -407,7 +418,10 @@ impl Universe {
 }
 
 /// openmls reads the real clock for lifetimes: the story begins now (D4).
-#[allow(clippy::disallowed_methods, reason = "the clock of the played world starts at the real one")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the clock of the played world starts at the real one"
+)]
 pub fn real_time() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     UnixMillis(u64::try_from(since.as_millis()).unwrap())

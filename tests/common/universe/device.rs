@@ -81,7 +81,8 @@ impl Device {
 
 fn open_client(user: &UserUri, stored: &MemoryStorage, seed: u64, now: UnixMillis) -> Client {
     let rows = stored.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-    Client::open(&ClientOptions::new(user.clone()), rows, MlsCrypto::seeded(seed_bytes(seed)), now).unwrap()
+    Client::open(&ClientOptions::new(user.clone()), rows, MlsCrypto::seeded(seed_bytes(seed)), now)
+        .unwrap()
 }
 
 fn seed_bytes(seed: u64) -> [u8; 32] {

@@ -13,7 +13,12 @@ pub struct Faults {
 impl Faults {
     /// A network that delivers everything once, in order, at once.
     pub const fn none(seed: u64) -> Self {
-        Self { drop_percent: 0, duplicate_percent: 0, delay_millis: 0, state: seed ^ 0x9E37_79B9_7F4A_7C15 }
+        Self {
+            drop_percent: 0,
+            duplicate_percent: 0,
+            delay_millis: 0,
+            state: seed ^ 0x9E37_79B9_7F4A_7C15,
+        }
     }
 
     /// A network that drops, duplicates and reorders.

@@ -116,9 +116,7 @@ impl Provider {
     pub fn object(&mut self, name: &ObjectName) -> &mut AnyObject {
         let storage = self.storages.entry(name.clone()).or_default().clone();
         let config = Rc::clone(&self.config);
-        self.objects
-            .entry(name.clone())
-            .or_insert_with(|| AnyObject::open(name, storage, config))
+        self.objects.entry(name.clone()).or_insert_with(|| AnyObject::open(name, storage, config))
     }
 
     /// What the object of this name has stored.
