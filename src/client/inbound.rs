@@ -70,10 +70,8 @@ pub(super) fn page_answered(
     room.fetching = false;
     let page = match wire::decode_exact::<EventPage>(&response.body) {
         Ok(page) if response.is_success() => page,
-        _ => {
-            step.store_room(&room)?;
-            return Ok(Settled::Delivered);
-        }
+        // The provider has no such log, or not yet.
+        _ => EventPage { events: Vec::new(), end: room.cursor, more: false, gap: false },
     };
     if page.gap && room.phase == RoomPhase::Joined {
         room.end(step, Ending::Gap)?;

@@ -5,22 +5,20 @@ use openmls::key_packages::KeyPackageIn;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, RoomPhase, commit, create,
-    request::{Request, Settled},
+    ErrorCode, Event, IntentId, RoomPhase, claim, commit, create,
+    request::Request,
     room::{Fate, Room, leaves_of, list_of},
     step::Step,
     tables,
 };
 use crate::{
-    error::{InternalError, ProtocolError, Result},
-    mls::key_package::{KeyPackageKind, check_key_package},
+    error::{Error, InternalError, Result},
+    mls::key_package::check_key_package,
     room::app_sync::required_capabilities,
     storage::{Transaction, decode_row},
     time::UnixMillis,
-    transport::Response,
     wire::{
-        self, AppSync, ClientMaterial, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse,
-        KeyMaterialUserCode, Mls10Request, Protocol, Role, UserRoles, Verbatim,
+        self, AppSync, Role, UserRoles, Verbatim,
         uri::{RoomUri, UserUri},
     },
 };
@@ -81,12 +79,12 @@ pub(super) enum Task {
 /// A user to add.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Add {
-    user: UserUri,
+    pub(super) user: UserUri,
     /// The encoded `UserRoles`.
     entry: Vec<u8>,
-    last_resort: LastResort,
+    pub(super) last_resort: LastResort,
     /// The claimed KeyPackages, once they are there; kept across replays (D5).
-    key_packages: Option<Vec<Vec<u8>>>,
+    pub(super) key_packages: Option<Vec<Vec<u8>>>,
 }
 
 /// What to do next for a user who is to be added.
@@ -223,7 +221,7 @@ fn advance_add(step: &mut Step<'_>, room: &mut Room, mut intent: Intent) -> Resu
     match next(step, room, add)? {
         Next::Done => intent.done(step, &room.uri),
         Next::Claim => {
-            let body = claim(step, room, add)?;
+            let body = claim::body(step, room, add)?;
             let request = Request::Claim(room.uri.clone(), add.user.clone(), body);
             intent.asking = true;
             intent.store(step, &room.uri)?;
@@ -231,9 +229,14 @@ fn advance_add(step: &mut Step<'_>, room: &mut Room, mut intent: Intent) -> Resu
         }
         Next::Commit(app_sync, key_packages) => {
             match commit::start(step, room, intent.id, app_sync, &key_packages) {
-                Ok(()) => {}
+                Err(Error::Internal(
+                    error @ (InternalError::Storage(_) | InternalError::Codec(_)),
+                )) => {
+                    return Err(error.into());
+                }
                 // Our own state allows the commit, so it is the KeyPackages that do not.
                 Err(_) => intent.failed(step, &room.uri, ErrorCode::Incompatible),
+                Ok(()) => {}
             }
         }
     }
@@ -272,118 +275,4 @@ fn next(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Next> {
         return Ok(Next::Done);
     }
     Ok(Next::Commit(app_sync, wanted))
-}
-
-/// The claim for `add` (R17, R19, R21–R23).
-fn claim(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Vec<u8>> {
-    let suite = step.group(&room.uri)?.ciphersuite();
-    Ok(wire::encode(&KeyMaterialRequest {
-        protocol: Protocol::MLS10,
-        requesting_user: step.identity.client.user().to_wire(),
-        target_users: vec![add.user.to_wire()],
-        room_id: room.uri.to_wire(),
-        body: KeyMaterialBody::Mls10(Mls10Request {
-            acceptable_ciphersuites: vec![suite.into()],
-            required_capabilities: required_capabilities(),
-            last_resort_allowed: add.last_resort == LastResort::Allowed,
-        }),
-    })?)
-}
-
-/// The provider answered a claim.
-pub(super) fn claim_answered(
-    step: &mut Step<'_>,
-    room: &RoomUri,
-    response: &Response,
-) -> Result<Settled> {
-    let waiting = all(&step.transaction, room)?.into_iter().find(|intent| intent.asking);
-    let Some(mut intent) = waiting else { return Ok(Settled::Delivered) };
-    let Task::Add(add) = &mut intent.task else { return Ok(Settled::Delivered) };
-    let suite = step.group(room)?.ciphersuite();
-    match read_claim(step, add, suite.into(), response) {
-        Ok(key_packages) => {
-            add.key_packages = Some(key_packages);
-            intent.asking = false;
-            intent.store(step, room)?;
-        }
-        Err(code) => intent.failed(step, room, code),
-    }
-    advance(step, room)?;
-    Ok(Settled::Delivered)
-}
-
-/// The usable KeyPackages of an answer (R24, R25, R30, D4).
-fn read_claim(
-    step: &Step<'_>,
-    add: &Add,
-    suite: u16,
-    response: &Response,
-) -> Result<Vec<Vec<u8>>, ErrorCode> {
-    if !response.is_success() {
-        return Err(ErrorCode::of_status(response.status));
-    }
-    let answer: KeyMaterialResponse =
-        wire::decode_exact(&response.body).map_err(|_| ErrorCode::Incompatible)?;
-    if answer.protocol != Protocol::MLS10 || answer.user_uri != add.user.to_wire() {
-        return Err(ErrorCode::Incompatible);
-    }
-    let lists_clients = matches!(
-        answer.user_status,
-        KeyMaterialUserCode::Success
-            | KeyMaterialUserCode::PartialSuccess
-            | KeyMaterialUserCode::NoCompatibleMaterial
-    );
-    if !lists_clients && !answer.clients.is_empty() {
-        return Err(ErrorCode::Incompatible);
-    }
-    match answer.user_status {
-        KeyMaterialUserCode::Success | KeyMaterialUserCode::PartialSuccess => {}
-        KeyMaterialUserCode::NoCompatibleMaterial => return Err(nothing_there(&answer)),
-        KeyMaterialUserCode::IncompatibleProtocol => return Err(ErrorCode::Incompatible),
-        KeyMaterialUserCode::UserUnknown | KeyMaterialUserCode::UserDeleted => {
-            return Err(ErrorCode::UserUnknown);
-        }
-        KeyMaterialUserCode::NoConsent | KeyMaterialUserCode::NoConsentForThisRoom => {
-            return Err(ErrorCode::NoConsent);
-        }
-    }
-    let mut usable = Vec::new();
-    for client in &answer.clients {
-        let ClientMaterial::Success(key_package) = &client.material else { continue };
-        if is_usable(step, add, suite, &client.client_uri.0, key_package).is_ok() {
-            usable.push(key_package.bytes().to_vec());
-        }
-    }
-    if usable.is_empty() { Err(ErrorCode::Incompatible) } else { Ok(usable) }
-}
-
-/// Why a user has nothing to give: nothing fits, or nothing is left.
-fn nothing_there(answer: &KeyMaterialResponse) -> ErrorCode {
-    let unfit = answer
-        .clients
-        .iter()
-        .any(|client| matches!(client.material, ClientMaterial::NothingCompatible(_)));
-    if unfit { ErrorCode::Incompatible } else { ErrorCode::NoKeyPackage }
-}
-
-/// R30: valid, of the room's suite, of this client of this user, and no last-resort one unasked.
-fn is_usable(
-    step: &Step<'_>,
-    add: &Add,
-    suite: u16,
-    client: &str,
-    key_package: &Verbatim<KeyPackageIn>,
-) -> Result<(), ProtocolError> {
-    let value = KeyPackageIn::clone(key_package);
-    let required = required_capabilities();
-    let valid = check_key_package(step.algorithms(), value, &required, step.now)?;
-    let fits = u16::from(valid.key_package.ciphersuite()) == suite
-        && valid.client.as_str() == client
-        && valid.client.user() == add.user
-        && (valid.kind == KeyPackageKind::SingleUse || add.last_resort == LastResort::Allowed);
-    if fits {
-        Ok(())
-    } else {
-        Err(ProtocolError::InvalidProposal("a KeyPackage of something else"))
-    }
 }

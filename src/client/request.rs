@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth, create, identity, inbound, intent, join, key_packages,
+    auth, claim, commit, create, identity, inbound, join, key_packages,
     send::{self, Prepared},
     step::Step,
 };
@@ -162,8 +162,8 @@ impl Request {
             }
             Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
             Self::CreateRoom(room, _) => create::answered(step, room, response),
-            Self::Claim(room, ..) => intent::claim_answered(step, room, response),
-            Self::Update(room, epoch, _) => super::commit::answered(step, room, *epoch, response),
+            Self::Claim(room, ..) => claim::answered(step, room, response),
+            Self::Update(room, epoch, _) => commit::answered(step, room, *epoch, response),
             Self::Submit(room, key) => send::answered(step, room, key, response),
             Self::Log(room) => inbound::page_answered(step, room, response),
             Self::Inbox => join::page_answered(step, response),

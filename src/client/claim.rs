@@ -1,0 +1,135 @@
+//! Claiming the KeyPackages of a user who is to be added (R19–R30).
+
+use openmls::key_packages::KeyPackageIn;
+
+use super::{
+    ErrorCode, LastResort,
+    intent::{self, Add, Task},
+    request::Settled,
+    room::Room,
+    step::Step,
+};
+use crate::{
+    error::{ProtocolError, Result},
+    mls::key_package::{KeyPackageKind, check_key_package},
+    room::app_sync::required_capabilities,
+    transport::Response,
+    wire::{
+        self, ClientMaterial, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse,
+        KeyMaterialUserCode, Mls10Request, Protocol, Verbatim, uri::RoomUri,
+    },
+};
+
+/// The claim for `add` (R17, R19, R21–R23).
+pub(super) fn body(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Vec<u8>> {
+    let suite = step.group(&room.uri)?.ciphersuite();
+    Ok(wire::encode(&KeyMaterialRequest {
+        protocol: Protocol::MLS10,
+        requesting_user: step.identity.client.user().to_wire(),
+        target_users: vec![add.user.to_wire()],
+        room_id: room.uri.to_wire(),
+        body: KeyMaterialBody::Mls10(Mls10Request {
+            acceptable_ciphersuites: vec![suite.into()],
+            required_capabilities: required_capabilities(),
+            last_resort_allowed: add.last_resort == LastResort::Allowed,
+        }),
+    })?)
+}
+
+/// The provider answered a claim.
+pub(super) fn answered(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    response: &Response,
+) -> Result<Settled> {
+    let waiting = intent::all(&step.transaction, room)?.into_iter().find(|intent| intent.asking);
+    let Some(mut intent) = waiting else { return Ok(Settled::Delivered) };
+    let Task::Add(add) = &mut intent.task else { return Ok(Settled::Delivered) };
+    let suite = step.group(room)?.ciphersuite();
+    match read(step, add, suite.into(), response) {
+        Ok(key_packages) => {
+            add.key_packages = Some(key_packages);
+            intent.asking = false;
+            intent.store(step, room)?;
+        }
+        Err(code) => intent.failed(step, room, code),
+    }
+    intent::advance(step, room)?;
+    Ok(Settled::Delivered)
+}
+
+/// The usable KeyPackages of an answer (R24, R25, R30, D4).
+fn read(
+    step: &Step<'_>,
+    add: &Add,
+    suite: u16,
+    response: &Response,
+) -> Result<Vec<Vec<u8>>, ErrorCode> {
+    if !response.is_success() {
+        return Err(ErrorCode::of_status(response.status));
+    }
+    let answer: KeyMaterialResponse =
+        wire::decode_exact(&response.body).map_err(|_| ErrorCode::Incompatible)?;
+    if answer.protocol != Protocol::MLS10 || answer.user_uri != add.user.to_wire() {
+        return Err(ErrorCode::Incompatible);
+    }
+    let lists_clients = matches!(
+        answer.user_status,
+        KeyMaterialUserCode::Success
+            | KeyMaterialUserCode::PartialSuccess
+            | KeyMaterialUserCode::NoCompatibleMaterial
+    );
+    if !lists_clients && !answer.clients.is_empty() {
+        return Err(ErrorCode::Incompatible);
+    }
+    match answer.user_status {
+        KeyMaterialUserCode::Success | KeyMaterialUserCode::PartialSuccess => {}
+        KeyMaterialUserCode::NoCompatibleMaterial => return Err(nothing_there(&answer)),
+        KeyMaterialUserCode::IncompatibleProtocol => return Err(ErrorCode::Incompatible),
+        KeyMaterialUserCode::UserUnknown | KeyMaterialUserCode::UserDeleted => {
+            return Err(ErrorCode::UserUnknown);
+        }
+        KeyMaterialUserCode::NoConsent | KeyMaterialUserCode::NoConsentForThisRoom => {
+            return Err(ErrorCode::NoConsent);
+        }
+    }
+    let mut usable = Vec::new();
+    for client in &answer.clients {
+        let ClientMaterial::Success(key_package) = &client.material else { continue };
+        if is_usable(step, add, suite, &client.client_uri.0, key_package).is_ok() {
+            usable.push(key_package.bytes().to_vec());
+        }
+    }
+    if usable.is_empty() { Err(ErrorCode::Incompatible) } else { Ok(usable) }
+}
+
+/// Why a user has nothing to give: nothing fits, or nothing is left.
+fn nothing_there(answer: &KeyMaterialResponse) -> ErrorCode {
+    let unfit = answer
+        .clients
+        .iter()
+        .any(|client| matches!(client.material, ClientMaterial::NothingCompatible(_)));
+    if unfit { ErrorCode::Incompatible } else { ErrorCode::NoKeyPackage }
+}
+
+/// R30: valid, of the room's suite, of this client of this user, and no last-resort one unasked.
+fn is_usable(
+    step: &Step<'_>,
+    add: &Add,
+    suite: u16,
+    client: &str,
+    key_package: &Verbatim<KeyPackageIn>,
+) -> Result<(), ProtocolError> {
+    let value = KeyPackageIn::clone(key_package);
+    let required = required_capabilities();
+    let valid = check_key_package(step.algorithms(), value, &required, step.now)?;
+    let fits = u16::from(valid.key_package.ciphersuite()) == suite
+        && valid.client.as_str() == client
+        && valid.client.user() == add.user
+        && (valid.kind == KeyPackageKind::SingleUse || add.last_resort == LastResort::Allowed);
+    if fits {
+        Ok(())
+    } else {
+        Err(ProtocolError::InvalidProposal("a KeyPackage of something else"))
+    }
+}

@@ -1,0 +1,145 @@
+//! What is sent, and what came of it: the outbox, its answers, and what is done when its time comes.
+
+use super::{
+    Client,
+    identity::{Account, Registration},
+    intent, key_packages,
+    request::{Made, Request, Settled},
+    step::{self, Step},
+    tables,
+};
+use crate::{
+    error::{Error, InternalError, Result},
+    storage::{Transaction, decode_row},
+    time::UnixMillis,
+    transport::{Outcome, Outgoing, OutgoingRequest, RequestId},
+};
+
+impl Client {
+    /// The next request that is due, if any. Its URL is below the provider's base URL.
+    ///
+    /// What it changes has to be persisted before the request is sent, as with every call.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn poll_request(&mut self, now: UnixMillis) -> Result<Option<OutgoingRequest>> {
+        if self.next_timer()?.is_some_and(|due| due <= now) {
+            self.step(now, timers)?;
+        }
+        loop {
+            let due = self.outbox.take_due(&Transaction::new(&self.storage), now, 1)?;
+            let Some(due) = due else { return Ok(None) };
+            let lane = due.lane;
+            let Some((number, entry)) = due.entries.into_iter().next() else {
+                self.outbox.release(&lane);
+                return Err(InternalError::Storage("a lane without its entries").into());
+            };
+            let made = decode_row::<Request>(&entry)
+                .map_err(Error::from)
+                .and_then(|request| self.step(now, |step| Ok((request.make(step)?, request))));
+            let (made, request) = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    self.outbox.release(&lane);
+                    return Err(error);
+                }
+            };
+            match made {
+                Made::Send(call, label) => {
+                    let id = self.next_id;
+                    self.next_id += 1;
+                    self.sent.insert(id, (lane, number, request));
+                    return Ok(Some(OutgoingRequest { id, outgoing: Outgoing::Http(call), label }));
+                }
+                Made::Wait => self.settle(&lane, number, Settled::Later(None), now)?,
+                Made::Drop => self.settle(&lane, number, Settled::Delivered, now)?,
+            }
+        }
+    }
+
+    /// Reports what came of a request of [`Client::poll_request`].
+    ///
+    /// # Errors
+    /// When the storage fails; then the request is sent again.
+    pub fn handle_response(
+        &mut self,
+        id: RequestId,
+        outcome: Outcome,
+        now: UnixMillis,
+    ) -> Result<()> {
+        let Some((lane, number, request)) = self.sent.remove(&id) else { return Ok(()) };
+        let Some(response) = outcome else {
+            return self.settle(&lane, number, Settled::Later(None), now);
+        };
+        let taken = self.step(now, |step| {
+            let settled = request.answered(step, &response)?;
+            settle(step, &lane, number, settled)
+        });
+        if taken.is_err() {
+            self.outbox.release(&lane);
+        }
+        taken
+    }
+
+    /// The connection is back: what waits for a retry is due now.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn retry_now(&mut self, now: UnixMillis) -> Result<()> {
+        self.step(now, |step| Ok(step.outbox.retry_now(&mut step.transaction, step.now)?))
+    }
+
+    /// When to call [`Client::poll_request`] next; `None` when nothing waits.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn next_wake(&self) -> Result<Option<UnixMillis>> {
+        let due = self.outbox.next_due(&Transaction::new(&self.storage))?;
+        Ok(due.into_iter().chain(self.next_timer()?).min())
+    }
+
+    fn settle(
+        &mut self,
+        lane: &[u8],
+        number: u64,
+        settled: Settled,
+        now: UnixMillis,
+    ) -> Result<()> {
+        self.step(now, |step| settle(step, lane, number, settled))
+    }
+
+    fn next_timer(&self) -> Result<Option<UnixMillis>> {
+        let transaction = Transaction::new(&self.storage);
+        let account: Account = transaction.load(&tables::account())?.unwrap_or_default();
+        if account.registration != Registration::Done {
+            return Ok(None);
+        }
+        let mut next = key_packages::replacement_due(account.published_at);
+        for room in step::rooms(&transaction)? {
+            let first = intent::all(&transaction, &room.uri)?.into_iter().next();
+            let due = first
+                .filter(|intent| !intent.asking && room.is_ready_for_intents())
+                .map(|intent| intent.not_before);
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+}
+
+/// What is done when its time comes.
+fn timers(step: &mut Step<'_>) -> Result<()> {
+    key_packages::replace_if_due(step)?;
+    for room in step.rooms()? {
+        intent::advance(step, &room.uri)?;
+    }
+    Ok(())
+}
+
+fn settle(step: &mut Step<'_>, lane: &[u8], number: u64, settled: Settled) -> Result<()> {
+    let now = step.now;
+    match settled {
+        Settled::Delivered => step.outbox.delivered(&mut step.transaction, lane, number, now)?,
+        Settled::Later(after) => step.outbox.failed(&mut step.transaction, lane, now, after)?,
+    }
+    Ok(())
+}
