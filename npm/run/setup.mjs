@@ -32,6 +32,9 @@ export async function npmDependencies() {
   writeFileSync(stamp, wanted);
 }
 
+/** What wasm-target.sh calls Debian's compiler when it had to link that one. */
+export const LINKED_TOOLCHAIN = "rust-web";
+
 /** The environment with which cargo builds for wasm32, once `wasmTarget` has been awaited. */
 export const wasmEnv = {};
 
