@@ -71,7 +71,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
-    ("wasm", &["client", "storage", "transport", "time", "error"]),
+    ("js", &["transport"]),
+    // The bindings name what they hand in: identifiers, roles, the source of randomness.
+    (
+        "wasm",
+        &[
+            "client",
+            "js",
+            "mls::MlsCrypto",
+            "storage",
+            "transport",
+            "wire::uri",
+            "wire::Role",
+            "time",
+            "error",
+        ],
+    ),
     (
         "worker",
         &[
@@ -82,6 +97,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "storage",
             "transport",
+            "js",
+            "wire::uri",
             "time",
             "error",
         ],
@@ -90,9 +107,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Crates that only the modules listed beside them may name.
 const CRATE_ONLY_IN: &[(&str, &[&str])] = &[
-    ("wasm_bindgen", &["wasm", "worker"]),
-    ("js_sys", &["wasm", "worker"]),
-    ("web_sys", &["wasm", "worker"]),
+    ("wasm_bindgen", &["js", "wasm", "worker"]),
+    ("js_sys", &["js", "wasm", "worker"]),
+    ("web_sys", &["js", "wasm", "worker"]),
     ("gloo_net", &["wasm"]),
     ("x509_cert", &["worker"]),
     ("openmls", &["wire", "room", "mls", "client", "hub", "follower", "provider"]),
