@@ -136,7 +136,7 @@ fn the_check_sees_each_form_of_an_import() {
     assert_eq!(refused("hub/mod.rs", "use crate::{wire::uri, follower};"), 1);
     assert_eq!(
         refused("hub/mod.rs", "use crate::{\n  wire::{a, client},\n  client::{X, Y},\n};"),
-        1
+        2
     );
     assert_eq!(refused("wire/uri.rs", "fn f() -> crate::storage::Key { loop {} }"), 1);
     assert_eq!(refused("wire/uri.rs", "use super::super::storage::Key;"), 1);
@@ -145,6 +145,8 @@ fn the_check_sees_each_form_of_an_import() {
     assert_eq!(refused("storage/mod.rs", "use openmls::prelude::*;"), 1);
     assert_eq!(refused("provider/mod.rs", "use crate::hub::HubRoom;"), 1);
     assert_eq!(refused("hub/mod.rs", "use crate::provider::User;"), 1);
+    assert_eq!(refused("hub/mod.rs", "use crate::{provider::{User, route}, error::Error};"), 1);
+    assert_eq!(refused("wasm/mod.rs", "use crate::wire::{Role, uri::{UserUri}, KeyPackages};"), 1);
     assert_eq!(refused("unheard_of.rs", ""), 1);
 }
 
@@ -210,34 +212,45 @@ fn imports(code: &str, depth: usize) -> BTreeSet<String> {
     found
 }
 
-/// The first two segments of the path or of each path of the group that `text` starts with.
+/// The paths, cut after two segments, that `text` starts with: one, or those of a group.
 fn heads(text: &str) -> Vec<String> {
-    let Some(group) = text.trim_start().strip_prefix('{') else {
-        let segments: Vec<_> = text.split("::").take(2).map(leading_identifier).collect();
-        let complete = segments.iter().take_while(|s| !s.is_empty());
-        return vec![complete.copied().collect::<Vec<_>>().join("::")];
-    };
-    let mut heads_found = Vec::new();
-    let mut level = 0;
-    let mut start = 0;
+    let mut paths = Vec::new();
+    for item in group_or_path(text) {
+        let first = leading_identifier(item);
+        let after = item[first.len()..].strip_prefix("::");
+        let seconds = after.map(group_or_path).unwrap_or_default();
+        match seconds.is_empty() {
+            true => paths.push(first.to_owned()),
+            false => paths.extend(seconds.into_iter().map(|second| {
+                format!("{first}::{}", leading_identifier(second)).trim_end_matches(':').to_owned()
+            })),
+        }
+    }
+    paths
+}
+
+/// The items of the group `{a, b::{c, d}}` that `text` starts with, or `text` itself.
+fn group_or_path(text: &str) -> Vec<&str> {
+    let text = text.trim_start();
+    let Some(group) = text.strip_prefix('{') else { return vec![text] };
+    let mut items = Vec::new();
+    let (mut level, mut start) = (0, 0);
     for (at, letter) in group.char_indices() {
         match letter {
             '{' => level += 1,
+            '}' if level > 0 => level -= 1,
             ',' | '}' if level == 0 => {
-                let item = group[start..at].trim();
-                if !item.is_empty() {
-                    heads_found.extend(heads(item));
-                }
+                items.push(group[start..at].trim());
                 start = at + 1;
                 if letter == '}' {
                     break;
                 }
             }
-            '}' => level -= 1,
             _ => {}
         }
     }
-    heads_found
+    items.retain(|item| !item.is_empty());
+    items
 }
 
 /// What follows each occurrence of the path prefix `word`, where it starts a path.
