@@ -1,0 +1,122 @@
+//! The client's events and states as plain JavaScript objects; js/client/engine.ts and room.ts have
+//! their types.
+
+use js_sys::Array;
+use wasm_bindgen::prelude::*;
+
+use crate::{
+    client::{Delivery, ErrorCode, Event, Message, Participant, PendingIntent, RoomPhase, RoomState},
+    js::{bytes, number, object},
+    wire::uri::RoomUri,
+};
+
+pub(super) fn event(event: Event) -> JsValue {
+    match event {
+        Event::Registered => object([kind("registered")]),
+        Event::RegistrationFailed { code } => object([kind("registrationFailed"), code_of(code)]),
+        Event::KeyPackages(stock) => object([
+            kind("keyPackages"),
+            ("available", stock.available.into()),
+            ("lastResort", stock.last_resort.into()),
+            ("nextExpiry", stock.next_expiry.map_or(JsValue::UNDEFINED, |at| number(at.0))),
+        ]),
+        Event::RoomAdded { room } => object([kind("roomAdded"), in_room(&room)]),
+        Event::RoomChanged { room, epoch } => {
+            object([kind("roomChanged"), in_room(&room), ("epoch", number(epoch))])
+        }
+        Event::RoomLeft { room } => object([kind("roomLeft"), in_room(&room)]),
+        Event::Message(message) => message_of(&message),
+        Event::Undecryptable { room, position } => {
+            object([kind("undecryptable"), in_room(&room), ("position", number(position))])
+        }
+        Event::Delivery { room, key, state } => delivery(&room, &key, state),
+        Event::IntentDone { room, id } => {
+            object([kind("intentDone"), in_room(&room), ("id", number(id))])
+        }
+        Event::IntentFailed { room, id, code, retryable } => object([
+            kind("intentFailed"),
+            in_room(&room),
+            ("id", number(id)),
+            code_of(code),
+            ("retryable", retryable.into()),
+        ]),
+        Event::WelcomeFailed { room } => object([kind("welcomeFailed"), in_room(&room)]),
+        Event::Gap { room } => object([kind("gap"), in_room(&room)]),
+        Event::Diverged { room } => object([kind("diverged"), in_room(&room)]),
+        Event::CaughtUp => object([kind("caughtUp")]),
+    }
+}
+
+fn kind(name: &str) -> (&'static str, JsValue) {
+    ("type", name.into())
+}
+
+fn in_room(room: &RoomUri) -> (&'static str, JsValue) {
+    ("room", room.as_str().into())
+}
+
+fn code_of(code: ErrorCode) -> (&'static str, JsValue) {
+    ("code", code.as_str().into())
+}
+
+fn message_of(message: &Message) -> JsValue {
+    object([
+        kind("message"),
+        in_room(&message.room),
+        ("key", message.key.as_str().into()),
+        ("sender", message.sender.as_str().into()),
+        ("epoch", number(message.epoch)),
+        ("at", number(message.accepted_at.0)),
+        ("content", bytes(&message.content)),
+    ])
+}
+
+fn delivery(room: &RoomUri, key: &str, state: Delivery) -> JsValue {
+    let (name, at, code, retryable) = match state {
+        Delivery::Queued => ("queued", None, None, None),
+        Delivery::Sending => ("sending", None, None, None),
+        Delivery::Accepted { at } => ("accepted", Some(at), None, None),
+        Delivery::Failed { code, retryable } => ("failed", None, Some(code), Some(retryable)),
+    };
+    object([
+        kind("delivery"),
+        in_room(room),
+        ("key", key.into()),
+        ("state", name.into()),
+        ("at", at.map_or(JsValue::UNDEFINED, |at| number(at.0))),
+        ("code", code.map_or(JsValue::UNDEFINED, |code| code.as_str().into())),
+        ("retryable", retryable.map_or(JsValue::UNDEFINED, JsValue::from)),
+    ])
+}
+
+pub(super) fn room_state(state: &RoomState) -> JsValue {
+    let phase = match state.phase {
+        RoomPhase::Creating => "creating",
+        RoomPhase::Joined => "joined",
+        RoomPhase::Left => "left",
+        RoomPhase::Gap => "gap",
+        RoomPhase::Diverged => "diverged",
+    };
+    object([
+        ("hub", state.hub.as_str().into()),
+        ("phase", phase.into()),
+        ("epoch", number(state.epoch)),
+        ("me", state.me.as_str().into()),
+        ("participants", state.participants.iter().map(participant).collect::<Array>().into()),
+        ("pending", state.pending.iter().map(pending).collect::<Array>().into()),
+    ])
+}
+
+fn participant(participant: &Participant) -> JsValue {
+    let texts = |texts: Vec<&str>| texts.into_iter().map(JsValue::from).collect::<Array>().into();
+    object([
+        ("user", participant.user.as_str().into()),
+        ("roles", texts(participant.roles.iter().map(|role| role.name()).collect())),
+        ("devices", texts(participant.devices.iter().map(|device| device.as_str()).collect())),
+    ])
+}
+
+fn pending(intent: &PendingIntent) -> JsValue {
+    let user = intent.user.as_ref().map_or(JsValue::UNDEFINED, |user| user.as_str().into());
+    object([("user", user), ("tries", intent.tries.into())])
+}

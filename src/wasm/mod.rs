@@ -1,0 +1,235 @@
+//! The client core as wasm exports for the npm package (wasm32 only).
+//!
+//! In scope: turning JavaScript values into the core's and back. Out of scope: any decision, any IO.
+//! Every export is synchronous. What fails throws a plain object `{code, message, retryable}`.
+
+mod convert;
+
+use js_sys::{Array, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::{
+    client::{AddOptions, Client, ClientOptions, ErrorCode},
+    error::{Error, UsageError},
+    js::{self, number, object, whole},
+    time::UnixMillis,
+    transport::Outgoing,
+    wire::{
+        Role, percent_encode,
+        uri::{ClientUri, RoomUri, UserUri},
+    },
+};
+
+/// The core of one device. Times are milliseconds since 1970.
+#[wasm_bindgen]
+pub struct ClientCore {
+    client: Client,
+}
+
+fn failure(error: impl Into<Error>) -> JsValue {
+    let error = error.into();
+    let code = ErrorCode::of(&error);
+    object([
+        ("code", code.as_str().into()),
+        ("message", error.to_string().into()),
+        ("retryable", code.retryable().into()),
+    ])
+}
+
+fn at(now: f64) -> UnixMillis {
+    UnixMillis(whole(now))
+}
+
+fn room_uri(text: &str) -> Result<RoomUri, JsValue> {
+    RoomUri::parse(text).map_err(failure)
+}
+
+#[wasm_bindgen]
+impl ClientCore {
+    /// The device that these rows are of (objects `{key, value}`); a new device of `user` when there
+    /// are none.
+    ///
+    /// # Errors
+    /// When the rows are of another user or of a newer version.
+    #[wasm_bindgen(constructor)]
+    pub fn new(user: &str, rows: Array, now: f64) -> Result<ClientCore, JsValue> {
+        let user = UserUri::parse(user).map_err(failure)?;
+        let member = |row: &JsValue, name: &str| {
+            Reflect::get(row, &name.into()).map(|value| Uint8Array::new(&value).to_vec())
+        };
+        let rows = rows
+            .iter()
+            .map(|row| Ok((member(&row, "key")?, member(&row, "value")?)))
+            .collect::<Result<_, JsValue>>()?;
+        let client = Client::open(ClientOptions::new(user), rows, at(now)).map_err(failure)?;
+        Ok(Self { client })
+    }
+
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> String {
+        self.client.user().to_string()
+    }
+
+    /// This device's address.
+    #[must_use]
+    pub fn device(&self) -> String {
+        self.client.device().to_string()
+    }
+
+    /// The user of a device.
+    ///
+    /// # Errors
+    /// When the text is no device's address.
+    #[wasm_bindgen(js_name = userOf)]
+    pub fn user_of(&self, device: &str) -> Result<String, JsValue> {
+        Ok(ClientUri::parse(device).map_err(failure)?.user().to_string())
+    }
+
+    /// Whether the own provider knows this device.
+    #[wasm_bindgen(js_name = isRegistered)]
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.client.is_registered()
+    }
+
+    /// The path of this device's socket.
+    #[wasm_bindgen(js_name = socketPath)]
+    #[must_use]
+    pub fn socket_path(&self) -> String {
+        format!("/client/v1/socket/{}", percent_encode(self.client.device().as_str()))
+    }
+
+    /// Creates a room; the result names the intent.
+    ///
+    /// # Errors
+    /// When the address is none, or of another provider, or this device has such a room.
+    #[wasm_bindgen(js_name = createRoom)]
+    pub fn create_room(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
+        let id = self.client.create_room(&room_uri(room)?, at(now)).map_err(failure)?;
+        Ok(as_f64(id))
+    }
+
+    /// Adds a user; the result names the intent.
+    ///
+    /// # Errors
+    /// When the addresses or roles are none, or this device is not in the room.
+    #[wasm_bindgen(js_name = addUser)]
+    pub fn add_user(
+        &mut self,
+        room: &str,
+        user: &str,
+        roles: Vec<String>,
+        last_resort: bool,
+        now: f64,
+    ) -> Result<f64, JsValue> {
+        let user = UserUri::parse(user).map_err(failure)?;
+        let roles: Option<Vec<Role>> = roles.iter().map(|name| Role::from_name(name)).collect();
+        let roles = roles.ok_or_else(|| failure(UsageError::BadArgument("role")))?;
+        let options = AddOptions { roles, last_resort };
+        let id = self.client.add_user(&room_uri(room)?, &user, options, at(now)).map_err(failure)?;
+        Ok(as_f64(id))
+    }
+
+    /// Sends a message; the result is its key.
+    ///
+    /// # Errors
+    /// When this device is not in the room, or may not send.
+    pub fn send(&mut self, room: &str, content: &[u8], now: f64) -> Result<String, JsValue> {
+        self.client.send(&room_uri(room)?, content, at(now)).map_err(failure)
+    }
+
+    /// The next request to the own provider, `undefined` when none is due.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = pollRequest)]
+    pub fn poll_request(&mut self, now: f64) -> Result<JsValue, JsValue> {
+        let Some(request) = self.client.poll_request(at(now)).map_err(failure)? else {
+            return Ok(JsValue::UNDEFINED);
+        };
+        let Outgoing::Http(call) = &request.outgoing else { return Ok(JsValue::UNDEFINED) };
+        let [method, url, headers, body, timeout] = js::http_call(call);
+        let id = ("id", number(request.id));
+        Ok(object([id, method, url, headers, body, timeout, ("label", request.label.into())]))
+    }
+
+    /// What came of a request: the answer or `undefined`.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = handleResponse)]
+    pub fn handle_response(&mut self, id: f64, outcome: &JsValue, now: f64) -> Result<(), JsValue> {
+        self.client.handle_response(whole(id), js::outcome(outcome), at(now)).map_err(failure)
+    }
+
+    /// The first frame for a new socket.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    pub fn hello(&mut self, now: f64) -> Result<Vec<u8>, JsValue> {
+        self.client.hello(at(now)).map_err(failure)
+    }
+
+    /// A frame from the socket.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = handleFrame)]
+    pub fn handle_frame(&mut self, frame: &[u8], now: f64) -> Result<(), JsValue> {
+        self.client.handle_frame(frame, at(now)).map_err(failure)
+    }
+
+    /// Frames to be sent, after what `takeChanges` gave is stored.
+    #[wasm_bindgen(js_name = takeFrames)]
+    pub fn take_frames(&mut self) -> Array {
+        self.client.take_frames().iter().map(|frame| js::bytes(frame)).collect()
+    }
+
+    /// What changed since the last time: objects `{key, value}`, `null` for a deletion.
+    #[wasm_bindgen(js_name = takeChanges)]
+    pub fn take_changes(&mut self) -> Array {
+        let change = |write: crate::storage::Write| {
+            let value = write.value.map_or(JsValue::NULL, |value| js::bytes(&value));
+            object([("key", js::bytes(&write.key)), ("value", value)])
+        };
+        self.client.take_changes().into_iter().map(change).collect()
+    }
+
+    /// What happened since the last time, in order.
+    #[wasm_bindgen(js_name = takeEvents)]
+    pub fn take_events(&mut self) -> Array {
+        self.client.take_events().into_iter().map(convert::event).collect()
+    }
+
+    /// When to poll next; `undefined` when nothing waits.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = nextWake)]
+    pub fn next_wake(&self) -> Result<Option<f64>, JsValue> {
+        Ok(self.client.next_wake().map_err(failure)?.map(|wake| as_f64(wake.0)))
+    }
+
+    /// The rooms' addresses, in the order in which this device came into them.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        self.client.rooms().iter().map(ToString::to_string).collect()
+    }
+
+    /// A room as it stands; `undefined` when this device has none of this address.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    #[wasm_bindgen(js_name = roomState)]
+    pub fn room_state(&mut self, room: &str) -> Result<JsValue, JsValue> {
+        let state = self.client.room_state(&room_uri(room)?).map_err(failure)?;
+        Ok(state.map_or(JsValue::UNDEFINED, |state| convert::room_state(&state)))
+    }
+}
+
+/// A number of ours: exact up to 2^53.
+#[allow(clippy::cast_precision_loss, reason = "see above")]
+fn as_f64(number: u64) -> f64 {
+    number as f64
+}
