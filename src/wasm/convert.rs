@@ -5,7 +5,9 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{Delivery, ErrorCode, Event, Message, Participant, PendingIntent, RoomPhase, RoomState},
+    client::{
+        Delivery, ErrorCode, Event, Message, Participant, PendingIntent, RoomPhase, RoomState,
+    },
     js::{bytes, number, object},
     wire::uri::RoomUri,
 };

@@ -9,13 +9,14 @@ use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{AddOptions, Client, ClientOptions, ErrorCode},
+    client::{AddOptions, Client, ClientOptions, ErrorCode, HubProposals, LastResort},
     error::{Error, UsageError},
     js::{self, number, object, whole},
+    mls::MlsCrypto,
     time::UnixMillis,
     transport::Outgoing,
     wire::{
-        Role, percent_encode,
+        Role,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
@@ -28,11 +29,10 @@ pub struct ClientCore {
 
 fn failure(error: impl Into<Error>) -> JsValue {
     let error = error.into();
-    let code = ErrorCode::of(&error);
     object([
-        ("code", code.as_str().into()),
+        ("code", ErrorCode::of(&error).as_str().into()),
         ("message", error.to_string().into()),
-        ("retryable", code.retryable().into()),
+        ("retryable", false.into()),
     ])
 }
 
@@ -61,14 +61,15 @@ impl ClientCore {
             .iter()
             .map(|row| Ok((member(&row, "key")?, member(&row, "value")?)))
             .collect::<Result<_, JsValue>>()?;
-        let client = Client::open(ClientOptions::new(user), rows, at(now)).map_err(failure)?;
+        let options = ClientOptions::new(user);
+        let client = Client::open(&options, rows, MlsCrypto::new(), at(now)).map_err(failure)?;
         Ok(Self { client })
     }
 
     /// The user.
     #[must_use]
     pub fn user(&self) -> String {
-        self.client.user().to_string()
+        self.client.device().user().to_string()
     }
 
     /// This device's address.
@@ -87,17 +88,19 @@ impl ClientCore {
     }
 
     /// Whether the own provider knows this device.
+    ///
+    /// # Errors
+    /// When the state is broken.
     #[wasm_bindgen(js_name = isRegistered)]
-    #[must_use]
-    pub fn is_registered(&self) -> bool {
-        self.client.is_registered()
+    pub fn is_registered(&self) -> Result<bool, JsValue> {
+        self.client.is_registered().map_err(failure)
     }
 
     /// The path of this device's socket.
     #[wasm_bindgen(js_name = socketPath)]
     #[must_use]
     pub fn socket_path(&self) -> String {
-        format!("/client/v1/socket/{}", percent_encode(self.client.device().as_str()))
+        self.client.socket_path()
     }
 
     /// Creates a room; the result names the intent.
@@ -106,7 +109,10 @@ impl ClientCore {
     /// When the address is none, or of another provider, or this device has such a room.
     #[wasm_bindgen(js_name = createRoom)]
     pub fn create_room(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
-        let id = self.client.create_room(&room_uri(room)?, at(now)).map_err(failure)?;
+        let id = self
+            .client
+            .create_room(&room_uri(room)?, HubProposals::On, at(now))
+            .map_err(failure)?;
         Ok(as_f64(id))
     }
 
@@ -126,8 +132,10 @@ impl ClientCore {
         let user = UserUri::parse(user).map_err(failure)?;
         let roles: Option<Vec<Role>> = roles.iter().map(|name| Role::from_name(name)).collect();
         let roles = roles.ok_or_else(|| failure(UsageError::BadArgument("role")))?;
+        let last_resort = if last_resort { LastResort::Allowed } else { LastResort::Refused };
         let options = AddOptions { roles, last_resort };
-        let id = self.client.add_user(&room_uri(room)?, &user, options, at(now)).map_err(failure)?;
+        let id =
+            self.client.add_user(&room_uri(room)?, &user, options, at(now)).map_err(failure)?;
         Ok(as_f64(id))
     }
 
@@ -135,7 +143,7 @@ impl ClientCore {
     ///
     /// # Errors
     /// When this device is not in the room, or may not send.
-    pub fn send(&mut self, room: &str, content: &[u8], now: f64) -> Result<String, JsValue> {
+    pub fn send(&mut self, room: &str, content: Vec<u8>, now: f64) -> Result<String, JsValue> {
         self.client.send(&room_uri(room)?, content, at(now)).map_err(failure)
     }
 
@@ -181,9 +189,13 @@ impl ClientCore {
     }
 
     /// Frames to be sent, after what `takeChanges` gave is stored.
+    ///
+    /// # Errors
+    /// When a frame cannot be encoded.
     #[wasm_bindgen(js_name = takeFrames)]
-    pub fn take_frames(&mut self) -> Array {
-        self.client.take_frames().iter().map(|frame| js::bytes(frame)).collect()
+    pub fn take_frames(&mut self) -> Result<Array, JsValue> {
+        let frames = self.client.take_frames().map_err(failure)?;
+        Ok(frames.iter().map(|frame| js::bytes(frame)).collect())
     }
 
     /// What changed since the last time: objects `{key, value}`, `null` for a deletion.
@@ -211,10 +223,13 @@ impl ClientCore {
         Ok(self.client.next_wake().map_err(failure)?.map(|wake| as_f64(wake.0)))
     }
 
-    /// The rooms' addresses, in the order in which this device came into them.
-    #[must_use]
-    pub fn rooms(&self) -> Vec<String> {
-        self.client.rooms().iter().map(ToString::to_string).collect()
+    /// The rooms' addresses.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    pub fn rooms(&self) -> Result<Vec<String>, JsValue> {
+        let rooms = self.client.rooms().map_err(failure)?;
+        Ok(rooms.iter().map(|(room, _)| room.to_string()).collect())
     }
 
     /// A room as it stands; `undefined` when this device has none of this address.
