@@ -22,11 +22,18 @@ export async function init(source?: WasmSource): Promise<void> {
 
 async function load(source: WasmSource | undefined): Promise<void> {
   const found = await (source ?? (await currentPlatform().loadWasm()));
-  const module = found instanceof WebAssembly.Module ? found : await compile(await bytesOf(found));
+  const module = isModule(found) ? found : await compile(await bytesOf(found as Source));
   initSync({ module });
 }
 
-async function bytesOf(source: Exclude<Awaited<WasmSource>, WebAssembly.Module>): Promise<BufferSource> {
+// The type of a module is an empty interface: TypeScript cannot tell it from anything else by itself.
+type Source = string | URL | Request | Response | BufferSource;
+
+function isModule(found: Source | WebAssembly.Module): found is WebAssembly.Module {
+  return (found as object) instanceof WebAssembly.Module;
+}
+
+async function bytesOf(source: Source): Promise<BufferSource> {
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return source;
   try {
     const response = source instanceof Response ? source : await fetch(source);
