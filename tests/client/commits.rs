@@ -319,3 +319,32 @@ fn r62_a_conflict_without_a_body_is_a_wrong_epoch() {
     world.run();
     assert_eq!(failures(&world, ALICE), ["conflict"]);
 }
+
+#[test]
+fn d4_a_joiner_takes_a_leaf_that_has_outlived_its_keypackage() {
+    let today = real_time();
+    let mut world = World::at(UnixMillis(today.0 - 100 * 24 * 60 * 60 * 1000));
+    world.create();
+    world.run();
+    // A hundred days later Alice's leaf has expired, and new KeyPackages are made.
+    world.now = today;
+    world.desk.key_packages.clear();
+    world.run();
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    world.assert_agreement(&[ALICE, BOB]);
+}
+
+#[test]
+fn d4_an_expired_keypackage_is_not_added() {
+    let today = real_time();
+    let mut world = World::at(UnixMillis(today.0 - 100 * 24 * 60 * 60 * 1000));
+    world.create();
+    world.run();
+    world.now = today;
+    world.devices[BOB].online = false;
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    assert_eq!(failures(&world, ALICE), ["incompatible"]);
+    assert_eq!(world.desk.count("update/"), 0);
+}

@@ -102,7 +102,11 @@ pub fn open(user: &UserUri, stored: &MemoryStorage, now: UnixMillis) -> Client {
 impl World {
     /// Alice, Bob and Cathy with a registered device each.
     pub fn new() -> Self {
-        let now = real_time();
+        Self::at(real_time())
+    }
+
+    /// The same, at another time.
+    pub fn at(now: UnixMillis) -> Self {
         let devices = ["alice@alpha.example", "bob@bravo.example", "cathy@charlie.example"]
             .map(|name| Device::new(name, now))
             .into();
