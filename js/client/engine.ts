@@ -18,6 +18,9 @@ export type CoreEvent =
   | { readonly type: "intentDone"; readonly room: string; readonly id: number }
   | { readonly type: "intentFailed"; readonly room: string; readonly id: number; readonly code: ErrorCode; readonly retryable: boolean };
 
+/** Timers cannot wait longer than 24.8 days: one that comes too early asks again. */
+const LONGEST_TIMER_MILLIS = 0x7fff_ffff;
+
 /** Who is told what the engine learns. */
 export interface EngineOwner {
   /** Rooms, messages and the like, after they were stored and before promises resolve. */
@@ -135,7 +138,7 @@ export class Engine {
     clearTimeout(this.#timer);
     const wake = this.#core.nextWake();
     if (wake === undefined) return;
-    this.#timer = setTimeout(() => { void this.#sendNext(); }, Math.max(0, wake - Date.now()));
+    this.#timer = setTimeout(() => { void this.#sendNext(); }, Math.min(Math.max(0, wake - Date.now()), LONGEST_TIMER_MILLIS));
   }
 
   async #sendNext(): Promise<void> {

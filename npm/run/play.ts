@@ -1,0 +1,92 @@
+// The demo: three providers on workerd, three clients, the draft's story, and then a page.
+
+import { Client, uri } from "@mimi-edge/client";
+import { actor } from "../../tests/js/actors.js";
+import { DOMAINS, startProviders } from "../../tests/js/providers.js";
+import { playStory, until } from "../../tests/js/story.js";
+
+/** Clients reach the providers at these ports, other providers at the next ones. */
+const PORTS = [8801, 8803, 8805];
+const PAGE_PORT = 8800;
+const QUIET_MILLIS = 120;
+
+interface TraceLine { from: string; to: string; method: string; path: string; what: string; bytes: number; status?: number; code?: string }
+
+const say = (line: string): void => { process.stdout.write(`${line}\n`); };
+const short = (domain: string): string => domain.split(".")[0] ?? domain;
+
+/** When the last exchange was shown. */
+let lastExchange = 0;
+
+/** One exchange between providers, as the draft's figures show it. */
+function exchange(line: string): void {
+  lastExchange = performance.now();
+  const { from, to, method, path, what, status, code } = JSON.parse(line) as TraceLine;
+  const answer = status === undefined ? "no answer" : [status, code].join(" ").trim();
+  say(`    ${short(from)} → ${short(to)}  ${method} ${path.replace(/^\/v1\//, "/")}  ${what} → ${answer}`);
+}
+
+/** Waits until the exchanges of a step are over, so that they stand below its title. */
+async function quiet(): Promise<void> {
+  const since = performance.now();
+  while (performance.now() - Math.max(since, lastExchange) < QUIET_MILLIS) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+async function freePorts(): Promise<readonly number[] | undefined> {
+  const { createServer } = await import("node:net");
+  const free = (port: number): Promise<boolean> => new Promise((resolve) => {
+    const server = createServer().once("error", () => { resolve(false); }).listen(port, "127.0.0.1", () => { server.close(() => { resolve(true); }); });
+  });
+  const all = await Promise.all(PORTS.flatMap((port) => [free(port), free(port + 1)]));
+  return all.every(Boolean) ? PORTS : undefined;
+}
+
+async function main(): Promise<void> {
+  const started = performance.now();
+  const ports = await freePorts();
+  const providers = await startProviders("build/hub/worker.js", { trace: true, onTrace: exchange, onLog: (line) => { process.stderr.write(`${line}\n`); }, ...(ports === undefined ? {} : { ports }) });
+  const clients: Client[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+    await providers.stop();
+  };
+  let passed = false;
+  try {
+    for (const domain of DOMAINS) say(`${domain}: clients ${providers.url(domain)}, providers ${providers.provider(domain).mimiUrl} (mutual TLS)`);
+    const open = async (user: string) => {
+      const client = await Client.open({ user: uri.user(user), provider: providers.url(uri.domain(uri.user(user))), store: "memory" });
+      clients.push(client);
+      await until(async () => (client.sync.get().state === "live" ? true : undefined), async () => `${user} does not reach its provider`);
+      return actor(client);
+    };
+    const actors = { alice: await open("alice@alpha.example"), bob: await open("bob@bravo.example"), cathy: await open("cathy@charlie.example") };
+    const begun = performance.now();
+    const result = await playStory(
+      actors,
+      ({ checked }) => { for (const check of checked) say(`    ✓ ${check}`); },
+      async (title, step) => { await quiet(); say(`\n${String(step)}. ${title}`); },
+    );
+    const took = performance.now() - begun - result.total * QUIET_MILLIS;
+    await quiet();
+    if (result.error !== undefined) say(`    ✗ ${String(result.error)}`);
+    say(`\nthe story took ${(took / 1000).toFixed(2)} s, providers and clients were up after ${((begun - started) / 1000).toFixed(2)} s`);
+    say(`story: ${String(result.passed)} of ${String(result.total)} steps passed`);
+    passed = result.passed === result.total;
+  } finally {
+    if (!passed || process.argv.includes("--exit")) await stop();
+  }
+  if (!passed) process.exit(1);
+  if (process.argv.includes("--exit")) process.exit(0);
+  await serve(providers.url, stop);
+}
+
+async function serve(url: (domain: string) => string, stop: () => Promise<void>): Promise<void> {
+  const { servePage } = await import("./serve-page.mjs");
+  const page = await servePage({ port: PAGE_PORT, providers: Object.fromEntries(DOMAINS.map((domain) => [domain, url(domain)])) });
+  say(`\nthree people, each with a client of their own, on one page: ${page.url}\nCtrl-C ends it`);
+  const end = (): void => { void Promise.all([page.stop(), stop()]).then(() => process.exit(0)); };
+  process.once("SIGINT", end);
+  process.once("SIGTERM", end);
+}
+
+await main();
