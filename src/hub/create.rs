@@ -12,7 +12,7 @@ use super::{HubRoom, Then, fanout, group::Room, table};
 use crate::{
     config::ProviderConfig,
     error::{InternalError, ProtocolError, Result},
-    mls::{HubGroupStore, accepted_suite, credential, ratchet_tree},
+    mls::{HubGroupStore, accepted_suite, credential},
     object::{Ask, Call, Reply, Step},
     room::{ParticipantList, app_sync},
     storage::encode_row,
@@ -138,7 +138,6 @@ fn check_first_epoch(
     let (group, _) =
         PublicGroup::from_external(crypto, &store, tree.nodes()?, group_info, ProposalStore::new())
             .map_err(|_| INVALID)?;
-    ratchet_tree::check_uploaded(tree, &ratchet_tree::to_wire(&group.export_ratchet_tree())?)?;
     let leaves = group.members().map(|member| credential::client_uri_of(&member.credential));
     if leaves.collect::<Result<Vec<_>, _>>()? != [creator.clone()] {
         return Err(ProtocolError::InvalidProposal("the creator is not alone").into());
