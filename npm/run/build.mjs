@@ -19,14 +19,10 @@ import { at, cargoTarget, command, has, must, root, say } from "./shell.mjs";
 
 export const TARGET = "wasm32-unknown-unknown";
 
-/** The two wasm modules: their folder in `src` and the crate feature that turns it on. */
+/** The two wasm modules: the crate's feature, and what wasm-bindgen is told besides. */
 export const WASM = {
-  client: { source: "src/wasm", feature: "wasm-client", bindgen: [] },
-  hub: {
-    source: "src/worker",
-    feature: "worker",
-    bindgen: ["--experimental-reset-state-function"],
-  },
+  client: { feature: "wasm-client", bindgen: [] },
+  hub: { feature: "worker", bindgen: ["--experimental-reset-state-function"] },
 };
 
 /** What `build` takes: cargo profiles by purpose. */
@@ -37,9 +33,7 @@ export const PROFILES = { test: "wasm-test", release: "release" };
  * Expects `setUpBuild` to have run.
  */
 export async function build(profile) {
-  for (const name of Object.keys(WASM)) {
-    if (has(WASM[name].source)) await wasm(name, profile);
-  }
+  for (const name of Object.keys(WASM)) await wasm(name, profile);
   await clientPackage();
   await hubPackage();
 }
@@ -68,7 +62,6 @@ async function wasm(name, profile) {
 }
 
 async function clientPackage() {
-  if (!has(WASM.client.source)) return;
   const { build: bundle } = await import("esbuild");
   const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
   const entry = (name) => [at("js/client/entry", `${name}.ts`)];
@@ -85,16 +78,14 @@ async function clientPackage() {
     platform: "node",
     external: ["ws"],
   });
-  if (has("js/client/entry/workerd.ts")) {
-    await bundle({
-      ...common,
-      entryPoints: entry("workerd"),
-      outfile: at("build/client/dist/workerd.js"),
-      platform: "browser",
-      conditions: ["workerd"],
-      external: ["*.wasm", "cloudflare:*"],
-    });
-  }
+  await bundle({
+    ...common,
+    entryPoints: entry("workerd"),
+    outfile: at("build/client/dist/workerd.js"),
+    platform: "browser",
+    conditions: ["workerd"],
+    external: ["*.wasm", "cloudflare:*"],
+  });
   const types = ["js/client", "tsconfig.json", "tsconfig.client.json", "build/wasm/client/client.d.ts"];
   await whenChanged("client-types", types, [at("build/client/index.d.ts")], () =>
     must(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.client.json"]),
@@ -103,7 +94,6 @@ async function clientPackage() {
 }
 
 async function hubPackage() {
-  if (!has(WASM.hub.source)) return;
   const { build: bundle } = await import("esbuild");
   const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
   await bundle({
@@ -114,18 +104,16 @@ async function hubPackage() {
     conditions: ["workerd"],
     external: ["*.wasm", "cloudflare:*", "node:*"],
   });
-  if (has("js/hub/cli/main.ts")) {
-    const cli = at("build/hub/cli.js");
-    await bundle({
-      ...common,
-      entryPoints: [at("js/hub/cli/main.ts")],
-      outfile: cli,
-      platform: "node",
-      packages: "external",
-      banner: { js: "#!/usr/bin/env node" },
-    });
-    chmodSync(cli, 0o755);
-  }
+  const cli = at("build/hub/cli.js");
+  await bundle({
+    ...common,
+    entryPoints: [at("js/hub/cli/main.ts")],
+    outfile: cli,
+    platform: "node",
+    packages: "external",
+    banner: { js: "#!/usr/bin/env node" },
+  });
+  chmodSync(cli, 0o755);
   finishPackage("hub");
 }
 
@@ -133,7 +121,7 @@ async function hubPackage() {
 function finishPackage(name) {
   const folder = at("build", name);
   const compiled = at("build/wasm", name, `${name}_bg.wasm`);
-  if (existsSync(compiled)) copyFileSync(compiled, join(folder, `${name}.wasm`));
+  copyFileSync(compiled, join(folder, `${name}.wasm`));
   copyFileSync(at("npm", name, "package.json"), join(folder, "package.json"));
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
     copyFileSync(at(licence), join(folder, licence));
@@ -141,7 +129,7 @@ function finishPackage(name) {
   link(folder, at("node_modules/@mimi-edge", name));
   const { bin = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   for (const [bare, file] of Object.entries(bin)) {
-    if (existsSync(join(folder, file))) link(join(folder, file), at("node_modules/.bin", bare));
+    link(join(folder, file), at("node_modules/.bin", bare));
   }
 }
 

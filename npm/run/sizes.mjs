@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "./build.mjs";
 import { setUpBuild } from "./setup.mjs";
-import { at, command, has } from "./shell.mjs";
+import { at, command } from "./shell.mjs";
 
 /** The most that either wasm module may weigh, as brotli. */
 const LIMIT_BYTES = 450_000;
@@ -39,10 +39,10 @@ await command(async () => {
   const heads = ["raw", "gzip", "brotli"].map((head) => head.padStart(12));
   process.stdout.write(`${"".padEnd(22)}${heads.join("")}\n`);
   let status = 0;
-  for (const [name, path] of WASM_FILES.filter(([, path]) => has(path))) {
+  for (const [name, path] of WASM_FILES) {
     if (print(name, readFileSync(at(path))) > LIMIT_BYTES) status = 1;
   }
-  for (const [name, path] of SCRIPTS.filter(([, path]) => has(path))) {
+  for (const [name, path] of SCRIPTS) {
     const { code } = await transform(readFileSync(at(path), "utf8"), { minify: true, format: "esm" });
     print(name, Buffer.from(code));
   }
