@@ -15,8 +15,9 @@ const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "www-aut
 
 /** Sends a request to another provider; `undefined` when there is no answer in time. */
 export async function sendHttp(env: Env, call: HttpCall, label: string): Promise<Answer | undefined> {
+  const at = Date.now();
   const answer = await attempt(env, call);
-  if (env.TRACE === "1") trace(env, call, label, answer);
+  if (env.TRACE === "1") trace(env, at, call, label, answer);
   return answer;
 }
 
@@ -47,9 +48,10 @@ function fetcher(env: Env, url: string): { fetch(url: string, init: RequestInit)
   return binding === undefined ? { fetch } : (env[binding] as Fetcher);
 }
 
-function trace(env: Env, call: HttpCall, label: string, answer: Answer | undefined): void {
+function trace(env: Env, at: number, call: HttpCall, label: string, answer: Answer | undefined): void {
   const url = new URL(call.url);
   console.log(`mimi-trace ${JSON.stringify({
+    at,
     from: env.DOMAIN,
     to: url.hostname,
     method: call.method,

@@ -10,20 +10,27 @@ const PORTS = [8801, 8803, 8805];
 const PAGE_PORT = 8800;
 const QUIET_MILLIS = 120;
 
-interface TraceLine { from: string; to: string; method: string; path: string; what: string; bytes: number; status?: number; code?: string }
+interface TraceLine { at: number; from: string; to: string; method: string; path: string; what: string; status?: number; code?: string }
 
 const say = (line: string): void => { process.stdout.write(`${line}\n`); };
 const short = (domain: string): string => domain.split(".")[0] ?? domain;
 
-/** When the last exchange was shown. */
+/** The exchanges of a step, as they ended. */
+const exchanges: TraceLine[] = [];
+/** When the last one ended. */
 let lastExchange = 0;
 
-/** One exchange between providers, as the draft's figures show it. */
-function exchange(line: string): void {
+function onTrace(line: string): void {
+  exchanges.push(JSON.parse(line) as TraceLine);
   lastExchange = performance.now();
-  const { from, to, method, path, what, status, code } = JSON.parse(line) as TraceLine;
-  const answer = status === undefined ? "no answer" : [status, code].join(" ").trim();
-  say(`    ${short(from)} → ${short(to)}  ${method} ${path.replace(/^\/v1\//, "/")}  ${what} → ${answer}`);
+}
+
+/** One line per exchange between providers, in the order in which they began: the draft's figures. */
+function showExchanges(): void {
+  for (const { from, to, method, path, what, status, code } of exchanges.splice(0).sort((one, other) => one.at - other.at)) {
+    const answer = status === undefined ? "no answer" : [status, code].join(" ").trim();
+    say(`    ${short(from)} → ${short(to)}  ${method} ${path.replace(/^\/v1\//, "/")}  ${what} → ${answer}`);
+  }
 }
 
 /** Waits until the exchanges of a step are over, so that they stand below its title. */
@@ -44,7 +51,7 @@ async function freePorts(): Promise<readonly number[] | undefined> {
 async function main(): Promise<void> {
   const started = performance.now();
   const ports = await freePorts();
-  const providers = await startProviders("build/hub/worker.js", { trace: true, onTrace: exchange, onLog: (line) => { process.stderr.write(`${line}\n`); }, ...(ports === undefined ? {} : { ports }) });
+  const providers = await startProviders("build/hub/worker.js", { trace: true, onTrace, onLog: (line) => { process.stderr.write(`${line}\n`); }, ...(ports === undefined ? {} : { ports }) });
   const clients: Client[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(clients.splice(0).map((client) => client.close()));
@@ -63,12 +70,18 @@ async function main(): Promise<void> {
     const begun = performance.now();
     const result = await playStory(
       actors,
-      ({ checked }) => { for (const check of checked) say(`    ✓ ${check}`); },
-      async (title, step) => { await quiet(); say(`\n${String(step)}. ${title}`); },
+      async ({ checked }) => {
+        await quiet();
+        showExchanges();
+        for (const check of checked) say(`    ✓ ${check}`);
+      },
+      (title, step) => { say(`\n${String(step)}. ${title}`); },
     );
-    const took = performance.now() - begun - result.total * QUIET_MILLIS;
-    await quiet();
-    if (result.error !== undefined) say(`    ✗ ${String(result.error)}`);
+    const took = performance.now() - begun - result.passed * QUIET_MILLIS;
+    if (result.error !== undefined) {
+      showExchanges();
+      say(`    ✗ ${String(result.error)}`);
+    }
     say(`\nthe story took ${(took / 1000).toFixed(2)} s, providers and clients were up after ${((begun - started) / 1000).toFixed(2)} s`);
     say(`story: ${String(result.passed)} of ${String(result.total)} steps passed`);
     passed = result.passed === result.total;

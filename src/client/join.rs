@@ -83,6 +83,10 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
         return Ok(());
     };
     let known = step.room(&room)?;
+    if known.as_ref().is_some_and(|known| known.phase == RoomPhase::Joined) {
+        // A copy, or another group under this room's name: a Welcome brings nobody out of a room.
+        return Ok(());
+    }
     if !is_for_us(step, &welcome)? {
         // Used already, or for a key that is lost.
         if known.is_none() {

@@ -40,7 +40,7 @@ const POLL_MILLIS = 15;
  */
 export async function playStory(
   { alice, bob, cathy }: Actors,
-  tell: (step: StepReport) => void,
+  tell: (step: StepReport) => Promise<void> | void,
   before: (title: string, step: number) => Promise<void> | void = () => undefined,
 ): Promise<StoryResult> {
   const room = `clubhouse@${domainOf(alice.user)}`;
@@ -68,7 +68,7 @@ export async function playStory(
   for (const [title, play] of steps) {
     try {
       await before(title, passed + 1);
-      tell({ title, checked: await play() });
+      await tell({ title, checked: await play() });
       passed += 1;
     } catch (error) {
       return { passed, total: steps.length, error };
