@@ -111,7 +111,7 @@ fn the_drafts_story_with_its_figures() {
     story.create();
     // R14: nothing of it leaves the provider.
     assert_eq!(lines(&story.universe.exchanges), Vec::<String>::new());
-    assert_eq!(story.agree(&[alice.clone()], &[ALICE]), 0);
+    assert_eq!(story.agree(std::slice::from_ref(&alice), &[ALICE]), 0);
     let creator = &story.state(&alice).unwrap().participants[0];
     assert_eq!(creator.roles, [Role::Owner, Role::Admin, Role::RegularUser]);
 
