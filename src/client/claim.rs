@@ -58,7 +58,7 @@ pub(super) fn answered(
     Ok(Settled::Delivered)
 }
 
-/// The usable KeyPackages of an answer (R24, R25, R30, D4).
+/// The usable KeyPackages of an answer (R24, R30, D4). Clients where none may be do not decode (R25).
 fn read(
     step: &Step<'_>,
     add: &Add,
@@ -71,15 +71,6 @@ fn read(
     let answer: KeyMaterialResponse =
         wire::decode_exact(&response.body).map_err(|_| ErrorCode::Incompatible)?;
     if answer.protocol != Protocol::MLS10 || answer.user_uri != add.user.to_wire() {
-        return Err(ErrorCode::Incompatible);
-    }
-    let lists_clients = matches!(
-        answer.user_status,
-        KeyMaterialUserCode::Success
-            | KeyMaterialUserCode::PartialSuccess
-            | KeyMaterialUserCode::NoCompatibleMaterial
-    );
-    if !lists_clients && !answer.clients.is_empty() {
         return Err(ErrorCode::Incompatible);
     }
     match answer.user_status {

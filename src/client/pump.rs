@@ -40,7 +40,8 @@ impl Client {
             let (made, request) = match made {
                 Ok(made) => made,
                 Err(error) => {
-                    self.outbox.release(&lane);
+                    // Not at once again: other lanes have their turn first.
+                    self.settle(&lane, number, Settled::Later(None), now)?;
                     return Err(error);
                 }
             };
@@ -60,7 +61,7 @@ impl Client {
     /// Reports what came of a request of [`Client::poll_request`].
     ///
     /// # Errors
-    /// When the storage fails; then the request is sent again.
+    /// When the storage fails or the answer cannot be taken in; then the request is sent again, later.
     pub fn handle_response(
         &mut self,
         id: RequestId,
@@ -76,7 +77,7 @@ impl Client {
             settle(step, &lane, number, settled)
         });
         if taken.is_err() {
-            self.outbox.release(&lane);
+            self.settle(&lane, number, Settled::Later(None), now)?;
         }
         taken
     }

@@ -89,6 +89,23 @@ fn d12_a_message_for_an_ended_epoch_is_encrypted_again_under_its_key() {
 }
 
 #[test]
+fn d12_nothing_is_encrypted_again_before_the_log_has_brought_the_epoch() {
+    let mut world = World::with_bob();
+    let commit = Twin::of(&world.devices[BOB]).update();
+    world.devices[BOB].online = false;
+    // The hub is an epoch ahead of what Alice's provider has.
+    world.desk.rooms.get_mut(room().as_str()).unwrap().epoch += 1;
+    let key = world.send(ALICE, "wait");
+    world.run();
+    assert_eq!(submits(&world).len(), 1);
+    rogue::append(&mut world, commit);
+    world.run();
+    assert_eq!(submits(&world).len(), 2);
+    let last = deliveries(&world, ALICE, &key).pop().unwrap();
+    assert!(matches!(last, Delivery::Accepted { .. }));
+}
+
+#[test]
 fn d12_after_twenty_tries_a_message_is_given_up() {
     let mut world = World::with_bob();
     for _ in 0..40 {

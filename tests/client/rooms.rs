@@ -149,7 +149,7 @@ fn d16_last_resort_is_asked_for_when_the_caller_says_so() {
 #[test]
 fn r25_r30_unusable_answers_to_a_claim_fail_with_their_code() {
     type Change = fn(&mut World) -> wire::KeyMaterialResponse;
-    let cases: [(&str, bool, Change); 9] = [
+    let cases: [(&str, bool, Change); 11] = [
         ("no-consent", false, |_| {
             key_material("bob@bravo.example", KeyMaterialUserCode::NoConsent)
         }),
@@ -179,6 +179,20 @@ fn r25_r30_unusable_answers_to_a_claim_fail_with_their_code() {
         ("incompatible", false, |world| {
             let mut answer = key_material("bob@bravo.example", KeyMaterialUserCode::Success);
             answer.clients.push(of(world, BOB, CATHY));
+            answer
+        }),
+        // A KeyPackage of Cathy's, under her own name (R30).
+        ("incompatible", false, |world| {
+            let mut answer = key_material("bob@bravo.example", KeyMaterialUserCode::Success);
+            answer.clients.push(of(world, CATHY, CATHY));
+            answer
+        }),
+        // One device's KeyPackage under the name of another (R30).
+        ("incompatible", false, |world| {
+            let mut answer = key_material("bob@bravo.example", KeyMaterialUserCode::Success);
+            let mut client = of(world, BOB, BOB);
+            client.client_uri = IdentifierUri("bob@bravo.example/tablet".into());
+            answer.clients.push(client);
             answer
         }),
         // A last-resort one that nobody asked for (R23).
