@@ -48,7 +48,7 @@ pub struct Desk {
     pub claim: Option<KeyMaterialRequest>,
     devices: BTreeMap<String, Vec<u8>>,
     /// Every KeyPackage ever published.
-    published: Vec<Vec<u8>>,
+    pub published: Vec<Vec<u8>>,
 }
 
 pub fn update_response(status: u16, code: UpdateResponseCode) -> Response {

@@ -302,3 +302,23 @@ fn r62_a_refused_commit_leaves_the_room_as_it_was_and_the_next_one_goes_through(
         world.assert_agreement(&[ALICE, CATHY]);
     }
 }
+
+#[test]
+fn a_welcome_to_another_group_under_the_rooms_name_brings_nobody_out_of_the_room() {
+    let mut world = World::with_bob();
+    let bob = world.devices[BOB].client.device().to_string();
+    let stock = world.desk.key_packages[&bob].clone();
+    // Somebody makes a room of the same name elsewhere and adds this very device.
+    let mut elsewhere = World::with_room();
+    elsewhere.desk.published.extend(stock.iter().cloned());
+    elsewhere.desk.key_packages.retain(|client, _| !client.starts_with("bob@"));
+    elsewhere.desk.key_packages.insert(bob, stock);
+    elsewhere.add(ALICE, "bob@bravo.example");
+    elsewhere.run();
+    let mut welcome = elsewhere.desk.inboxes["bob@bravo.example"][0].clone();
+    (welcome.position, welcome.previous) = (2, 1);
+    world.desk.inboxes.get_mut("bob@bravo.example").unwrap().push(welcome);
+    world.run();
+    assert_eq!(world.devices[BOB].events, []);
+    world.assert_agreement(&[ALICE, BOB]);
+}
