@@ -1,5 +1,5 @@
 // `npm test`: sets up, then runs every check, goes on after a failure, and ends with the count.
-// `npm test -- rust js` runs only the groups named; NAMES below are the groups.
+// `npm test -- rust js` runs only the groups named; GROUPS has them.
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { PROFILES, TARGET, WASM, build } from "./build.mjs";
