@@ -73,6 +73,14 @@ impl Step<'_> {
         self.outbox.enqueue(&mut self.transaction, &encode_row(lane)?, entry, self.now)
     }
 
+    /// The directory document of another provider, if it is known and fresh (D13).
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn directory(&self, domain: &Domain) -> Result<Option<Vec<u8>>, InternalError> {
+        Directories::known(&self.transaction, domain, self.now)
+    }
+
     /// Does something beside the answer, once, if the call ends well.
     pub fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
@@ -92,6 +100,7 @@ impl Step<'_> {
         let then = Then {
             endpoint: call.request.endpoint.clone(),
             waiting: None,
+            directory: None,
             peer: None,
             label: label.into(),
             role: then,
@@ -133,6 +142,8 @@ pub enum Call {
     Object(ObjectCall),
     /// Another provider.
     Peer(PeerCall),
+    /// The directory document of another provider; afterwards [`Step::directory`] has it.
+    Directory(Domain),
 }
 
 /// One request made of entries at the head of a lane.
@@ -190,6 +201,8 @@ struct Then {
     endpoint: Endpoint,
     /// The call that waits for a directory.
     waiting: Option<PeerCall>,
+    /// The provider whose directory was asked for.
+    directory: Option<Domain>,
     /// The call that was sent, to find out whether a directory is stale.
     peer: Option<Domain>,
     label: String,
@@ -241,8 +254,14 @@ impl<R: Role> Object<R> {
         let Ok(then) = decode_row::<Then>(then) else {
             return Action::Respond(Response::empty(500));
         };
-        let Then { endpoint, waiting, peer, label, role } = then;
+        let Then { endpoint, waiting, directory, peer, label, role } = then;
         let Some(call) = waiting else {
+            if let Some(domain) = directory {
+                // What cannot be learned is not there when the role looks for it.
+                let _ = self.step(now, |_, step| {
+                    Directories::learn(&mut step.transaction, &domain, outcome.clone(), now)
+                });
+            }
             if let (Some(domain), Some(response)) = (&peer, &outcome) {
                 self.note_stale_directory(domain, response, now);
             }
@@ -309,6 +328,11 @@ impl<R: Role> Object<R> {
         let (outgoing, label, pending) = match request.call {
             Call::Object(call) => (
                 Outgoing::Object(call),
+                request.label,
+                Pending::Entries { lane, last, batch, domain: None },
+            ),
+            Call::Directory(domain) => (
+                Outgoing::Http(directories::fetch(&domain)),
                 request.label,
                 Pending::Entries { lane, last, batch, domain: None },
             ),
@@ -453,12 +477,18 @@ impl<R: Role> Object<R> {
         let mut then = Then {
             endpoint: endpoint.clone(),
             waiting: None,
+            directory: None,
             peer: None,
             label: ask.label.clone(),
             role: ask.then,
         };
         let (outgoing, label) = match ask.call {
             Call::Object(call) => (Outgoing::Object(call), ask.label),
+            Call::Directory(domain) => {
+                let http = directories::fetch(&domain);
+                then.directory = Some(domain);
+                (Outgoing::Http(http), ask.label)
+            }
             Call::Peer(call) => {
                 let transaction = Transaction::new(&*self.storage);
                 match Directories::resolve(&transaction, &self.config.domain, &call, now)? {

@@ -5,8 +5,8 @@ mod common;
 use common::user::{Bob, Device, answer, asked, claim_request, refusal, uri};
 use mimi_edge::{
     transport::{
-        Action, Endpoint, IncomingRequest, JSON, ObjectCall, ObjectClass, ObjectName, Response,
-        Source,
+        Action, Endpoint, IncomingRequest, JSON, ObjectCall, ObjectClass, ObjectName, Outgoing,
+        Response, Source,
     },
     wire::{
         Directory, KeyMaterialRequest, encode,
@@ -150,10 +150,37 @@ fn d13_the_own_directory_is_told() {
     assert_eq!(own.status, 200);
     assert_eq!(own.header("content-type"), Some(JSON));
     assert_eq!(own.body, Directory::of(&domain).to_json().unwrap());
-    assert_eq!(
-        answer(bob.signed(&phone, "GET", "/client/v1/directory/alpha.example", b"")),
-        refusal(404, "not found: directories of other providers: not yet")
-    );
+}
+
+#[test]
+fn d13_the_directory_of_another_provider_is_fetched_and_kept() {
+    let phone = phone();
+    let mut bob = Bob::with(&[&phone]);
+    let path = "/client/v1/directory/alpha.example";
+    let document = Directory::of(&Domain::parse("alpha.example").unwrap()).to_json().unwrap();
+    let found = Response {
+        status: 200,
+        headers: vec![("cache-control".into(), "max-age=7200".into())],
+        body: document.clone(),
+    };
+    for (outcome, status) in [
+        (None, 504),
+        (Some(Response::empty(404)), 502),
+        (Some(Response { body: b"{}".to_vec(), ..found.clone() }), 502),
+    ] {
+        let Action::Forward(forward) = bob.signed(&phone, "GET", path, b"") else {
+            panic!("asked")
+        };
+        let Outgoing::Http(call) = &forward.outgoing else { panic!("of the provider") };
+        assert_eq!(call.url, "https://alpha.example/.well-known/mimi-protocol-directory");
+        assert_eq!(answer(bob.resume(&forward.then, outcome)).status, status);
+    }
+    let Action::Forward(forward) = bob.signed(&phone, "GET", path, b"") else { panic!("asked") };
+    assert_eq!(answer(bob.resume(&forward.then, Some(found))).body, document);
+    bob.now = bob.now.plus(7_199_000);
+    assert_eq!(answer(bob.signed(&phone, "GET", path, b"")).body, document);
+    bob.now = bob.now.plus(2_000);
+    assert!(matches!(bob.signed(&phone, "GET", path, b""), Action::Forward(_)));
 }
 
 #[test]

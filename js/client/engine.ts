@@ -73,9 +73,10 @@ export class Engine {
     try {
       result = act(this.#core, Date.now());
     } catch (error) {
-      const known = fromCore(error);
-      if (known.code === "internal") this.#fail(known);
-      throw known;
+      // A trap leaves the core in no state to go on; an error that it returned leaves it as it was.
+      if (error instanceof WebAssembly.RuntimeError) this.#fail(fromCore(error));
+      this.#pump();
+      throw fromCore(error);
     }
     const changes = this.#core.takeChanges() as Change[];
     const events = this.#core.takeEvents() as CoreEvent[];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table;
 use crate::{
-    error::{ProtocolError, Result},
+    error::{InternalError, ProtocolError, Result},
     storage::{Key, Transaction},
     time::UnixMillis,
     transport::{
@@ -51,11 +51,10 @@ impl Directories {
         call: &PeerCall,
         now: UnixMillis,
     ) -> Result<Resolved> {
-        let cached: Option<Cached> = transaction.load(&key(&call.domain))?;
-        let Some(cached) = cached.filter(|cached| cached.until > now) else {
+        let Some(document) = Self::known(transaction, &call.domain, now)? else {
             return Ok(Resolved::DirectoryFirst(fetch(&call.domain)));
         };
-        let directory = Directory::from_json(&cached.document)?;
+        let directory = Directory::from_json(&document)?;
         let (template, content_type, timeout_millis) = match call.endpoint {
             PeerEndpoint::KeyMaterial => {
                 (&directory.key_material, OCTET_STREAM, KEY_MATERIAL_TIMEOUT_MILLIS)
@@ -79,6 +78,16 @@ impl Directories {
             body: call.body.clone(),
             timeout_millis,
         }))
+    }
+
+    /// The document of `domain`, if it is known and fresh.
+    pub(super) fn known(
+        transaction: &Transaction<'_>,
+        domain: &Domain,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<u8>>, InternalError> {
+        let cached: Option<Cached> = transaction.load(&key(domain))?;
+        Ok(cached.filter(|cached| cached.until > now).map(|cached| cached.document))
     }
 
     /// Takes in the answer to the request for a directory.
@@ -120,7 +129,8 @@ fn key(domain: &Domain) -> Vec<u8> {
     Key::table(table::DIRECTORIES).text(domain.as_str()).build()
 }
 
-fn fetch(domain: &Domain) -> HttpCall {
+/// The request for the document of `domain`.
+pub(super) fn fetch(domain: &Domain) -> HttpCall {
     HttpCall {
         method: Method::Get,
         url: format!("https://{domain}{}", Directory::PATH),

@@ -61,6 +61,8 @@ pub(super) enum Then {
     Register(Vec<u8>),
     /// A page of a room's log.
     CatchUp(CatchUp),
+    /// The directory document of this provider.
+    Directory(Domain),
 }
 
 /// A user of this provider.
@@ -127,7 +129,7 @@ impl User {
                 Response::tls(200, encode(&page)?)
             }
             ClientRequest::ExternalSender { cipher_suite } => external_sender(step, cipher_suite)?,
-            ClientRequest::Directory { domain } => directory(&step.config.domain, &domain)?,
+            ClientRequest::Directory { domain } => return directory(step, domain),
             ClientRequest::KeyMaterial { target } => {
                 return claim_for(&step.config.domain, device, target, body);
             }
@@ -188,6 +190,9 @@ impl Role for User {
                 Some(404) => self.register(step, &body, Name::Free),
                 Some(_) | None => Err(ProtocolError::HubUnresponsive.into()),
             },
+            Then::Directory(domain) => {
+                Ok(Reply::Respond(directory_fetched(step, &domain, outcome)?))
+            }
             Then::CatchUp(catch_up) => {
                 socket::resume(step, catch_up, outcome)?;
                 Ok(Reply::Respond(Response::empty(200)))
@@ -270,11 +275,28 @@ fn external_sender(step: &Step<'_>, cipher_suite: u16) -> Result<Response> {
     Ok(Response::tls(200, encode(&sender)?))
 }
 
-/// The directory document of a provider: of this one only.
-fn directory(own: &Domain, domain: &Domain) -> Result<Response> {
-    if own != domain {
-        return Err(ProtocolError::NotFound("directories of other providers: not yet").into());
+/// The directory document of a provider: this one's, or another one's that is fetched if it is not
+/// known (D13).
+fn directory(step: &Step<'_>, domain: Domain) -> Result<Reply> {
+    let own = &step.config.domain;
+    let known =
+        if *own == domain { Some(Directory::of(own).to_json()?) } else { step.directory(&domain)? };
+    if let Some(document) = known {
+        return Ok(Reply::Respond(json(document)));
     }
-    let headers = vec![("content-type".into(), JSON.into())];
-    Ok(Response { status: 200, headers, body: Directory::of(own).to_json()? })
+    let then = encode_row(&Then::Directory(domain.clone()))?;
+    Ok(Reply::Ask(Ask { call: Call::Directory(domain), label: "directory".into(), then }))
+}
+
+/// The directory was asked for: here it is, or the provider did not give one.
+fn directory_fetched(step: &Step<'_>, domain: &Domain, outcome: Outcome) -> Result<Response> {
+    match (step.directory(domain)?, outcome) {
+        (Some(document), _) => Ok(json(document)),
+        (None, Some(_)) => Err(ProtocolError::BadGateway("directory document").into()),
+        (None, None) => Err(ProtocolError::HubUnresponsive.into()),
+    }
+}
+
+fn json(body: Vec<u8>) -> Response {
+    Response { status: 200, headers: vec![("content-type".into(), JSON.into())], body }
 }
