@@ -40,8 +40,9 @@ mod table {
 
 /// How many entries of a lane go into one request.
 const LANE_BATCH: usize = 64;
-/// Refusals after which the same request is sent again (R82), beside every 5xx.
-const RETRY_CODES: [u16; 6] = [408, 421, 425, 429, 401, 403];
+/// Refusals that are final for what was sent (R82). After any other answer but success it is sent
+/// again: what a receiver did not say no to is not lost.
+const FINAL_CODES: [u16; 5] = [400, 404, 413, 415, 422];
 
 /// Where the entries of an outbox lane go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -291,17 +292,15 @@ impl<R: Role> Object<R> {
                 self.outbox.take_due(&transaction, now, LANE_BATCH)?
             };
             let Some(due) = due else { return Ok(None) };
-            let lane: Lane = decode_row(&due.lane)?;
             let limit = if self.singly.contains_key(&due.lane) { 1 } else { LANE_BATCH };
             let entries: Vec<Vec<u8>> =
                 due.entries.iter().take(limit).map(|(_, entry)| entry.clone()).collect();
-            let made = self.step(now, |role, step| role.lane_request(step, &lane, &entries));
-            let made = match made {
-                Ok(made) => made,
-                Err(error) => {
-                    self.outbox.release(&due.lane);
-                    return Err(error);
-                }
+            let made = self
+                .step(now, |role, step| role.lane_request(step, &decode_row(&due.lane)?, &entries));
+            let Ok(made) = made else {
+                // The other lanes do not wait for what is wrong with this one (R84).
+                self.try_later(&due.lane, None, now)?;
+                continue;
             };
             let count = made.as_ref().map_or(1, |request| request.entries.max(1));
             let last = due.entries.iter().take(count).next_back().map_or(0, |(number, _)| *number);
@@ -309,7 +308,10 @@ impl<R: Role> Object<R> {
                 None => self.done_with(&due.lane, last, now)?,
                 Some(request) => {
                     let batch = count > 1;
-                    return self.send(due.lane, last, batch, request, now).map(Some);
+                    match self.send(due.lane.clone(), last, batch, request, now) {
+                        Ok(request) => return Ok(Some(request)),
+                        Err(_) => self.try_later(&due.lane, None, now)?,
+                    }
                 }
             }
         }
@@ -401,7 +403,7 @@ impl<R: Role> Object<R> {
             return self.done_with(lane, last, now);
         }
         let stale = domain.is_some_and(|domain| self.note_stale_directory(domain, &response, now));
-        if stale || response.status >= 500 || RETRY_CODES.contains(&response.status) {
+        if stale || !FINAL_CODES.contains(&response.status) {
             return self.try_later(lane, response.retry_after_millis(), now);
         }
         if batch {
@@ -412,12 +414,13 @@ impl<R: Role> Object<R> {
         self.done_with(lane, last, now)
     }
 
-    /// When to call [`Object::poll_request`] next; `None` when nothing waits.
+    /// When to call [`Object::poll_request`] next, also when nobody answers and the object stops
+    /// meanwhile; `None` when nothing waits.
     ///
     /// # Errors
     /// When the storage fails.
     pub fn next_wake(&self) -> Result<Option<UnixMillis>> {
-        Ok(self.outbox.next_due(&Transaction::new(&*self.storage))?)
+        Ok(self.outbox.next_wake(&Transaction::new(&*self.storage))?)
     }
 
     /// What the calls since the last time cause beside their answers.

@@ -4,7 +4,7 @@
 //! lane are sent in order, the next one after the one before was delivered; lanes do not wait for
 //! each other (R82, R84). What an entry holds is the owner's business.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,13 @@ use crate::{
 const FIRST_BACKOFF_MILLIS: u64 = 500;
 /// Longest wait between two tries, in milliseconds.
 const LONGEST_BACKOFF_MILLIS: u64 = 5 * 60 * 1000;
+/// Longest wait that a receiver may ask for, in milliseconds.
+const LONGEST_RETRY_AFTER_MILLIS: u64 = 24 * 60 * 60 * 1000;
+/// How many lanes that failed before are in flight at a time: they may take as long as a request may
+/// take, and the others shall not wait for them (R84).
+const MAX_RETRIES_IN_FLIGHT: usize = 3;
+/// After this time in flight, in milliseconds, a lane is looked at again: longer than any request.
+const IN_FLIGHT_MILLIS: u64 = 60 * 1000;
 
 /// A durable queue over two tables of the owner's storage.
 ///
@@ -26,7 +33,13 @@ const LONGEST_BACKOFF_MILLIS: u64 = 5 * 60 * 1000;
 pub struct Outbox {
     entries: u8,
     lanes: u8,
-    in_flight: BTreeSet<Vec<u8>>,
+    in_flight: BTreeMap<Vec<u8>, InFlight>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    since: UnixMillis,
+    attempts: u32,
 }
 
 /// The entries at the head of a lane that is due, in order, and the number of the last one.
@@ -40,6 +53,7 @@ pub struct Due {
     pub attempts: u32,
 }
 
+/// A lane that holds something; its entries have the numbers from `next_number - waiting` on.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct LaneState {
     next_number: u64,
@@ -52,7 +66,7 @@ impl Outbox {
     /// An outbox over the tables `entries` and `lanes`.
     #[must_use]
     pub const fn new(entries: u8, lanes: u8) -> Self {
-        Self { entries, lanes, in_flight: BTreeSet::new() }
+        Self { entries, lanes, in_flight: BTreeMap::new() }
     }
 
     /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry.
@@ -78,7 +92,8 @@ impl Outbox {
     }
 
     /// A lane that is due and not in flight, with at most `limit` of its entries; marks it in
-    /// flight until [`Outbox::delivered`] or [`Outbox::failed`].
+    /// flight until [`Outbox::delivered`] or [`Outbox::failed`]. Lanes that failed less often come
+    /// first.
     ///
     /// # Errors
     /// When the storage fails.
@@ -88,23 +103,24 @@ impl Outbox {
         now: UnixMillis,
         limit: usize,
     ) -> Result<Option<Due>, InternalError> {
-        for (lane, state) in self.all_lanes(transaction)? {
-            if state.waiting == 0 || state.due > now || self.in_flight.contains(&lane) {
-                continue;
-            }
-            let prefix = Key::table(self.entries).bytes(&lane).build();
-            let entries = transaction
-                .scan(&prefix, &prefix, limit)?
-                .into_iter()
-                .filter_map(|(key, entry)| Some((number_of(&key)?, entry)))
-                .collect();
-            self.in_flight.insert(lane.clone());
-            return Ok(Some(Due { lane, entries, attempts: state.attempts }));
-        }
-        Ok(None)
+        let mut lanes = self.ready_lanes(transaction)?;
+        lanes.retain(|(_, state)| state.due <= now);
+        let Some((lane, state)) = lanes.into_iter().min_by_key(|(_, state)| state.attempts) else {
+            return Ok(None);
+        };
+        let prefix = Key::table(self.entries).bytes(&lane).build();
+        let entries = transaction
+            .scan(&prefix, &prefix, limit)?
+            .into_iter()
+            .filter_map(|(key, entry)| Some((number_of(&key)?, entry)))
+            .collect();
+        let attempts = state.attempts;
+        self.in_flight.insert(lane.clone(), InFlight { since: now, attempts });
+        Ok(Some(Due { lane, entries, attempts }))
     }
 
-    /// The lane's entries up to number `last` were delivered, or are given up.
+    /// The lane's entries up to number `last`, and in any case the first, were delivered, or are
+    /// given up.
     ///
     /// # Errors
     /// When the storage fails.
@@ -117,12 +133,17 @@ impl Outbox {
     ) -> Result<(), InternalError> {
         self.in_flight.remove(lane);
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
-        let prefix = Key::table(self.entries).bytes(lane).build();
-        for (key, _) in transaction.scan(&prefix, &prefix, usize::MAX)? {
-            if number_of(&key).is_some_and(|number| number <= last) {
-                transaction.delete(key);
-                state.waiting = state.waiting.saturating_sub(1);
+        let first = state.next_number.saturating_sub(state.waiting);
+        for number in first..=last.max(first) {
+            if state.waiting == 0 {
+                break;
             }
+            transaction.delete(self.entry_key(lane, number));
+            state.waiting -= 1;
+        }
+        if state.waiting == 0 {
+            transaction.delete(self.lane_key(lane));
+            return Ok(());
         }
         state.attempts = 0;
         state.due = now;
@@ -146,7 +167,8 @@ impl Outbox {
             .saturating_mul(1 << state.attempts.min(16))
             .min(LONGEST_BACKOFF_MILLIS);
         state.attempts = state.attempts.saturating_add(1);
-        state.due = now.plus(retry_after.unwrap_or(0).max(backoff));
+        let asked = retry_after.unwrap_or(0).min(LONGEST_RETRY_AFTER_MILLIS);
+        state.due = now.plus(asked.max(backoff));
         transaction.store(self.lane_key(lane), &state)
     }
 
@@ -192,7 +214,7 @@ impl Outbox {
         }
     }
 
-    /// When the next lane that is not in flight is due; `None` when nothing waits.
+    /// When the next lane that can be taken is due; `None` when there is none.
     ///
     /// # Errors
     /// When the storage fails.
@@ -200,12 +222,20 @@ impl Outbox {
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<Option<UnixMillis>, InternalError> {
-        Ok(self
-            .all_lanes(transaction)?
-            .into_iter()
-            .filter(|(lane, state)| state.waiting > 0 && !self.in_flight.contains(lane))
-            .map(|(_, state)| state.due)
-            .min())
+        Ok(self.ready_lanes(transaction)?.into_iter().map(|(_, state)| state.due).min())
+    }
+
+    /// As [`Outbox::next_due`], and as long as something is in flight a time after that: whoever
+    /// stops meanwhile, and forgets what was in flight, has to be woken for it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn next_wake(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Option<UnixMillis>, InternalError> {
+        let in_flight = self.in_flight.values().map(|lane| lane.since.plus(IN_FLIGHT_MILLIS));
+        Ok(self.next_due(transaction)?.into_iter().chain(in_flight).min())
     }
 
     /// How many entries wait in all lanes, those in flight included.
@@ -214,6 +244,21 @@ impl Outbox {
     /// When the storage fails.
     pub fn waiting(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
         Ok(self.all_lanes(transaction)?.iter().map(|(_, state)| state.waiting).sum())
+    }
+
+    /// The lanes that hold something and can be taken, now or when they are due.
+    fn ready_lanes(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Vec<(Vec<u8>, LaneState)>, InternalError> {
+        let retries = self.in_flight.values().filter(|lane| lane.attempts > 0).count();
+        let mut lanes = self.all_lanes(transaction)?;
+        lanes.retain(|(lane, state)| {
+            state.waiting > 0
+                && !self.in_flight.contains_key(lane)
+                && (state.attempts == 0 || retries < MAX_RETRIES_IN_FLIGHT)
+        });
+        Ok(lanes)
     }
 
     fn lane(
@@ -324,5 +369,66 @@ mod tests {
         outbox.wake(&mut transaction, b"c", NOW).unwrap();
         assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
         assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
+    }
+
+    #[test]
+    fn r84_lanes_that_fail_leave_room_for_the_others() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        let dead = [b"a", b"b", b"c", b"d", b"e"];
+        for lane in dead {
+            outbox.enqueue(&mut transaction, lane, Vec::new(), NOW).unwrap();
+            outbox.take_due(&transaction, NOW, 1).unwrap();
+            outbox.failed(&mut transaction, lane, NOW, None).unwrap();
+        }
+        let later = NOW.plus(500);
+        outbox.enqueue(&mut transaction, b"z", Vec::new(), later).unwrap();
+        let mut taken = Vec::new();
+        while let Some(due) = outbox.take_due(&transaction, later, 1).unwrap() {
+            taken.push(due.lane);
+        }
+        assert_eq!(taken, [b"z", b"a", b"b", b"c"], "the new one first, then three of the old");
+        // Nothing can be taken before one of them is back: there is nothing to wake for.
+        assert_eq!(outbox.next_due(&transaction).unwrap(), None);
+        outbox.failed(&mut transaction, b"a", later, None).unwrap();
+        assert_eq!(outbox.take_due(&transaction, later, 1).unwrap().unwrap().lane, b"d");
+    }
+
+    #[test]
+    fn r82_what_is_in_flight_when_the_owner_stops_is_a_reason_to_wake() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        outbox.enqueue(&mut transaction, b"b", b"b0".to_vec(), NOW).unwrap();
+        outbox.take_due(&transaction, NOW, 1).unwrap();
+        assert_eq!(outbox.next_due(&transaction).unwrap(), None);
+        assert_eq!(outbox.next_wake(&transaction).unwrap(), Some(NOW.plus(60_000)));
+        outbox.delivered(&mut transaction, b"b", 0, NOW).unwrap();
+        assert_eq!(outbox.next_wake(&transaction).unwrap(), None);
+    }
+
+    #[test]
+    fn r82_a_receiver_cannot_stop_a_lane_for_good() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        outbox.enqueue(&mut transaction, b"b", Vec::new(), NOW).unwrap();
+        outbox.take_due(&transaction, NOW, 1).unwrap();
+        outbox.failed(&mut transaction, b"b", NOW, Some(u64::MAX)).unwrap();
+        let a_day = 24 * 60 * 60 * 1000;
+        assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(a_day)));
+    }
+
+    #[test]
+    fn an_empty_lane_leaves_nothing_behind() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        filled(&outbox, &mut transaction);
+        outbox.delivered(&mut transaction, b"b", 7, NOW).unwrap();
+        outbox.delivered(&mut transaction, b"c", 0, NOW).unwrap();
+        let kept = transaction.into_changes();
+        assert!(kept.iter().all(|write| write.value.is_none()), "{kept:?}");
     }
 }
