@@ -1,4 +1,5 @@
 //! Claims of KeyPackages for rooms of other providers.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

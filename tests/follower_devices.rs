@@ -1,4 +1,5 @@
 //! What a follower's own devices ask of a room's hub.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What a follower makes of the hub's notifications.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! The import table of the architecture, checked over the text of `src`.
 //!
 //! A module may use the modules listed beside it, and itself. `lib.rs` is the frame and is free.
+#![cfg(not(target_arch = "wasm32"))]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,5 @@
 //! The shell around an object, with a role that sends what it is asked to send.
+#![cfg(not(target_arch = "wasm32"))]
 
 use std::rc::Rc;
 

@@ -1,5 +1,6 @@
 //! Members that commit and send at the same time, devices and providers that die meanwhile, on the
 //! real objects.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

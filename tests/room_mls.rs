@@ -1,4 +1,5 @@
 //! Rooms in MLS: three members over their storage and a hub's PublicGroup, profile B of WIRE a.5.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Which object a request is for, and who is turned away at the door.
+#![cfg(not(target_arch = "wasm32"))]
 
 use mimi_edge::{
     config::{ConsentDefault, ProviderConfig, Registration},

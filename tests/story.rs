@@ -1,5 +1,6 @@
 //! The draft's story: Alice creates a room, adds Bob, Bob adds Cathy, Cathy says hello; natively, on
 //! good and bad networks.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Claims of a user's KeyPackages, as the target's provider answers them.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

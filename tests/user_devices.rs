@@ -1,4 +1,5 @@
 //! Registering devices, and the proof that a request is a device's own.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Welcomes on their way to a user's devices, pushes, and the list of rooms.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Publishing KeyPackages: what is taken in, what is refused, what is in stock.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What a device asks its user for beside its own things: rooms, claims, keys, directories.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

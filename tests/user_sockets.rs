@@ -1,4 +1,5 @@
 //! A device's WebSocket: hello, catching up, acknowledgements.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What `wire` reads from Commits, Proposals and trees in clear is what openmls makes of them.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod wire_fixtures;
 

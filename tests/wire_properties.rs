@@ -1,4 +1,5 @@
 //! What damaged bytes decode to: an error, or a value that encodes to the same bytes.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod wire_fixtures;
 

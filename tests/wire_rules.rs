@@ -1,4 +1,5 @@
 //! What does not decode: the rules and decisions that the decoders keep.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod wire_fixtures;
 

@@ -1,5 +1,6 @@
 //! Known bytes: the answers in `tests/vectors`, a second encoding by hand of every struct, and the
 //! official MLS vectors.
+#![cfg(not(target_arch = "wasm32"))]
 
 mod wire_fixtures;
 

@@ -65,12 +65,12 @@ async function types() {
   }
 }
 
-/** The client in headless Chrome, through wasm-bindgen's test runner. */
+/** The crate in headless Chrome, through wasm-bindgen's test runner. */
 async function web() {
   if (!has("tests/web.rs")) return;
   await chrome();
   const args = ["test", "--test", "web", "--target", TARGET, "--profile", PROFILES.test];
-  args.push("--no-default-features", "--features", WASM.client.feature);
+  args.push("--features", WASM.client.feature);
   await check("wasm-bindgen-test in Chrome", "cargo", args, {
     env: wasmEnv,
     counts: rustCounts,

@@ -194,4 +194,5 @@ fn check_roles(roles: &[Role]) -> Result<(), ProtocolError> {
 }
 
 #[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests;

@@ -18,9 +18,10 @@ use openmls_basic_credential::SignatureKeyPair;
 use openmls_traits::OpenMlsProvider;
 
 use super::{
+    clock::real_time,
     desk::update_response,
     rogue::{self, Twin},
-    world::{ALICE, BOB, CATHY, World, real_time, room, user},
+    world::{ALICE, BOB, CATHY, World, room, user},
 };
 
 fn failures(world: &World, who: usize) -> Vec<&'static str> {

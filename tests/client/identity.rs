@@ -11,7 +11,8 @@ use mimi_edge::{
 };
 use openmls::{key_packages::KeyPackageIn, prelude::SignatureScheme};
 
-use super::world::{ALICE, BOB, Device, World, open, real_time, user};
+use super::clock::real_time;
+use super::world::{ALICE, BOB, Device, World, open, user};
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 

@@ -1,5 +1,8 @@
 //! Client cores around a scripted provider.
+#![cfg(not(target_arch = "wasm32"))]
 
+#[path = "../common/clock.rs"]
+mod clock;
 mod commits;
 mod crash;
 mod desk;

@@ -13,7 +13,7 @@ use mimi_edge::{
     },
 };
 
-use super::desk::Desk;
+use super::{clock::real_time, desk::Desk};
 
 pub const ALICE: usize = 0;
 pub const BOB: usize = 1;
@@ -48,16 +48,6 @@ pub fn room() -> RoomUri {
 
 pub fn user(text: &str) -> UserUri {
     UserUri::parse(text).unwrap()
-}
-
-/// openmls reads the real clock for lifetimes: the story begins now (D4).
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the clock of the played world starts at the real one"
-)]
-pub fn real_time() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap())
 }
 
 impl Device {

@@ -3,8 +3,6 @@
 //! Every step of a member loads its group from rows and writes it back, so each also tests that
 //! openmls' state survives the storage.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use mimi_edge::{
     error::Error,
     mls::{
@@ -19,7 +17,6 @@ use mimi_edge::{
         app_sync::{app_sync_proposal, participant_list},
     },
     storage::{MemoryStorage, Storage, Transaction},
-    time::UnixMillis,
     wire::{
         AppSync, RatchetTree, Role, UserRoles, decode_exact,
         uri::{ClientUri, RoomUri, UserUri},
@@ -40,15 +37,10 @@ use super::own_group::{
     self, OwnCommit, RoomChange, create_group, group_id, join_by_welcome, load_group,
 };
 
+pub use super::clock::real_time as now;
+
 pub const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 pub const TABLE: u8 = b'h';
-
-/// openmls reads its own clock for lifetimes, so tests start at the real time (D4).
-#[allow(clippy::disallowed_methods, reason = "the tests' clock")]
-pub fn now() -> UnixMillis {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    UnixMillis(u64::try_from(now.as_millis()).unwrap())
-}
 
 pub fn room() -> RoomUri {
     RoomUri::parse("clubhouse@alpha.example").unwrap()

@@ -1,6 +1,7 @@
 //! What several tests share. Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod clock;
 pub mod follower;
 pub mod group;
 pub mod hub;

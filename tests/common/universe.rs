@@ -20,6 +20,8 @@ use mimi_edge::{
     wire::uri::{ClientUri, Domain, RoomUri, UserUri},
 };
 
+use super::clock::real_time;
+
 pub use self::{device::Device, faults::Faults, provider::Provider};
 
 /// How far the clock may run in [`Universe::run`], in milliseconds.
@@ -415,16 +417,6 @@ impl Universe {
         };
         if self.faults.drops() { None } else { Some(response) }
     }
-}
-
-/// openmls reads the real clock for lifetimes: the story begins now (D4).
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the clock of the played world starts at the real one"
-)]
-pub fn real_time() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap())
 }
 
 /// The room `text`.

@@ -31,18 +31,11 @@ use openmls_rust_crypto::OpenMlsRustCrypto;
 use sha2::{Digest, Sha256};
 use tls_codec::VLBytes;
 
-use super::storage::SharedStorage;
+use super::{clock::real_time, storage::SharedStorage};
 
 pub const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 pub const MINUTE: u64 = 60 * 1000;
 pub const DAY: u64 = 24 * 60 * MINUTE;
-
-/// openmls reads its own clock for lifetimes, so tests start at the real time (D4).
-#[allow(clippy::disallowed_methods, reason = "tests have a clock")]
-pub fn real_time() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap())
-}
 
 /// The provider bravo.example.
 pub fn config() -> ProviderConfig {

@@ -1,4 +1,5 @@
 //! A hub's room, driven request by request: exact answers, and nothing stored or sent by a refusal.
+#![cfg(not(target_arch = "wasm32"))]
 
 #[path = "../common/mod.rs"]
 mod common;
