@@ -30,8 +30,8 @@ async function attempt(env: Env, { method, url, headers, body, timeoutMillis }: 
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMillis),
     });
-    const received = new Uint8Array(await response.arrayBuffer());
-    if (received.length > MAX_ANSWER_BYTES) return undefined;
+    const received = await readAtMost(MAX_ANSWER_BYTES, response.body);
+    if (received === undefined) return undefined;
     const kept = ANSWER_HEADERS.flatMap((name): [string, string][] => {
       const value = response.headers.get(name);
       return value === null ? [] : [[name, value]];
@@ -40,6 +40,24 @@ async function attempt(env: Env, { method, url, headers, body, timeoutMillis }: 
   } catch {
     return undefined;
   }
+}
+
+/** The bytes of a body; `undefined` when there are more than `limit`, of which the rest is not read. */
+export async function readAtMost(limit: number, stream: ReadableStream<Uint8Array> | null): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream ?? []) {
+    length += chunk.length;
+    if (length > limit) return undefined;
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
 }
 
 /** The way to the URL's provider, with our certificate (mutual TLS). */

@@ -17,9 +17,10 @@ interface Effect {
   send?: { device: string; frame: Uint8Array };
   close?: { socket: number; code: number };
 }
+interface OutboxRequest { id: number; outgoing: Outgoing; label: string }
 interface Attachment { socket: number; device?: string }
 
-/** Names the object in the request that opens a socket; the router sets it. */
+/** Names the object, percent-encoded, in the request that opens a socket; the router sets it. */
 export const OBJECT_HEADER = "mimi-object";
 /** Outgoing connections that one object has open at a time: the runtime's limit for a request. */
 const MAX_REQUESTS = 6;
@@ -27,13 +28,23 @@ const MAX_REQUESTS = 6;
 const HELLO_MILLIS = 5_000;
 /** WebSocket close code for "not signed in". */
 const NOT_SIGNED_IN = 4401;
+/** Shortest time to an alarm: what is due earlier is started at once, and may well be done by then. */
+const SOONEST_ALARM_MILLIS = 1_000;
+/** After an exception the outbox is tried again, but not at once. */
+const AFTER_ERROR_MILLIS = 60_000;
 
 abstract class ProviderObject extends DurableObject<Env> {
   abstract readonly className: ObjectCall["class"];
   #core: ObjectCore | undefined;
+  /** The epoch of the wasm instance that the core belongs to. */
   #epoch = -1;
+  /** Counts the cores that this object had: each numbers its requests anew. */
+  #generation = 0;
   #alarmAt = Infinity;
+  /** The outbox rests until then. */
+  #restsUntil = 0;
   #sending = 0;
+  #filling = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -49,7 +60,7 @@ abstract class ProviderObject extends DurableObject<Env> {
     try {
       return await this.#follow(this.#call((core) => core.handle(envelope, body, Date.now())));
     } catch (error) {
-      console.error(`${this.className}: ${String(error)}`);
+      this.#report(error);
       return { status: 500, headers: [], body: new Uint8Array() };
     }
   }
@@ -57,50 +68,65 @@ abstract class ProviderObject extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarmAt = Infinity;
     this.#fill();
+    // Whatever became of that: as long as the outbox holds something, there is an alarm.
+    this.#schedule();
   }
 
   override async fetch(request: Request): Promise<Response> {
-    this.#remember(request.headers.get(OBJECT_HEADER) ?? "");
+    this.#remember(decodeURIComponent(request.headers.get(OBJECT_HEADER) ?? ""));
     const { 0: client, 1: server } = new WebSocketPair();
     const socket = crypto.getRandomValues(new Uint32Array(1))[0]!;
     this.ctx.acceptWebSocket(server);
     server.serializeAttachment({ socket } satisfies Attachment);
     setTimeout(() => {
-      if (attachment(server).device === undefined) server.close(NOT_SIGNED_IN, "no hello");
+      if (attachment(server).device === undefined) closeSocket(server, NOT_SIGNED_IN);
     }, HELLO_MILLIS);
     return new Response(null, { status: 101, webSocket: client });
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    if (typeof message === "string") { ws.close(1003, "binary frames only"); return; }
+    if (typeof message === "string") { closeSocket(ws, 1003); return; }
     const { socket, device } = attachment(ws);
     try {
       this.#call((core) => core.handleFrame(socket, device, new Uint8Array(message), Date.now()));
     } catch (error) {
-      console.error(`${this.className}: ${String(error)}`);
-      ws.close(1011, "internal");
+      this.#report(error);
+      closeSocket(ws, 1011);
     }
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
     // 1005 and 1006 say that there was no code; they cannot be sent.
-    ws.close(code >= 1000 && code !== 1005 && code !== 1006 && code !== 1015 ? code : 1000);
+    closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code);
   }
 
   /** One call of the core, all or nothing; then what it causes. */
   #call<T>(act: (core: ObjectCore) => T): T {
-    const result = callCore(this.ctx.storage, (epoch) => {
-      if (this.#core === undefined || this.#epoch !== epoch) {
-        const name = this.#name();
-        if (name === undefined) throw new Error("an object without a name");
-        this.#core = new ObjectCore(this.className, name, settingsOf(this.env), rows(this.ctx.storage.sql));
-        this.#epoch = epoch;
-      }
-      return act(this.#core);
-    });
-    for (const effect of this.#core!.takeEffects() as Effect[]) this.#do(effect);
+    const { result, effects } = this.#transact((core) => ({ result: act(core), effects: core.takeEffects() as Effect[] }));
+    for (const effect of effects) this.#do(effect);
     this.#schedule();
     return result;
+  }
+
+  #transact<T>(act: (core: ObjectCore) => T): T {
+    try {
+      return callCore(this.ctx.storage, (epoch) => act(this.#coreOf(epoch)));
+    } catch (error) {
+      // What the core has in memory may be ahead of the storage, which was rolled back.
+      this.#core = undefined;
+      throw error;
+    }
+  }
+
+  #coreOf(epoch: number): ObjectCore {
+    if (this.#core === undefined || this.#epoch !== epoch) {
+      const name = this.#name();
+      if (name === undefined) throw new Error("an object without a name");
+      this.#core = new ObjectCore(this.className, name, settingsOf(this.env), rows(this.ctx.storage));
+      this.#epoch = epoch;
+      this.#generation += 1;
+    }
+    return this.#core;
   }
 
   /** Sends what a request has to wait for, until there is an answer. */
@@ -131,7 +157,7 @@ abstract class ProviderObject extends DurableObject<Env> {
       const { socket, device } = attachment(ws);
       if (bind?.socket === socket) ws.serializeAttachment({ socket, device: bind.device } satisfies Attachment);
       if (send !== undefined && send.device === device) sendFrame(ws, send.frame);
-      if (close?.socket === socket) ws.close(close.code);
+      if (close?.socket === socket) closeSocket(ws, close.code);
     }
   }
 
@@ -140,45 +166,65 @@ abstract class ProviderObject extends DurableObject<Env> {
     const wake = this.#wake();
     if (wake === undefined) return;
     const now = Date.now();
-    const alarm = Math.max(wake, now + 1000);
+    const alarm = Math.max(wake, this.#restsUntil, now + SOONEST_ALARM_MILLIS);
     if (alarm < this.#alarmAt || this.#alarmAt <= now) {
       this.#alarmAt = alarm;
       void this.ctx.storage.setAlarm(alarm);
     }
-    if (wake <= now) this.ctx.waitUntil(Promise.resolve().then(() => this.#fill()));
+    // A pump that runs takes it along; one that found nothing to send leaves it to the alarm.
+    if (wake <= now && !this.#filling) this.ctx.waitUntil(Promise.resolve().then(() => this.#fill()));
   }
 
+  /** When the outbox wants something; now, if that is not known. */
   #wake(): number | undefined {
-    return callCore(this.ctx.storage, (epoch) => (this.#epoch === epoch ? this.#core : undefined)?.nextWake() as number | undefined)
-      ?? (this.#core === undefined ? Date.now() : undefined);
+    if (this.#core === undefined) return Date.now();
+    try {
+      return this.#transact((core) => core.nextWake() as number | undefined);
+    } catch (error) {
+      this.#rest(error);
+      return Date.now();
+    }
   }
 
   /** Starts requests of the outbox until the limit is reached or nothing is due. */
   #fill(): void {
-    while (this.#sending < MAX_REQUESTS) {
-      const request = this.#poll();
-      if (request === undefined) return;
-      this.#sending += 1;
-      this.ctx.waitUntil(this.#deliver(request));
-    }
-  }
-
-  #poll(): { id: number; outgoing: Outgoing; label: string } | undefined {
+    if (this.#filling || Date.now() < this.#restsUntil) return;
+    this.#filling = true;
     try {
-      return this.#call((core) => core.pollRequest(Date.now()));
+      while (this.#sending < MAX_REQUESTS) {
+        const request = this.#call((core) => core.pollRequest(Date.now())) as OutboxRequest | undefined;
+        if (request === undefined) return;
+        this.#sending += 1;
+        this.ctx.waitUntil(this.#deliver(request));
+      }
     } catch (error) {
-      console.error(`${this.className}: ${String(error)}`);
-      return undefined;
+      this.#rest(error);
+    } finally {
+      this.#filling = false;
     }
   }
 
-  async #deliver({ id, outgoing, label }: { id: number; outgoing: Outgoing; label: string }): Promise<void> {
-    const epoch = this.#epoch;
+  async #deliver({ id, outgoing, label }: OutboxRequest): Promise<void> {
+    const generation = this.#generation;
     const outcome = await this.#send(outgoing, label);
     this.#sending -= 1;
-    // After a reset of the core the entry is due again by itself.
-    if (epoch === this.#epoch) this.#call((core) => core.handleResponse(id, outcome, Date.now()));
+    try {
+      // Another core knows nothing of it: to that one the entry is due again by itself.
+      if (generation === this.#generation) this.#call((core) => core.handleResponse(id, outcome, Date.now()));
+    } catch (error) {
+      this.#rest(error);
+    }
     this.#fill();
+    this.#schedule();
+  }
+
+  #rest(error: unknown): void {
+    this.#report(error);
+    this.#restsUntil = Date.now() + AFTER_ERROR_MILLIS;
+  }
+
+  #report(error: unknown): void {
+    console.error(`${this.className}: ${String(error)}`);
   }
 
   #name(): string | undefined {
@@ -217,12 +263,17 @@ function attachment(ws: WebSocket): Attachment {
   return ws.deserializeAttachment() as Attachment;
 }
 
+function closeSocket(ws: WebSocket, code: number): void {
+  try { ws.close(code); } catch { /* it is closed, or closing */ }
+}
+
 function sendFrame(ws: WebSocket, frame: Uint8Array): void {
   try { ws.send(frame); } catch { /* the socket is closing: the log has what the frame said */ }
 }
 
-/** The four statements that the core's storage is made of. */
-function rows(sql: SqlStorage) {
+/** What the core's storage is made of. */
+function rows(storage: DurableObjectStorage) {
+  const { sql } = storage;
   return {
     read(key: Uint8Array): Uint8Array | undefined {
       const row = sql.exec<{ value: ArrayBuffer }>("SELECT value FROM kv WHERE key = ?", key).toArray()[0];
@@ -236,7 +287,14 @@ function rows(sql: SqlStorage) {
       for (const { key, value } of found) cells.push(new Uint8Array(key), new Uint8Array(value));
       return cells;
     },
-    write(key: Uint8Array, value: Uint8Array): void { sql.exec("INSERT OR REPLACE INTO kv VALUES (?, ?)", key, value); },
-    remove(key: Uint8Array): void { sql.exec("DELETE FROM kv WHERE key = ?", key); },
+    /** All of them or none, also when the core goes on after an exception. */
+    apply(changes: [Uint8Array, Uint8Array | undefined][]): void {
+      storage.transactionSync(() => {
+        for (const [key, value] of changes) {
+          if (value === undefined) sql.exec("DELETE FROM kv WHERE key = ?", key);
+          else sql.exec("INSERT OR REPLACE INTO kv VALUES (?, ?)", key, value);
+        }
+      });
+    },
   };
 }

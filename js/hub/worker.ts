@@ -2,7 +2,7 @@
 
 import { routeRequest } from "#wasm/hub";
 import { callCore, settingsOf, type Env } from "./core.js";
-import type { Answer } from "./http.js";
+import { readAtMost, type Answer } from "./http.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
 
 export { FollowedRoom, HubRoom, User } from "./objects.js";
@@ -24,7 +24,7 @@ export default {
 };
 
 async function respond(request: Request, env: Env, clients: boolean): Promise<Response> {
-  const body = await readBody(request);
+  const body = await readAtMost(MAX_BODY_BYTES, request.body);
   if (body === undefined) return new Response(null, { status: 413 });
   const { pathname, search } = new URL(request.url);
   let routed: Routed;
@@ -40,25 +40,8 @@ async function respond(request: Request, env: Env, clients: boolean): Promise<Re
   if (routed.call !== undefined) return toResponse(await callObject(env, routed.call));
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return new Response(null, { status: 426 });
   const headers = new Headers(request.headers);
-  headers.set(OBJECT_HEADER, routed.socket!.name);
+  headers.set(OBJECT_HEADER, encodeURIComponent(routed.socket!.name));
   return await stub(env, routed.socket!).fetch(new Request(request.url, { headers }));
-}
-
-async function readBody(request: Request): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
-  return body;
 }
 
 function toResponse({ status, headers, body }: Answer): Response {

@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     error::InternalError,
+    js::bytes,
     storage::{Row, Storage, Write},
 };
 
@@ -14,7 +15,7 @@ const MAX_VALUE_BYTES: usize = 2_000_000 - 1024;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The shell's four statements over `kv(key BLOB PRIMARY KEY, value BLOB)`.
+    /// The shell's statements over `kv(key BLOB PRIMARY KEY, value BLOB)`.
     #[wasm_bindgen(typescript_type = "Rows")]
     pub type Rows;
 
@@ -31,15 +32,12 @@ extern "C" {
         limit: i32,
     ) -> Result<Array, JsValue>;
 
+    /// Writes, all or none: an array of pairs, key and value, or `undefined` to delete the key.
     #[wasm_bindgen(method, catch)]
-    fn write(this: &Rows, key: &[u8], value: &[u8]) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn remove(this: &Rows, key: &[u8]) -> Result<(), JsValue>;
+    fn apply(this: &Rows, changes: &Array) -> Result<(), JsValue>;
 }
 
-/// A [`Storage`] over an object's SQL. The shell wraps each call of the core in `transactionSync`:
-/// when `apply` fails half-way, the shell's exception rolls everything back.
+/// A [`Storage`] over an object's SQL.
 pub(super) struct SqlStorage(pub(super) Rows);
 
 fn failed(_: JsValue) -> InternalError {
@@ -55,24 +53,26 @@ impl Storage for SqlStorage {
         let limit = i32::try_from(limit).unwrap_or(-1);
         let cells =
             self.0.scan(prefix.max(from), after_prefix(prefix), limit).map_err(failed)?.to_vec();
-        let bytes = |cell: &JsValue| Uint8Array::new(cell).to_vec();
+        let cell = |cell: &JsValue| Uint8Array::new(cell).to_vec();
         Ok(cells
             .chunks_exact(2)
-            .filter_map(|row| Some((bytes(row.first()?), bytes(row.get(1)?))))
+            .filter_map(|row| Some((cell(row.first()?), cell(row.get(1)?))))
             .collect())
     }
 
     fn apply(&mut self, writes: Vec<Write>) -> Result<(), InternalError> {
+        let changes = Array::new();
         for Write { key, value } in writes {
-            match value {
+            let value = match value {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
                     return Err(InternalError::Storage("row too large"));
                 }
-                Some(value) => self.0.write(&key, &value).map_err(failed)?,
-                None => self.0.remove(&key).map_err(failed)?,
-            }
+                Some(value) => bytes(&value),
+                None => JsValue::UNDEFINED,
+            };
+            changes.push(&Array::of2(&bytes(&key), &value));
         }
-        Ok(())
+        self.0.apply(&changes).map_err(failed)
     }
 }
 
