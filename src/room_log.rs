@@ -300,6 +300,9 @@ impl RoomLog {
         let Some(event) = self.event(transaction, position)? else { return Ok(Vec::new()) };
         let mut receivers: BTreeMap<(UserUri, u64), Vec<ClientUri>> = BTreeMap::new();
         for (device, windows) in self.all_windows(transaction)? {
+            if !windows.iter().any(|window| window.contains(position)) {
+                continue;
+            }
             let user = device.user();
             let activity = self.activity_changes(transaction, &user)?;
             let view = View { windows, activity };

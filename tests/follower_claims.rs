@@ -13,7 +13,7 @@ use mimi_edge::{
 };
 
 use common::{
-    follower::{BOB, Follower, alpha, claim_body, device, key_material, user_uri, welcome},
+    follower::{BOB, Follower, Story, alpha, claim_body, device, key_material, user_uri, welcome},
     group::room,
     member::member,
 };
@@ -105,6 +105,19 @@ fn r19_r20_a_claim_past_the_hub_is_403() {
             follower.answer(source.clone(), key_material_of(BOB_USER), &body)
         });
     }
+}
+
+#[test]
+fn r20_a_hub_does_not_claim_in_the_name_of_our_users_who_are_not_in_the_room() {
+    let body = claim_body(BOB_USER, BOB_USER, room().as_str());
+    Follower::new()
+        .assert_refused(403, |follower| follower.answer(alpha(), key_material_of(BOB_USER), &body));
+    let mut story = Story::new();
+    let answer = Response::tls(200, no_consent(BOB_USER));
+    let claimed = |story: &mut Story| {
+        story.follower.ask_through(alpha(), key_material_of(BOB_USER), &body, Some(answer.clone()))
+    };
+    assert_eq!(claimed(&mut story), (own_user(BOB_USER, &body), answer.clone()));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn r62_an_update_goes_to_the_hub_and_its_answer_comes_back_unchanged() {
 }
 
 #[test]
-fn r62_a_hub_that_does_not_answer_is_504_hub_unresponsive() {
+fn r61_r62_a_hub_that_does_not_answer_is_504_hub_unresponsive() {
     let mut story = Story::new();
     let before = story.follower.storage.snapshot();
     let (_, response) = story.follower.ask_through(device(BOB), update(), &some_update(), None);
@@ -246,4 +246,21 @@ fn r4_providers_do_not_use_a_follower_as_a_hub() {
     }
     let create = Endpoint::CreateRoom { room: room() };
     story.follower.assert_refused(404, |follower| follower.answer(device(BOB), create, b""));
+}
+
+#[test]
+fn d21_a_hub_does_not_redirect_our_devices_and_does_not_sign_them_out() {
+    let header = |challenge: &str| vec![("www-authenticate".into(), challenge.into())];
+    for (status, headers) in [
+        (101, Vec::new()),
+        (205, Vec::new()),
+        (302, Vec::new()),
+        (401, Vec::new()),
+        (401, header("Mimi-Device")),
+    ] {
+        let mut story = Story::new();
+        let answer = Response { status, headers, body: Vec::new() };
+        let (_, response) = story.follower.ask_through(device(BOB), submit(), b"", Some(answer));
+        assert_eq!(response, Response::text(502, "bad gateway: the hub's answer"), "{status}");
+    }
 }

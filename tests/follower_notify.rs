@@ -582,3 +582,12 @@ fn d11_a_device_that_was_never_in_the_room_reads_nothing() {
         follower.answer(alpha(), Endpoint::Events { room: room(), after: 0 }, b"")
     });
 }
+
+#[test]
+fn d18_a_notification_of_more_than_1024_messages_is_too_large() {
+    let mut story = Story::new();
+    let message = story.message();
+    let many: Vec<&[u8]> = vec![&message; 1025];
+    story.follower.assert_refused(413, |follower| follower.notify(&many));
+    story.follower.accept(&many[1..]);
+}

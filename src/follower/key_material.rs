@@ -3,11 +3,12 @@
 //! A claim of one of our devices goes to the hub of its room; a claim that comes from the hub goes to
 //! the target, one of our users. Claims that name no room take one hop only (R20, R21).
 
-use super::{Then, require_hub, table};
+use super::{LOG, Then, require_hub, table};
 use crate::{
     error::{ProtocolError, Result},
     mls::{MlsCrypto, key_package::key_package_ref},
     object::{Ask, Call, Reply, Step},
+    room_log::Activity,
     storage::{Key, Transaction, decode_row, encode_row},
     transport::{
         Endpoint, IncomingRequest, ObjectCall, ObjectName, Outcome, PeerCall, PeerEndpoint,
@@ -22,11 +23,12 @@ use crate::{
 /// Passes a claim on, unchanged: the target's own object says what there is (R30, R31).
 pub(super) fn claim(
     uri: &RoomUri,
-    own: &Domain,
+    step: &Step<'_>,
     source: &Source,
     target: UserUri,
     body: Vec<u8>,
 ) -> Result<Reply> {
+    let own = &step.config.domain;
     let request: KeyMaterialRequest = decode_exact(&body)?;
     let names_room = !request.room_id.0.is_empty();
     if names_room && request.room_id.0 != uri.as_str() {
@@ -46,6 +48,7 @@ pub(super) fn claim(
         Source::Provider(domain) => {
             if names_room {
                 require_hub(uri, source)?;
+                require_known_requester(step, &request)?;
             } else {
                 require_requester(&request, domain)?;
             }
@@ -56,11 +59,26 @@ pub(super) fn claim(
     Ok(Reply::Ask(Ask { call, label: "keyMaterial".into(), then: encode_row(&then)? }))
 }
 
+/// R20: the hub passes on what an active participant asks. Who of ours is one is known here: a user's
+/// own word, which needs no consent, is not the hub's to give.
+fn require_known_requester(step: &Step<'_>, request: &KeyMaterialRequest) -> Result<()> {
+    let requester = requester(request)?;
+    if *requester.domain() != step.config.domain
+        || LOG.activity(&step.transaction, &requester)? == Activity::Active
+    {
+        return Ok(());
+    }
+    Err(ProtocolError::PeerRefused("the requesting user is not in the room").into())
+}
+
+fn requester(request: &KeyMaterialRequest) -> Result<UserUri, ProtocolError> {
+    UserUri::from_wire(&request.requesting_user)
+        .map_err(|_| ProtocolError::Malformed("requestingUser"))
+}
+
 /// R20: without a room, the requester is a user of the provider that asks.
 fn require_requester(request: &KeyMaterialRequest, source: &Domain) -> Result<(), ProtocolError> {
-    let requester = UserUri::from_wire(&request.requesting_user)
-        .map_err(|_| ProtocolError::Malformed("requestingUser"))?;
-    if requester.domain() == source {
+    if requester(request)?.domain() == source {
         return Ok(());
     }
     Err(ProtocolError::PeerRefused("not the requesting user's provider"))
@@ -93,13 +111,13 @@ pub(super) fn record(
     step: &mut Step<'_>,
     outcome: Outcome,
 ) -> Result<Response> {
-    const NONSENSE: ProtocolError = ProtocolError::BadGateway("not a KeyMaterialResponse");
     let response = outcome.ok_or(ProtocolError::HubUnresponsive)?;
     if !response.is_success() {
         return Ok(response);
     }
-    let material: KeyMaterialResponse = decode_exact(&response.body).map_err(|_| NONSENSE)?;
-    let user = UserUri::from_wire(&material.user_uri).map_err(|_| NONSENSE)?;
+    let material = KeyMaterialResponse::from_peer(&response.body)?;
+    let user = UserUri::from_wire(&material.user_uri)
+        .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
     for client in &material.clients {
         if let ClientMaterial::Success(key_package) = &client.material {
             let reference = key_package_ref(crypto.algorithms(), key_package.bytes())?;

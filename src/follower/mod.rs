@@ -140,7 +140,7 @@ impl Role for FollowedRoom {
         let uri = self.uri()?;
         let response = match endpoint {
             Endpoint::KeyMaterial { target } => {
-                return key_material::claim(uri, &step.config.domain, &source, target, body);
+                return key_material::claim(uri, step, &source, target, body);
             }
             Endpoint::Update { .. } => return proxy::update(uri, step, &source, body),
             Endpoint::SubmitMessage { .. } => return proxy::submit(uri, step, &source, body),
@@ -171,7 +171,7 @@ impl Role for FollowedRoom {
                 notify::take_in(self.uri()?, &self.crypto, step, &body)?
             }
         };
-        Ok(Reply::Respond(proxy::passed_on(response)))
+        Ok(Reply::Respond(proxy::passed_on(response)?))
     }
 
     fn lane_request(

@@ -26,6 +26,8 @@ use crate::{
 
 /// MLSMessage's header, in bytes: version and wire format (RFC 9420 §6).
 const HEADER_BYTES: usize = 4;
+/// Most messages of one notification. A hub that has more to say says it in several (R82, 413).
+const MAX_MESSAGES: usize = 1024;
 
 /// Takes in a notification of the room's hub. KeyPackages that the room does not know may have been
 /// claimed by the hub without naming a room (R21): that is asked first.
@@ -36,6 +38,9 @@ pub(super) fn receive(
     body: Vec<u8>,
 ) -> Result<Reply> {
     let messages: Vec<FanoutMessage> = decode_concatenated(&body)?;
+    if messages.len() > MAX_MESSAGES {
+        return Err(ProtocolError::TooLarge.into());
+    }
     let mut unknown = Vec::new();
     for message in &messages {
         if step.transaction.read(&received_key(message))?.is_none()

@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+/// The one challenge of a hub that is meant for a device (R62).
+const PENDING_PROPOSALS: &str = "MIMI-Pending-Proposals";
 /// The headers of the hub's answer that mean something to a device.
 const PASSED_HEADERS: [&str; 3] = ["content-type", "www-authenticate", "retry-after"];
 
@@ -96,7 +98,16 @@ fn ask_hub(
 }
 
 /// Somebody else's answer as our own: status, body, and the headers that belong to it.
-pub(super) fn passed_on(mut response: Response) -> Response {
+///
+/// # Errors
+/// [`ProtocolError::BadGateway`] when the status is none that ends a device's request: a redirection,
+/// an upgrade, a wish that the device sign in there (D21).
+pub(super) fn passed_on(mut response: Response) -> Result<Response, ProtocolError> {
+    let is_final = matches!(response.status, 200..=204 | 400..=599);
+    let challenge = response.header("www-authenticate").unwrap_or_default();
+    if !is_final || (response.status == 401 && !challenge.eq_ignore_ascii_case(PENDING_PROPOSALS)) {
+        return Err(ProtocolError::BadGateway("the hub's answer"));
+    }
     response.headers.retain(|(name, _)| PASSED_HEADERS.contains(&name.as_str()));
-    response
+    Ok(response)
 }

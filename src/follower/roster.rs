@@ -4,6 +4,8 @@
 //! there. Nothing is verified: the hub did, and our members do. What does not fit leaves the rest of
 //! the Commit in force and is reported.
 
+use std::collections::BTreeSet;
+
 use openmls::prelude::Ciphersuite;
 use serde::{Deserialize, Serialize};
 
@@ -76,13 +78,13 @@ pub(super) fn replace(step: &mut Step<'_>, room: &mut Room, tree: &[Leaf]) -> Re
         forget_proposals(step)?;
         room.epoch = None;
     }
-    let own: Vec<&ClientUri> = tree.iter().map(|(_, client)| client).collect();
+    let clients: BTreeSet<&ClientUri> = tree.iter().map(|(_, client)| client).collect();
     for device in LOG.devices(&step.transaction)? {
-        if !own.contains(&&device) {
+        if !clients.contains(&device) {
             LOG.close_window(&mut step.transaction, &device, end)?;
         }
     }
-    for device in own {
+    for device in clients {
         if is_own(device, &step.config.domain) {
             LOG.open_window(&mut step.transaction, device, end)?;
         }
@@ -229,8 +231,12 @@ fn apply_leaves(step: &mut Step<'_>, changes: &mut Changes, position: u64) -> Re
             LOG.close_window(&mut step.transaction, &client, position)?;
         }
     }
-    for client in &changes.added {
-        let index = leftmost_blank(&step.transaction)?;
+    let taken = match changes.added.is_empty() {
+        true => BTreeSet::new(),
+        false => stored_leaves(&step.transaction)?.into_iter().map(|(index, _)| index).collect(),
+    };
+    let blanks = (0_u32..).filter(|index| !taken.contains(index));
+    for (index, client) in blanks.zip(&changes.added) {
         step.transaction.store(leaf_key(index), client)?;
         if is_own(client, &own) {
             LOG.open_window(&mut step.transaction, client, position)?;
@@ -258,15 +264,6 @@ fn apply_app_sync(
         }
     }
     Ok(())
-}
-
-fn leftmost_blank(transaction: &Transaction<'_>) -> Result<u32, InternalError> {
-    let taken = stored_leaves(transaction)?;
-    let blank = (0_u32..).zip(&taken).find(|(index, (leaf, _))| index != leaf);
-    Ok(match blank {
-        Some((index, _)) => index,
-        None => u32::try_from(taken.len()).unwrap_or(u32::MAX),
-    })
 }
 
 fn stored_leaves(transaction: &Transaction<'_>) -> Result<Vec<Leaf>, InternalError> {

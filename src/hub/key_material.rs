@@ -137,8 +137,7 @@ pub(super) fn resume(
     if !response.is_success() {
         return Err(ProtocolError::BadGateway("the target's provider refused").into());
     }
-    let material: KeyMaterialResponse = decode_exact(&response.body)
-        .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
+    let material = KeyMaterialResponse::from_peer(&response.body)?;
     check_response(target, &material)?;
     forget_ended(step)?;
     for client in &material.clients {

@@ -51,10 +51,10 @@ impl Directories {
         call: &PeerCall,
         now: UnixMillis,
     ) -> Result<Resolved> {
-        let Some(document) = Self::known(transaction, &call.domain, now)? else {
+        let document = Self::known(transaction, &call.domain, now)?;
+        let Some(directory) = document.and_then(|it| Directory::from_json(&it).ok()) else {
             return Ok(Resolved::DirectoryFirst(fetch(&call.domain)));
         };
-        let directory = Directory::from_json(&document)?;
         let (template, content_type, timeout_millis) = match call.endpoint {
             PeerEndpoint::KeyMaterial => {
                 (&directory.key_material, OCTET_STREAM, KEY_MATERIAL_TIMEOUT_MILLIS)
@@ -68,7 +68,8 @@ impl Directories {
             ("from".to_owned(), format!("mimi@{own}")),
             ("content-type".to_owned(), content_type.to_owned()),
         ];
-        if let Some(user) = &call.sending_user {
+        // A header cannot hold every identifier (D15); this one may be left out.
+        if let Some(user) = call.sending_user.as_ref().filter(|user| user.as_str().is_ascii()) {
             headers.push(("mimi-sending-user".to_owned(), user.to_string()));
         }
         Ok(Resolved::Call(HttpCall {

@@ -139,21 +139,28 @@ pub(super) fn acknowledge(
     device: &ClientUri,
     position: u64,
 ) -> Result<(), InternalError> {
-    let prefix = [table::INBOX];
-    for (key, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
-        if position_of(&key) > position {
-            break;
+    let mut next = 0;
+    loop {
+        let rows = transaction.scan(&[table::INBOX], &key(next), SCAN_ROWS)?;
+        for (row_key, row) in &rows {
+            let this = position_of(row_key);
+            if this > position {
+                return Ok(());
+            }
+            next = this.saturating_add(1);
+            let mut stored: Stored = decode_row(row)?;
+            let waiting = stored.devices.len();
+            stored.devices.retain(|(client, _)| client != device);
+            if stored.devices.is_empty() {
+                transaction.delete(row_key.clone());
+            } else if stored.devices.len() < waiting {
+                transaction.store(row_key.clone(), &stored)?;
+            }
         }
-        let mut stored: Stored = decode_row(&row)?;
-        let waiting = stored.devices.len();
-        stored.devices.retain(|(client, _)| client != device);
-        if stored.devices.is_empty() {
-            transaction.delete(key);
-        } else if stored.devices.len() < waiting {
-            transaction.store(key, &stored)?;
+        if rows.len() < SCAN_ROWS {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// The user is in a room now, or no longer (D10).

@@ -6,7 +6,8 @@ use tls_codec::{
     TlsSize,
 };
 
-use super::{IdentifierUri, Verbatim, flag, select_struct};
+use super::{IdentifierUri, MAX_BODY_BYTES, Verbatim, decode_exact, flag, select_struct};
+use crate::error::ProtocolError;
 
 /// The end-to-end protocol of a request; we know [`Protocol::MLS10`] alone.
 ///
@@ -258,6 +259,20 @@ pub struct KeyMaterialResponse {
     /// Every client of the user, for success, partialSuccess and noCompatibleMaterial; else empty
     /// (R24, R25).
     pub clients: Vec<ClientKeyMaterial>,
+}
+
+impl KeyMaterialResponse {
+    /// Reads another provider's answer.
+    ///
+    /// # Errors
+    /// [`ProtocolError::BadGateway`] when it is none, or larger than a claim's answer may be (D18).
+    pub fn from_peer(body: &[u8]) -> Result<Self, ProtocolError> {
+        const NONSENSE: ProtocolError = ProtocolError::BadGateway("not a KeyMaterialResponse");
+        if body.len() > MAX_BODY_BYTES {
+            return Err(NONSENSE);
+        }
+        decode_exact(body).map_err(|_| NONSENSE)
+    }
 }
 
 select_struct!(

@@ -55,7 +55,8 @@ impl Domain {
     ///
     /// # Errors
     /// [`UsageError::BadUri`] when it is empty, longer than 253 bytes, has an empty or overlong
-    /// label, or a character other than `a-z`, `0-9`, `-`, `.` (D15: upper case too).
+    /// label, or a character other than `a-z`, `0-9`, `-`, `.` (D15: upper case too), and when it is
+    /// an address: its last label is a number (D13).
     pub fn parse(text: &str) -> Result<Self, UsageError> {
         let label_fits = |label: &str| {
             !label.is_empty()
@@ -64,7 +65,9 @@ impl Domain {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         };
-        if text.len() > 253 || !text.split('.').all(label_fits) {
+        let last = text.rsplit('.').next().unwrap_or_default();
+        let is_address = last.bytes().all(|b| b.is_ascii_digit());
+        if text.len() > 253 || is_address || !text.split('.').all(label_fits) {
             return Err(UsageError::BadUri);
         }
         Ok(Self(text.to_owned()))
@@ -293,6 +296,8 @@ mod tests {
             "alice@alpha..example",
             "al/ice@alpha.example",
             "alice\n@alpha.example",
+            "alice@127.0.0.1",
+            "alice@2130706433",
             "mimi://alpha.example",
             "mimi://alpha.example/",
             "mimi://alpha.example/r/club",

@@ -8,7 +8,7 @@ use mimi_edge::{
 use crate::common::{
     group::{room, sync},
     hub::{Hub, provider, source_of},
-    member::{bans, member, removes, uri},
+    member::{adds, bans, member, removes, uri},
 };
 
 const BRAVO: &str = "bravo.example";
@@ -142,4 +142,27 @@ fn r62_an_unknown_room_is_404() {
     let body = alice.message("hello");
     let unknown = (404, b"not found: room".to_vec());
     Hub::new().refused(source_of(&alice.client), endpoint(None), body, unknown);
+}
+
+#[test]
+fn r68_who_has_no_leaf_is_no_active_participant() {
+    let (mut hub, mut alice, mut bob) = Hub::with_alice_and_bob();
+    let mut cathy = member("cathy@charlie.example/phone");
+    let charlie = || provider("charlie.example");
+    let packages = hub.claim(&alice.client, &mut [&mut cathy]);
+    // On the list, without a leaf: charlie is not in the room.
+    let alices = source_of(&alice.client);
+    hub.accept(alices.clone(), &alice.propose(vec![sync(&adds(&cathy.user()))], &[], &[]));
+    alice.merge_own();
+    bob.process(&hub.notified(BRAVO)[0]);
+    hub.effects();
+    hub.refused(charlie(), endpoint(None), bob.message("not mine"), not_allowed());
+    assert_eq!(hub.submit(alices.clone(), alice.message("for bob")).status, 200);
+    assert_eq!(hub.notified("charlie.example"), Vec::new());
+    // With a leaf it is.
+    hub.accept(alices.clone(), &alice.propose(Vec::new(), &packages, &[]));
+    alice.merge_own();
+    hub.deliver();
+    assert_eq!(hub.submit(alices, alice.message("for all")).status, 200);
+    assert_eq!(hub.notified("charlie.example").len(), 1);
 }

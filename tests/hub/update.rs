@@ -575,3 +575,42 @@ fn membership_tag_range(body: &[u8]) -> std::ops::Range<usize> {
     let end = body.len() - rest.len();
     end - 32..end
 }
+
+#[test]
+fn r49_what_is_not_valid_is_invalid_and_what_is_not_permitted_is_not_allowed() {
+    let (mut hub, mut alice, bob) = Hub::with_alice_and_bob();
+    let mut cathy = member("cathy@charlie.example/phone");
+    let packages = hub.claim(&alice.client, &mut [&mut cathy]);
+    hub.effects();
+    // An AppSync that does not fit to the list, beside an Add that would be permitted.
+    let both = vec![sync(&adds(&cathy.user())), sync(&adds(&bob.user()))];
+    let upload = alice.propose(both, &packages, &[]);
+    hub.refuses_update(alices(), upload.body(), invalid("an added user is on the list"));
+    alice.clear_own();
+    // An Add that is valid in MLS, of a user who does not take part.
+    let upload = alice.propose(Vec::new(), &packages, &[]);
+    let why = "a client enters whose user does not take part";
+    hub.refuses_update(alices(), upload.body(), not_allowed(why));
+    alice.clear_own();
+    // A removal is anybody's right (R43).
+    let removal = alice.propose(vec![sync(&removes(&bob.user()))], &[], &[&bob.client]);
+    hub.accept(alices(), &removal);
+}
+
+#[test]
+fn r61_the_response_codes_are_the_drafts_numbers() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    let mut answer = |source: Source, body: Vec<u8>| {
+        let response = hub.update(source, body);
+        let [code, length, description @ ..] = &response.body[..] else { panic!("{response:?}") };
+        assert_eq!(usize::from(*length), description.len());
+        (response.status, *code)
+    };
+    let upload = alice.propose(Vec::new(), &[], &[]);
+    let mut broken = upload.clone();
+    flip_signature(&mut broken.message);
+    assert_eq!(answer(alices(), broken.body()), (422, 4));
+    assert_eq!(answer(provider(BRAVO), upload.body()), (403, 2));
+    assert_eq!(answer(alices(), upload.body()), (200, 0));
+    assert_eq!(answer(alices(), broken.body()), (409, 1));
+}
