@@ -4,8 +4,8 @@ use mimi_edge::{
     mls::key_package::LIFETIME_SECONDS,
     transport::{Endpoint, ObjectName, Outgoing, Response, Source},
     wire::{
-        IdentifierUri, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse,
-        KeyMaterialUserCode as Code, Protocol, encode, uri::UserUri,
+        ClientKeyMaterial, ClientMaterial, IdentifierUri, KeyMaterialBody, KeyMaterialRequest,
+        KeyMaterialResponse, KeyMaterialUserCode as Code, Protocol, encode, uri::UserUri,
     },
 };
 
@@ -259,4 +259,33 @@ fn r33_refs_are_forgotten_a_day_after_their_key_packages_end() {
     // Bob's and cathy's, each by ref and by end.
     assert_eq!(hub.rows().rows().count(), rows - 4);
     assert_eq!(bob.epoch(), 1);
+}
+
+#[test]
+fn d18_an_answer_of_more_than_256_kib_is_a_bad_gateway() {
+    let (mut hub, alice, _) = Hub::with_alice_and_bob();
+    let cathy = cathy();
+    let exhausted = ClientKeyMaterial {
+        client_uri: cathy.client.to_wire(),
+        material: ClientMaterial::KeyMaterialExhausted,
+    };
+    let mut answer = |devices: usize| {
+        let answer = KeyMaterialResponse {
+            protocol: Protocol::MLS10,
+            user_status: Code::NoCompatibleMaterial,
+            user_uri: cathy.user().to_wire(),
+            clients: vec![exhausted.clone(); devices],
+        };
+        let body = encode(&claim(&alice.user(), &cathy.user())).unwrap();
+        let source = source_of(&alice.client);
+        let answer = encode(&answer).unwrap();
+        let status = hub
+            .request(source, endpoint(&cathy.user()), body, |_| {
+                Some(Response::tls(200, answer.clone()))
+            })
+            .status;
+        (answer.len() > 256 << 10, status)
+    };
+    assert_eq!(answer(9_000), (false, 200));
+    assert_eq!(answer(10_000), (true, 502));
 }
