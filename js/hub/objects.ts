@@ -5,6 +5,7 @@ import { DurableObject } from "cloudflare:workers";
 import { ObjectCore } from "#wasm/hub";
 import { callCore, settingsOf, type Env } from "./core.js";
 import { sendHttp, type Answer, type HttpCall } from "./http.js";
+import { ObjectRows } from "./storage.js";
 
 /** A call to another object of this provider; the envelope is opaque here. */
 export interface ObjectCall { class: "HubRoom" | "FollowedRoom" | "User"; name: string; envelope: Uint8Array; body: Uint8Array }
@@ -35,6 +36,7 @@ const AFTER_ERROR_MILLIS = 60_000;
 
 abstract class ProviderObject extends DurableObject<Env> {
   abstract readonly className: ObjectCall["class"];
+  readonly #rows: ObjectRows;
   #core: ObjectCore | undefined;
   /** The epoch of the wasm instance that the core belongs to. */
   #epoch = -1;
@@ -48,15 +50,14 @@ abstract class ProviderObject extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS kv(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID");
-    ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS object(name TEXT)");
+    this.#rows = new ObjectRows(ctx.storage);
     // What the outbox held when the object last stopped goes on.
-    if (this.#name() !== undefined) this.#schedule();
+    if (this.#rows.name !== undefined) this.#schedule();
   }
 
   /** A request from the router or from another object of this provider. */
   async handle(name: string, envelope: Uint8Array, body: Uint8Array): Promise<Answer> {
-    this.#remember(name);
+    this.#rows.tell(name);
     try {
       return await this.#follow(this.#call((core) => core.handle(envelope, body, Date.now())));
     } catch (error) {
@@ -73,7 +74,7 @@ abstract class ProviderObject extends DurableObject<Env> {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    this.#remember(decodeURIComponent(request.headers.get(OBJECT_HEADER) ?? ""));
+    this.#rows.tell(decodeURIComponent(request.headers.get(OBJECT_HEADER) ?? ""));
     const { 0: client, 1: server } = new WebSocketPair();
     const socket = crypto.getRandomValues(new Uint32Array(1))[0]!;
     this.ctx.acceptWebSocket(server);
@@ -114,15 +115,16 @@ abstract class ProviderObject extends DurableObject<Env> {
     } catch (error) {
       // What the core has in memory may be ahead of the storage, which was rolled back.
       this.#core = undefined;
+      this.#rows.reload();
       throw error;
     }
   }
 
   #coreOf(epoch: number): ObjectCore {
     if (this.#core === undefined || this.#epoch !== epoch) {
-      const name = this.#name();
+      const { name } = this.#rows;
       if (name === undefined) throw new Error("an object without a name");
-      this.#core = new ObjectCore(this.className, name, settingsOf(this.env), rows(this.ctx.storage));
+      this.#core = new ObjectCore(this.className, name, settingsOf(this.env), this.#rows);
       this.#epoch = epoch;
       this.#generation += 1;
     }
@@ -226,14 +228,6 @@ abstract class ProviderObject extends DurableObject<Env> {
   #report(error: unknown): void {
     console.error(`${this.className}: ${String(error)}`);
   }
-
-  #name(): string | undefined {
-    return this.ctx.storage.sql.exec<{ name: string }>("SELECT name FROM object").toArray()[0]?.name;
-  }
-
-  #remember(name: string): void {
-    if (this.#name() === undefined) this.ctx.storage.sql.exec("INSERT INTO object VALUES (?)", name);
-  }
 }
 
 /** A room that this provider hosts. */
@@ -269,32 +263,4 @@ function closeSocket(ws: WebSocket, code: number): void {
 
 function sendFrame(ws: WebSocket, frame: Uint8Array): void {
   try { ws.send(frame); } catch { /* the socket is closing: the log has what the frame said */ }
-}
-
-/** What the core's storage is made of. */
-function rows(storage: DurableObjectStorage) {
-  const { sql } = storage;
-  return {
-    read(key: Uint8Array): Uint8Array | undefined {
-      const row = sql.exec<{ value: ArrayBuffer }>("SELECT value FROM kv WHERE key = ?", key).toArray()[0];
-      return row === undefined ? undefined : new Uint8Array(row.value);
-    },
-    scan(from: Uint8Array, before: Uint8Array | undefined, limit: number): Uint8Array[] {
-      const found = before === undefined
-        ? sql.exec<{ key: ArrayBuffer; value: ArrayBuffer }>("SELECT key, value FROM kv WHERE key >= ? ORDER BY key LIMIT ?", from, limit)
-        : sql.exec<{ key: ArrayBuffer; value: ArrayBuffer }>("SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", from, before, limit);
-      const cells: Uint8Array[] = [];
-      for (const { key, value } of found) cells.push(new Uint8Array(key), new Uint8Array(value));
-      return cells;
-    },
-    /** All of them or none, also when the core goes on after an exception. */
-    apply(changes: [Uint8Array, Uint8Array | undefined][]): void {
-      storage.transactionSync(() => {
-        for (const [key, value] of changes) {
-          if (value === undefined) sql.exec("DELETE FROM kv WHERE key = ?", key);
-          else sql.exec("INSERT OR REPLACE INTO kv VALUES (?, ?)", key, value);
-        }
-      });
-    },
-  };
 }

@@ -5,8 +5,6 @@
 //! of a claim, which decides where the claim goes; that is for the objects. Requests that are
 //! refused here reach no object.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-
 use crate::{
     config::ProviderConfig,
     error::{InternalError, ProtocolError},
@@ -16,7 +14,7 @@ use crate::{
     },
     wire::{
         DeviceAuth, DeviceRegistration, Directory, IdentifierUri, KeyMaterialRequest,
-        MAX_BODY_BYTES, MAX_NOTIFY_BYTES, MAX_UPDATE_BYTES, decode_exact, percent_decode,
+        MAX_BODY_BYTES, MAX_NOTIFY_BYTES, MAX_UPDATE_BYTES, decode_exact, encode, percent_decode,
         uri::{ClientUri, Domain, RoomUri, UserUri},
     },
 };
@@ -27,8 +25,6 @@ const DIRECTORY_CACHE_CONTROL: &str = "max-age=3600";
 const MIMI_PATH: &str = "/v1/";
 /// Where the client API is (R4).
 pub(super) const CLIENT_PATH: &str = "/client/v1/";
-/// The scheme of the Authorization header of a device.
-const DEVICE_SCHEME: &str = "Mimi-Device ";
 
 /// What the TLS layer knows of the provider at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,18 +323,11 @@ fn user_object(config: &ProviderConfig, device: &ClientUri) -> Result<ObjectName
 
 /// The device that a request says it is from, and its encoded proof (D21).
 fn device_auth(request: &HttpRequest) -> Result<(ClientUri, Vec<u8>), ProtocolError> {
+    const UNREADABLE: ProtocolError = ProtocolError::Unauthenticated("Authorization");
     let header = request
         .header("authorization")
         .ok_or(ProtocolError::Unauthenticated("no Authorization"))?;
-    read_device_auth(header).ok_or(ProtocolError::Unauthenticated("Authorization"))
-}
-
-fn read_device_auth(header: &str) -> Option<(ClientUri, Vec<u8>)> {
-    let (scheme, proof) = header.split_at_checked(DEVICE_SCHEME.len())?;
-    if !scheme.eq_ignore_ascii_case(DEVICE_SCHEME) {
-        return None;
-    }
-    let auth = Base64UrlUnpadded::decode_vec(proof.trim()).ok()?;
-    let decoded: DeviceAuth = decode_exact(&auth).ok()?;
-    Some((ClientUri::parse(&decoded.client_uri.0).ok()?, auth))
+    let auth = DeviceAuth::from_header(header)?;
+    let device = ClientUri::from_wire(&auth.client_uri).map_err(|_| UNREADABLE)?;
+    Ok((device, encode(&auth).map_err(|_| UNREADABLE)?))
 }
