@@ -91,7 +91,14 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
    */
   static async open(options: ClientOptions): Promise<Client> {
     uri.user(options.user);
-    return await orAborted(Client.#open(options), options.signal);
+    const opening = Client.#open(options);
+    try {
+      return await orAborted(opening, options.signal);
+    } catch (error) {
+      // Nobody has the client that the aborted call still makes: it would keep the store.
+      if (MimiError.is(error, "aborted")) opening.then((client) => client.close(), () => undefined);
+      throw error;
+    }
   }
 
   static async #open({ user, provider, store, wasm, fetch, WebSocket, trace }: ClientOptions): Promise<Client> {

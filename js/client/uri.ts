@@ -12,8 +12,8 @@ export type RoomUri = Brand<string, "room">;
 
 /** The longest identifier, in bytes of UTF-8. */
 const MAX_BYTES = 255;
-/** Not empty, without `@`, `/`, space and control characters. */
-const LOCAL = String.raw`[^@/ \p{Cc}]+`;
+/** Not empty, without `@`, `/`, space, control characters and halves of characters. */
+const LOCAL = String.raw`[^@/ \p{Cc}\p{Cs}]+`;
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 const DOMAIN = String.raw`${LABEL}(?:\.${LABEL})*`;
 
