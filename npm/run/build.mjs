@@ -1,4 +1,5 @@
-// Builds the two packages into build/client and build/hub, and their wasm into build/wasm.
+// Builds the two packages into build/client and build/hub, their wasm into build/wasm, and the
+// example page's script into build/chat.
 // Cargo and wasm-bindgen run only when something that they read has changed.
 import { createHash } from "node:crypto";
 import {
@@ -36,6 +37,7 @@ export async function build(profile) {
   for (const name of Object.keys(WASM)) await wasm(name, profile);
   await clientPackage();
   await hubPackage();
+  await chatPage();
 }
 
 async function wasm(name, profile) {
@@ -115,6 +117,26 @@ async function hubPackage() {
   });
   chmodSync(cli, 0o755);
   finishPackage("hub");
+}
+
+/** The example page: its own script with Lit in it; the client stays the built package, beside it. */
+async function chatPage() {
+  const { build: bundle } = await import("esbuild");
+  await bundle({
+    entryPoints: [at("examples-web/chat/main.ts")],
+    outfile: at("build/chat/main.js"),
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    sourcemap: true,
+    logLevel: "warning",
+    plugins: [{
+      name: "client",
+      setup({ onResolve }) {
+        onResolve({ filter: /^@mimi-edge\/client$/ }, () => ({ path: "./client/index.js", external: true }));
+      },
+    }],
+  });
 }
 
 /** Adds what every package has, and lets `@mimi-edge/NAME` in this repository mean the built one. */

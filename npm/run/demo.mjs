@@ -16,7 +16,6 @@ await command(async () => {
     format: "esm",
     target: "node20",
     packages: "external",
-    external: ["./serve-page.mjs"],
     sourcemap: "inline",
     logLevel: "warning",
   });

@@ -4,6 +4,7 @@ import { Client, uri } from "@mimi-edge/client";
 import { actor } from "../../tests/js/actors.js";
 import { DOMAINS, startProviders } from "../../tests/js/providers.js";
 import { playStory, until } from "../../tests/js/story.js";
+import { servePage } from "./serve-page.js";
 
 /** Clients reach the providers at these ports, other providers at the next ones. */
 const PORTS = [8801, 8803, 8805];
@@ -94,7 +95,6 @@ async function main(): Promise<void> {
 }
 
 async function serve(url: (domain: string) => string, stop: () => Promise<void>): Promise<void> {
-  const { servePage } = await import("./serve-page.mjs");
   const page = await servePage({ port: PAGE_PORT, providers: Object.fromEntries(DOMAINS.map((domain) => [domain, url(domain)])) });
   say(`\nthree people, each with a client of their own, on one page: ${page.url}\nCtrl-C ends it`);
   const end = (): void => { void Promise.all([page.stop(), stop()]).then(() => process.exit(0)); };

@@ -15,11 +15,13 @@ export async function setUpBuild() {
   await wasmBindgen();
 }
 
+const MANIFESTS = ["package.json", "npm/client/package.json", "npm/hub/package.json", "examples-web/chat/package.json"];
+
 /** Installs the locked npm dependencies when they are absent or of another lock file. */
 export async function npmDependencies() {
   const stamp = at("node_modules", ".mimi-edge");
   const hash = createHash("sha256");
-  for (const name of ["package.json", "npm/client/package.json", "npm/hub/package.json"]) {
+  for (const name of MANIFESTS) {
     hash.update(readFileSync(at(name)));
   }
   const wanted = hash.update(readFileSync(at("package-lock.json"))).digest("hex");

@@ -1,0 +1,174 @@
+// One person: a client of its own and what can be done with it.
+
+import { Client, MimiError, uri, type Message, type Room, type RoomUri } from "@mimi-edge/client";
+import { LitElement, type PropertyValues, type TemplateResult } from "lit";
+import { Transcript } from "./transcript.js";
+import { paneView } from "./views.js";
+import { count, errorWords, type ErrorWords } from "./words.js";
+
+/** What a pane says about the last thing that was done. */
+export type Notice = { readonly kind: "status" | "alert"; readonly text: string };
+
+/** This near to its end counts as the end of the timeline. */
+const NEAR_PIXELS = 8;
+
+export class ChatPane extends LitElement {
+  static override properties = { user: {}, provider: {}, network: {} };
+  declare user: string;
+  declare provider: string;
+  /** Tells runs of the providers apart: each starts without knowing any device. */
+  declare network: string;
+
+  client: Client | undefined;
+  /** The room that is open. */
+  room: Room | undefined;
+  notice: Notice | undefined;
+  /** Opening failed, or the client stopped: it can be tried again. */
+  stopped = false;
+  readonly #transcripts = new Map<RoomUri, Transcript>();
+  #listening = new AbortController();
+
+  /** Light DOM: labels and styles work across the page. */
+  protected override createRenderRoot(): this { return this; }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.open();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#listening.abort();
+    void this.client?.close();
+  }
+
+  protected override render(): TemplateResult { return paneView(this); }
+
+  /** Whoever reads the newest message goes on seeing the newest one. */
+  protected override update(changed: PropertyValues<this>): void {
+    const before = this.querySelector(".timeline");
+    const atEnd = before === null || before.scrollHeight - before.scrollTop - before.clientHeight < NEAR_PIXELS;
+    super.update(changed);
+    const timeline = this.querySelector(".timeline");
+    if (timeline && (atEnd || timeline !== before)) timeline.scrollTop = timeline.scrollHeight;
+  }
+
+  transcript(room: Room): Transcript {
+    let transcript = this.#transcripts.get(room.uri);
+    if (transcript === undefined) {
+      transcript = new Transcript();
+      this.#transcripts.set(room.uri, transcript);
+    }
+    return transcript;
+  }
+
+  /** Opens this person's device: the stored one, or a new one. */
+  async open(): Promise<void> {
+    this.stopped = false;
+    this.say(undefined);
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    try {
+      const user = uri.user(this.user);
+      const client = await Client.open({ user, provider: this.provider, store: { name: `${user} ${this.network}` } });
+      if (signal.aborted) { await client.close(); return; }
+      this.client = client;
+      this.#listen(client, signal);
+    } catch (error) {
+      this.stopped = true;
+      this.#failed(error);
+    }
+  }
+
+  #listen(client: Client, signal: AbortSignal): void {
+    const watched = new Set<Room>();
+    client.addEventListener("message", ({ detail }) => { this.#received(detail); }, { signal });
+    client.addEventListener("error", ({ detail }) => { this.#stop(detail); }, { signal });
+    client.sync.subscribe(() => { this.requestUpdate(); }, { signal });
+    client.rooms.subscribe((rooms) => {
+      for (const room of rooms.filter((room) => !watched.has(room))) {
+        watched.add(room);
+        room.state.subscribe((state) => {
+          this.transcript(room).changed(state);
+          this.requestUpdate();
+        }, { signal });
+        this.room ??= room;
+      }
+    }, { signal });
+  }
+
+  #received(message: Message): void {
+    const room = this.client?.room(message.room);
+    if (room === undefined) return;
+    const transcript = this.transcript(room);
+    transcript.put(message);
+    if (room === this.room) transcript.unread = 0;
+    if (message.delivery.state === "failed") this.say({ kind: "alert", text: `A message was not sent. ${errorWords(message.delivery.error)}` });
+    this.requestUpdate();
+  }
+
+  /** The client works no more: its store is given free, so that it can be opened again. */
+  #stop(error: MimiError): void {
+    this.#listening.abort();
+    void this.client?.close();
+    this.client = undefined;
+    this.room = undefined;
+    this.stopped = true;
+    this.#failed(error);
+  }
+
+  select(room: Room): void {
+    this.room = room;
+    this.transcript(room).unread = 0;
+    this.say(undefined);
+  }
+
+  /** These three say whether it was done, so that a form may be emptied. */
+  async createRoom(id: string): Promise<boolean> {
+    return await this.#act(async (client) => {
+      this.room = await client.createRoom({ id });
+      return `${this.room.state.get().name} is there.`;
+    }, { "bad-uri": "A room's name has no spaces, no @ and no /." });
+  }
+
+  async add(room: Room, address: string): Promise<boolean> {
+    return await this.#act(async () => {
+      const user = uri.user(address);
+      const { devices } = await room.add(user);
+      return `${user} is in the room, with ${count(devices, "device")}.`;
+    });
+  }
+
+  async send(room: Room, text: string): Promise<boolean> {
+    return await this.#act(async () => {
+      await room.send(text);
+      return undefined;
+    });
+  }
+
+  /** Does something and says what came of it. */
+  async #act(what: (client: Client) => Promise<string | undefined>, words: ErrorWords = {}): Promise<boolean> {
+    if (this.client === undefined) return false;
+    this.say(undefined);
+    try {
+      const text = await what(this.client);
+      if (text !== undefined) this.say({ kind: "status", text });
+      return true;
+    } catch (error) {
+      this.#failed(error, words);
+      return false;
+    }
+  }
+
+  #failed(error: unknown, words: ErrorWords = {}): void {
+    if (!MimiError.is(error)) console.error(error);
+    this.say({ kind: "alert", text: errorWords(error, words) });
+  }
+
+  say(notice: Notice | undefined): void {
+    this.notice = notice;
+    this.requestUpdate();
+  }
+}
+
+customElements.define("chat-pane", ChatPane);

@@ -1,0 +1,160 @@
+// What a pane looks like. Text from elsewhere is only ever text, set apart from its surroundings by <bdi>.
+
+import type { Message, Room, RoomState, Sync } from "@mimi-edge/client";
+import { html, nothing, type TemplateResult } from "lit";
+import { keyed } from "lit/directives/keyed.js";
+import { repeat } from "lit/directives/repeat.js";
+import type { ChatPane } from "./pane.js";
+import type { Entry, Transcript } from "./transcript.js";
+import { clock, count, deliveryWords, phaseWords, roleWords, syncWords } from "./words.js";
+
+export function paneView(pane: ChatPane): TemplateResult {
+  const { client, notice, room, user } = pane;
+  const sync: Sync = client?.sync.get() ?? { state: pane.stopped ? "offline" : "connecting" };
+  const [icon, words] = syncWords(sync);
+  return html`
+    <header>
+      <h2 id="${user}-name"><bdi>${user}</bdi></h2>
+      <p class="sync ${sync.state}"><span aria-hidden="true">${icon}</span> <span>${words}</span></p>
+    </header>
+    <div>
+      <p class="status" role="status">${notice?.kind === "status" ? notice.text : nothing}</p>
+      <p class="alert" role="alert">${notice?.kind === "alert" ? notice.text : nothing}</p>
+    </div>
+    ${pane.stopped ? html`<p><button type="button" @click=${() => pane.open()}>Try again</button></p>` : nothing}
+    ${client ? roomsView(pane, client.rooms.get()) : nothing}
+    ${room ? keyed(room.uri, roomView(pane, room)) : nothing}
+  `;
+}
+
+function roomsView(pane: ChatPane, rooms: readonly Room[]): TemplateResult {
+  const item = (room: Room): TemplateResult => {
+    const { unread } = pane.transcript(room);
+    return html`<li><button type="button" aria-current=${room === pane.room ? "true" : "false"} @click=${() => { pane.select(room); }}>
+      <bdi>${room.state.get().name}</bdi>${unread > 0 ? html` <span class="unread">${unread} new</span>` : nothing}
+    </button></li>`;
+  };
+  return html`
+    <nav aria-label="Rooms of ${pane.user}">
+      ${rooms.length === 0 ? html`<p class="quiet">No room yet: create one, or have somebody add you.</p>` : html`<ul class="rooms">${rooms.map(item)}</ul>`}
+      ${lineForm(`${pane.user}-new`, "New room", "weekend", "Create", (text) => pane.createRoom(text))}
+    </nav>
+  `;
+}
+
+function roomView(pane: ChatPane, room: Room): TemplateResult {
+  const state = room.state.get();
+  const id = `${pane.user}-room`;
+  return html`
+    <section class="room" aria-labelledby=${id}>
+      <header>
+        <h3 id=${id}><bdi>${state.name}</bdi></h3>
+        <dl>
+          <div><dt>Hub</dt><dd>${state.hub}</dd></div>
+          <div><dt>Epoch</dt><dd>${String(state.epoch)}</dd></div>
+        </dl>
+      </header>
+      ${peopleView(pane, room, state)}
+      ${timelineView(pane.transcript(room), state)}
+      ${composer(pane, room, state)}
+    </section>
+  `;
+}
+
+function peopleView(pane: ChatPane, room: Room, { participants, pending }: RoomState): TemplateResult {
+  return html`
+    <ul class="people" aria-label="People">
+      ${participants.map(({ user, roles, devices }) => html`
+        <li><bdi>${user}</bdi> <span class="quiet">${roleWords(roles)}${devices.length === 1 ? nothing : ` · ${count(devices.length, "device")}`}</span></li>`)}
+      ${pending.map(({ user, state, attempt }) => user === undefined ? nothing : html`
+        <li class="pending"><bdi>${user}</bdi> <span class="quiet">being added${state === "retrying" ? `, try ${String(attempt + 1)}` : ""}</span></li>`)}
+    </ul>
+    ${lineForm(`${pane.user}-add`, "Add a person", "bob@bravo.example", "Add", (text) => pane.add(room, text))}
+  `;
+}
+
+function timelineView(transcript: Transcript, { name }: RoomState): TemplateResult {
+  return html`
+    <ol class="timeline" aria-label="Messages in ${name}" tabindex="0">
+      ${transcript.entries.length === 0 ? html`<li class="note">Nothing since the page was opened.</li>` : nothing}
+      ${repeat(transcript.entries, ({ key }) => key, entryView)}
+    </ol>
+    <div class="aside" role="log" aria-label="New messages">
+      ${repeat(transcript.heard, ({ key }) => key, (message) => html`<p><bdi>${message.sender}</bdi>: ${textOf(message)}</p>`)}
+    </div>
+  `;
+}
+
+function entryView(entry: Entry): TemplateResult {
+  if ("added" in entry) {
+    const people = entry.added.map((user, index) => html`${index > 0 ? ", " : nothing}<bdi>${user}</bdi>`);
+    return html`<li class="note">Epoch ${String(entry.epoch)}: ${people} came in</li>`;
+  }
+  const { message } = entry;
+  return html`
+    <li class="message ${message.mine ? "mine" : "theirs"}">
+      ${message.mine ? html`<span class="aside">You:</span>` : html`<bdi class="sender">${message.sender}</bdi>`}
+      ${textOf(message)}
+      <span class="delivery ${message.delivery.state}">${deliveryView(message)}</span>
+    </li>
+  `;
+}
+
+function textOf({ text }: Message): TemplateResult {
+  return text === undefined ? html`<i>Something that is no text.</i>` : html`<bdi class="text">${text}</bdi>`;
+}
+
+function deliveryView({ mine, delivery }: Message): TemplateResult {
+  if (!mine && delivery.state === "accepted") return html`<time datetime=${new Date(delivery.at).toISOString()}>${clock(delivery.at)}</time>`;
+  const [icon, words] = deliveryWords(delivery);
+  return html`<span aria-hidden="true">${icon}</span> <span>${words}</span>`;
+}
+
+/** Enter sends, Shift+Enter begins a line; the focus stays where one writes. */
+function composer(pane: ChatPane, room: Room, { name, phase }: RoomState): TemplateResult {
+  const id = `${pane.user}-message`;
+  const obstacle = phaseWords(phase);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const box = form.querySelector("textarea");
+    if (!box || box.value.trim() === "") return;
+    const text = box.value;
+    box.focus();
+    box.value = "";
+    if (!(await pane.send(room, text)) && box.value === "") box.value = text;
+  };
+  const key = (event: KeyboardEvent): void => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    (event.currentTarget as HTMLTextAreaElement).form?.requestSubmit();
+  };
+  return html`
+    ${obstacle === undefined ? nothing : html`<p class="alert" id="${id}-why">${obstacle}</p>`}
+    <form class="composer" @submit=${submit}>
+      <label class="aside" for=${id}>Message to ${name}</label>
+      <textarea id=${id} rows="1" enterkeyhint="send" autocomplete="off" placeholder="Message" aria-describedby=${obstacle === undefined ? nothing : `${id}-why`}
+        ?disabled=${obstacle !== undefined} @keydown=${key}></textarea>
+      <button ?disabled=${obstacle !== undefined}>Send</button>
+    </form>
+  `;
+}
+
+/** A form of one line, emptied when `act` says that it is done. */
+function lineForm(id: string, label: string, example: string, button: string, act: (text: string) => Promise<boolean>): TemplateResult {
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    const input = (event.currentTarget as HTMLFormElement).querySelector("input");
+    const text = input?.value.trim() ?? "";
+    if (!input || text === "") return;
+    input.focus();
+    if ((await act(text)) && input.value.trim() === text) input.value = "";
+  };
+  return html`
+    <form class="line" @submit=${submit}>
+      <label for=${id}>${label}</label>
+      <input id=${id} placeholder=${example} autocomplete="off" autocapitalize="off" spellcheck="false">
+      <button>${button}</button>
+    </form>
+  `;
+}

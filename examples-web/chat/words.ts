@@ -1,0 +1,100 @@
+// What the page says in words.
+
+import { MimiError, type Delivery, type ErrorCode, type Role, type RoomState, type Sync } from "@mimi-edge/client";
+
+const ERRORS: Readonly<Record<ErrorCode, string>> = {
+  "aborted": "Nobody waits for this any more.",
+  "closed": "This device was closed.",
+  "bad-argument": "That is not possible here.",
+  "bad-uri": "That is no address. One looks like this: bob@bravo.example",
+  "offline": "The provider cannot be reached.",
+  "timeout": "There was no answer in time.",
+  "rate-limited": "That was too much at once. Try again in a while.",
+  "unauthenticated": "The provider does not know this device.",
+  "not-allowed": "The room's rules do not allow this.",
+  "wrong-epoch": "The room changed in the meantime. Try again.",
+  "epoch-too-old": "This was written too long ago for the room.",
+  "invalid-proposal": "The hub cannot do this in this room.",
+  "hub-unresponsive": "The room's hub does not answer.",
+  "room-unknown": "There is no such room.",
+  "user-unknown": "Nobody has this address.",
+  "conflict": "That is already there. For a room, take another name.",
+  "diverged": "This device and the hub disagree about the room. It has to join anew.",
+  "too-large": "That is too long.",
+  "no-consent": "This person has not allowed it.",
+  "no-key-package": "This person has no device that could be added now.",
+  "incompatible": "This person's devices cannot take part in this room.",
+  "gap": "Events of the room are missing. This device has to join anew.",
+  "undecryptable": "This device cannot read that.",
+  "storage-locked": "This person is open in another tab. Close it there first.",
+  "storage-full": "The browser has no space left for this device.",
+  "storage-newer": "A newer version of this page has stored this device.",
+  "wasm-load": "The program could not be loaded.",
+  "wasm-blocked": "The page's security policy forbids the program.",
+  "internal": "Something is broken here. Reload the page.",
+};
+
+/** Better words for some errors, where it is known what was tried. */
+export type ErrorWords = Readonly<Partial<Record<ErrorCode, string>>>;
+
+/** What went wrong, for the person in front of the page. */
+export function errorWords(error: unknown, better: ErrorWords = {}): string {
+  const code = MimiError.is(error) ? error.code : "internal";
+  return better[code] ?? ERRORS[code];
+}
+
+const ROLES: Readonly<Record<Role, string>> = {
+  system: "system",
+  owner: "owner",
+  admin: "admin",
+  regular_user: "member",
+  visitor: "visitor",
+  banned: "banned",
+};
+
+export function roleWords(roles: readonly Role[]): string {
+  return roles.map((role) => ROLES[role]).join(", ");
+}
+
+/** Why nothing can be done in a room; `undefined` when it can. */
+export function phaseWords(phase: RoomState["phase"]): string | undefined {
+  switch (phase) {
+    case "joined": return undefined;
+    case "creating": return "The room is being created.";
+    case "left": return "You are no longer in this room.";
+    case "gap": case "diverged": return ERRORS[phase];
+  }
+}
+
+/** The connection as an icon and words. */
+export function syncWords(sync: Sync): readonly [icon: string, words: string] {
+  switch (sync.state) {
+    case "live": return ["●", "connected"];
+    case "connecting": return ["◌", "connecting"];
+    case "offline": return ["○", sync.retryAt === undefined ? "not connected" : `not connected, next try ${clock(sync.retryAt, "seconds")}`];
+  }
+}
+
+/** Where a message is, as an icon and words. */
+export function deliveryWords(delivery: Delivery): readonly [icon: string, words: string] {
+  switch (delivery.state) {
+    case "queued": return ["◷", "queued"];
+    case "sending": return ["↑", "sending"];
+    case "accepted": return ["✓", `accepted ${clock(delivery.at)}`];
+    case "failed": return ["!", `not sent: ${errorWords(delivery.error)}`];
+  }
+}
+
+export function count(number: number, one: string): string {
+  return `${String(number)} ${number === 1 ? one : `${one}s`}`;
+}
+
+/** A time of day, such as 14:02. */
+export function clock(at: number, precision: "minutes" | "seconds" = "minutes"): string {
+  return new Date(at).toLocaleTimeString([], {
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(precision === "seconds" ? { second: "2-digit" } : {}),
+    hourCycle: "h23",
+  });
+}
