@@ -38,7 +38,8 @@ export function callCore<T>(storage: DurableObjectStorage | undefined, act: (epo
   try {
     return storage === undefined ? act(epoch) : storage.transactionSync(() => act(epoch));
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError) {
+    // A stack that overflows in wasm is a RangeError; it too leaves the instance half-way.
+    if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
       __wbg_reset_state();
       settings = undefined;
       epoch += 1;
