@@ -19,13 +19,13 @@ export type Sync =
 export interface ClientEvents {
   /** A room is there: created here, or joined because somebody added this user. */
   room: Room;
-  /** A message came, or one of this device is somewhere else (same key). */
+  /** A message came, or one sent since the client was opened is somewhere else (same key). */
   message: Message;
   /** Events of a room are gone; this device has to join it anew. */
   gap: { readonly room: RoomUri };
   /** The hub accepted what this device has to reject; nothing is sent there any more. */
   diverged: { readonly room: RoomUri };
-  /** Something failed in the background: nothing works any more until the client is opened again. */
+  /** Something failed in the background: nothing works any more until this client is closed and opened again. */
   error: MimiError;
 }
 
@@ -56,6 +56,9 @@ export interface CreateRoomOptions extends Signal {
   readonly id?: string;
 }
 
+/** Events after which a room's state is what it was. */
+const LEAVE_STATE: ReadonlySet<CoreEvent["type"]> = new Set(["message", "delivery", "undecryptable"]);
+
 /** One device of a user. */
 export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   /** The user. */
@@ -64,7 +67,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly device: ClientUri;
   /** The connection to the own provider. */
   readonly sync: Live<Sync>;
-  /** The rooms that this device is in, in the order in which it came into them. */
+  /** The rooms of this device: those that were stored by address, then the new ones as they come. */
   readonly rooms: Live<readonly Room[]>;
   readonly #sync = new LiveValue<Sync>({ state: "offline" });
   readonly #rooms = new LiveValue<readonly Room[]>([]);
@@ -124,13 +127,13 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   }
 
   /**
-   * Creates a room at the own provider. Rejects with `conflict` when the address is taken,
-   * `bad-argument` when `id` is no local part.
+   * Creates a room at the own provider; while that does not answer, the wish is kept, over a reload
+   * too. Rejects with `conflict` when the address is taken, there or here, with `bad-uri` when `id`
+   * is no local part, with `aborted` when the signal ended the wait (not the work).
    */
   async createRoom({ id = crypto.randomUUID(), signal }: CreateRoomOptions = {}): Promise<Room> {
     const address = uri.room(`${id}@${uri.domain(this.user)}`);
-    const intent = await this.#engine.step((core, now) => core.createRoom(address, now));
-    await orAborted(this.#engine.intent(intent), signal);
+    await this.#engine.fulfil(address, (core, now) => core.createRoom(address, now), signal);
     const room = this.room(address);
     if (room === undefined) throw new MimiError("internal", "the room is not there");
     return room;
@@ -159,20 +162,21 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   /** Takes a room's state from the core; says whether the room is new. */
   #refresh(address: RoomUri): boolean {
     const state = this.#core.roomState(address) as CoreRoomState | undefined;
-    if (state === undefined) return false;
     const known = this.room(address);
+    if (state === undefined) {
+      // Its creation was refused.
+      if (known !== undefined) this.#rooms.set(this.#rooms.get().filter((room) => room !== known));
+      return false;
+    }
     if (known === undefined) this.#rooms.set([...this.#rooms.get(), new Room(this.#engine, address, state)]);
     else known.changed(state);
     return known === undefined;
   }
 
   #happened(event: CoreEvent): void {
-    if (!("room" in event)) {
-      if (event.type === "registrationFailed") this.#broken(new MimiError(event.code, "the provider refuses this device"));
-      return;
-    }
+    if (!("room" in event)) return;
     const address = event.room as RoomUri;
-    const isNew = this.#refresh(address);
+    const isNew = !LEAVE_STATE.has(event.type) && this.#refresh(address);
     const room = this.room(address);
     if (room === undefined) return;
     if (isNew || event.type === "roomAdded") this.#events.emit("room", room);
@@ -199,7 +203,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   #broken(error: MimiError): void {
     this.#sync.set({ state: "offline" });
     if (error.code !== "closed") this.#events.emit("error", error);
-    for (const room of this.#rooms.get()) room.end();
+    for (const room of this.#rooms.get()) room.end(error);
     this.#events.end();
     this.#sync.end();
     this.#rooms.end();

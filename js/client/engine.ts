@@ -1,12 +1,13 @@
 import type { ClientCore } from "#wasm/client";
-import { MimiError, fromCore, type ErrorCode } from "./errors.js";
+import { MimiError, fromCore, isFromCore, orAborted, type ErrorCode } from "./errors.js";
 import { deferred, type Deferred } from "./live.js";
 import type { CoreDelivery } from "./room.js";
 import type { Change, Store } from "./store.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
 
-/** What the core says has happened. */
+/** What the core says has happened; `intentAsked` is the engine's own word. */
 export type CoreEvent =
+  | { readonly type: "intentAsked"; readonly room: string }
   | { readonly type: "registered" | "caughtUp" }
   | { readonly type: "registrationFailed"; readonly code: ErrorCode }
   | { readonly type: "keyPackages"; readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
@@ -20,6 +21,8 @@ export type CoreEvent =
 
 /** Timers cannot wait longer than 24.8 days: one that comes too early asks again. */
 const LONGEST_TIMER_MILLIS = 0x7fff_ffff;
+/** After an error that the core returned, in ms: it may be due again at once. */
+const ERROR_WAIT_MILLIS = 1_000;
 
 /** Who is told what the engine learns. */
 export interface EngineOwner {
@@ -48,6 +51,7 @@ export class Engine {
   #socket: Socket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failure: MimiError | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(core: ClientCore, store: Store, transport: Transport, webSocket: typeof WebSocket, owner: EngineOwner) {
     this.#core = core;
@@ -69,18 +73,19 @@ export class Engine {
    */
   async step<T>(act: (core: ClientCore, now: number) => T): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure;
-    let result: T;
+    if (this.#closed !== undefined) throw closedError();
+    let outcome: { readonly result: T } | { readonly refusal: MimiError };
     try {
-      result = act(this.#core, Date.now());
+      outcome = { result: this.#call((core) => act(core, Date.now())) };
     } catch (error) {
-      // A trap leaves the core in no state to go on; an error that it returned leaves it as it was.
-      if (error instanceof WebAssembly.RuntimeError) this.#fail(fromCore(error));
-      this.#pump();
-      throw fromCore(error);
+      if (this.#failure !== undefined) throw this.#failure;
+      outcome = { refusal: fromCore(error) };
     }
-    const changes = this.#core.takeChanges() as Change[];
-    const events = this.#core.takeEvents() as CoreEvent[];
-    const frames = this.#core.takeFrames() as Uint8Array[];
+    const { changes, events, frames } = this.#call((core) => ({
+      changes: core.takeChanges() as Change[],
+      events: core.takeEvents() as CoreEvent[],
+      frames: core.takeFrames() as Uint8Array[],
+    }));
     const stored = this.#stored.then(() => (changes.length === 0 ? undefined : this.#store.apply(changes)));
     this.#stored = stored;
     try {
@@ -91,55 +96,92 @@ export class Engine {
     }
     for (const frame of frames) this.#socket?.send(frame);
     for (const event of events) this.#tell(event);
-    this.#pump();
-    return result;
+    this.#pump("refusal" in outcome ? ERROR_WAIT_MILLIS : 0);
+    if ("refusal" in outcome) throw outcome.refusal;
+    return outcome.result;
   }
 
-  /** Resolves when an intent is fulfilled. */
-  intent(id: number): Promise<void> {
-    let waiting = this.#intents.get(id);
-    if (waiting === undefined) {
-      waiting = deferred();
-      this.#intents.set(id, waiting);
-    }
-    return waiting.promise;
+  /**
+   * Asks the core for something that takes its time, and resolves when that is done. `signal` ends
+   * the wait, not the work.
+   */
+  async fulfil(room: string, ask: (core: ClientCore, now: number) => number, signal: AbortSignal | undefined): Promise<void> {
+    const waiting = deferred<void>();
+    await this.step((core, now) => { this.#intents.set(ask(core, now), waiting); });
+    this.#tell({ type: "intentAsked", room });
+    await orAborted(waiting.promise, signal);
   }
 
-  /** Ends everything; what is stored stays. */
+  /** Ends everything; what is stored stays. Another call waits for the same end. */
   async close(): Promise<void> {
-    this.#fail(new MimiError("closed", "the client was closed"));
+    this.#closed ??= this.#close();
+    await this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#stop.abort();
+    // What is on its way to the store is told before the end: it does not come again.
     await this.#stored.catch(() => undefined);
+    this.#fail(closedError());
     await this.#store.close();
-    this.#core.free();
+    try {
+      this.#core.free();
+    } catch {
+      // A core that has trapped cannot be given free.
+    }
+  }
+
+  /** Calls the core. A trap leaves it in no state to go on; an error that it returned leaves it as it was. */
+  #call<T>(act: (core: ClientCore) => T): T {
+    try {
+      return act(this.#core);
+    } catch (error) {
+      if (!isFromCore(error)) this.#fail(fromCore(error));
+      throw fromCore(error);
+    }
   }
 
   #tell(event: CoreEvent): void {
-    this.#owner.happened(event);
+    if (this.#failure !== undefined) return;
+    try {
+      this.#owner.happened(event);
+    } catch (error) {
+      this.#fail(fromCore(error));
+      return;
+    }
     switch (event.type) {
       case "registered": this.#connect(); break;
-      case "caughtUp": this.#socket?.calm(); this.#owner.connection({ state: "live" }); break;
-      case "intentDone": this.#settle(event.id)?.resolve(); break;
+      case "registrationFailed": this.#fail(new MimiError(event.code, "the provider refuses this device")); break;
+      case "caughtUp": this.#socket?.steady(); this.#owner.connection({ state: "live" }); break;
+      case "intentDone": this.#waiting(event.id)?.resolve(); break;
       case "intentFailed":
-        this.#settle(event.id)?.reject(new MimiError(event.code, "it could not be done", { retryable: event.retryable }));
+        this.#waiting(event.id)?.reject(new MimiError(event.code, "it could not be done", { retryable: event.retryable }));
         break;
       default:
     }
   }
 
-  /** The promise of an intent that is over; nobody may have asked for it yet. */
-  #settle(id: number): Deferred<void> {
-    const waiting = this.#intents.get(id) ?? deferred<void>();
-    this.#intents.set(id, waiting);
+  /** Who waits for an intent that is over: nobody, when it was asked for before a reload. */
+  #waiting(id: number): Deferred<void> | undefined {
+    const waiting = this.#intents.get(id);
+    this.#intents.delete(id);
     return waiting;
   }
 
-  /** Sends what the core wants sent and sets the timer for what it wants later. */
-  #pump(): void {
-    if (this.#failure !== undefined) return;
+  /** Sets the timer for what the core wants to send next, in `least` ms or later. */
+  #pump(least: number): void {
+    if (this.#failure !== undefined || this.#closed !== undefined) return;
     clearTimeout(this.#timer);
-    const wake = this.#core.nextWake();
+    let wake: number | undefined;
+    try {
+      wake = this.#call((core) => core.nextWake());
+    } catch (error) {
+      this.#fail(fromCore(error));
+      return;
+    }
     if (wake === undefined) return;
-    this.#timer = setTimeout(() => { void this.#sendNext(); }, Math.min(Math.max(0, wake - Date.now()), LONGEST_TIMER_MILLIS));
+    this.#timer = setTimeout(() => { void this.#sendNext(); }, Math.min(Math.max(least, wake - Date.now()), LONGEST_TIMER_MILLIS));
   }
 
   async #sendNext(): Promise<void> {
@@ -154,9 +196,9 @@ export class Engine {
   }
 
   #connect(): void {
-    if (this.#socket !== undefined || this.#failure !== undefined) return;
-    this.#owner.connection({ state: "connecting" });
+    if (this.#socket !== undefined || this.#failure !== undefined || this.#closed !== undefined) return;
     this.#socket = new Socket(this.#transport.socketUrl(this.#core.socketPath()), this.#webSocket, {
+      opening: () => { this.#owner.connection({ state: "connecting" }); },
       hello: () => this.step((core, now) => core.hello(now)),
       frame: (frame) => { this.step((core, now) => { core.handleFrame(frame, now); }).catch(() => undefined); },
       closed: (retryAt) => { this.#owner.connection({ state: "offline", retryAt }); },
@@ -172,4 +214,8 @@ export class Engine {
     for (const waiting of this.#intents.values()) waiting.reject(error);
     this.#owner.broken(error);
   }
+}
+
+function closedError(): MimiError {
+  return new MimiError("closed", "the client was closed");
 }

@@ -33,11 +33,13 @@ export class MimiError<C extends ErrorCode = ErrorCode> extends Error {
 /** What the wasm core throws: a plain object, turned into a MimiError here. Anything else is a trap. */
 export function fromCore(thrown: unknown): MimiError {
   if (MimiError.is(thrown)) return thrown;
-  if (typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown) {
-    const { code, message, retryable } = thrown as { code: ErrorCode; message: string; retryable?: boolean };
-    return new MimiError(code, message, { retryable: retryable ?? false });
-  }
+  if (isFromCore(thrown)) return new MimiError(thrown.code, thrown.message, { retryable: thrown.retryable });
   return new MimiError("internal", "the core failed", { cause: thrown });
+}
+
+/** Whether the core returned this error. What JavaScript and WebAssembly throw is of the class Error. */
+export function isFromCore(thrown: unknown): thrown is { readonly code: ErrorCode; readonly message: string; readonly retryable: boolean } {
+  return typeof thrown === "object" && thrown !== null && !(thrown instanceof Error) && "code" in thrown && "message" in thrown;
 }
 
 /** Rejects when `signal` is aborted before `promise` settles. It ends the wait, not the work. */
@@ -45,8 +47,8 @@ export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | un
   if (signal === undefined) return await promise;
   return await new Promise<T>((resolve, reject) => {
     const abort = (): void => { reject(new MimiError("aborted", "the wait was aborted", { cause: signal.reason })); };
-    if (signal.aborted) { abort(); return; }
-    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => { signal.removeEventListener("abort", abort); });
   });
 }

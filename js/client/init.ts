@@ -15,7 +15,7 @@ let started: Promise<void> | undefined;
 export async function init(source?: WasmSource): Promise<void> {
   started ??= load(source).catch((error: unknown) => {
     started = undefined;
-    throw error;
+    throw MimiError.is(error) ? error : new MimiError("wasm-load", "the wasm could not be loaded", { cause: error });
   });
   await started;
 }

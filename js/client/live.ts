@@ -26,7 +26,10 @@ export class LiveValue<T> implements Live<T> {
   readonly get = (): T => this.#value;
 
   readonly subscribe = (listener: (value: T) => void, { signal }: Signal = {}): (() => void) => {
-    const end = (): void => { this.#listeners.delete(listener); };
+    const end = (): void => {
+      this.#listeners.delete(listener);
+      signal?.removeEventListener("abort", end);
+    };
     if (signal?.aborted === true) return end;
     this.#listeners.add(listener);
     signal?.addEventListener("abort", end, { once: true });
@@ -38,7 +41,7 @@ export class LiveValue<T> implements Live<T> {
   set(value: T): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    for (const listener of [...this.#listeners]) listener(value);
+    for (const listener of [...this.#listeners]) guarded(() => { listener(value); });
   }
 
   /** No more values come: iterations end. */
@@ -63,6 +66,18 @@ export class LiveValue<T> implements Live<T> {
       stop();
       this.#ends.delete(woken);
     }
+  }
+}
+
+/**
+ * Calls a function of the application. What it throws is reported as an event listener's would be, and
+ * stops nothing here.
+ */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => { throw error; });
   }
 }
 

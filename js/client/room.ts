@@ -1,5 +1,5 @@
 import type { Engine } from "./engine.js";
-import { MimiError, orAborted, type ErrorCode } from "./errors.js";
+import { MimiError, type ErrorCode } from "./errors.js";
 import { LiveValue, deferred, type Deferred, type Live, type Signal } from "./live.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 
@@ -68,7 +68,10 @@ export interface Message {
 export interface Sent {
   /** The message's key. */
   readonly key: string;
-  /** The hub's timestamp, once it took the message. */
+  /**
+   * The hub's timestamp, once it took the message. Rejects with `not-allowed`, `gap`, `diverged`,
+   * `epoch-too-old`, or with `closed` when the client was closed before (the message stays stored).
+   */
   readonly accepted: Promise<UnixMillis>;
 }
 
@@ -105,6 +108,8 @@ export class Room {
   /** The room as it stands. */
   readonly state: Live<RoomState>;
   readonly #state: LiveValue<RoomState>;
+  /** What the core said last, to see whether it says something new. */
+  #said: string;
   readonly #engine: Engine;
   readonly #sent = new Map<string, { content: Bytes; accepted: Deferred<UnixMillis> }>();
 
@@ -112,25 +117,30 @@ export class Room {
   constructor(engine: Engine, address: RoomUri, state: CoreRoomState) {
     this.#engine = engine;
     this.uri = address;
+    this.#said = JSON.stringify(state);
     this.#state = new LiveValue(roomState(address, state));
     this.state = this.#state;
   }
 
   /**
-   * Adds a user with all devices that it has. The intent is stored: it goes on after a reload.
+   * Adds a user with all devices that it has. The intent is stored: it goes on after a reload. A user
+   * who is in the room already is left as it is.
    *
-   * Rejects with `no-consent`, `no-key-package`, `user-unknown`, `incompatible`, `not-allowed`,
+   * Rejects with `bad-argument` for roles that nobody can have, `no-consent`, `no-key-package`, `user-unknown`, `incompatible`, `not-allowed`,
    * `conflict`, `diverged`; with `aborted` when the signal ended the wait (not the work).
    */
   async add(user: UserUri, { roles = ["regular_user"], lastResort = false, signal }: AddOptions = {}): Promise<AddResult> {
     uri.user(user);
-    const id = await this.#engine.step((core, now) => core.addUser(this.uri, user, [...roles], lastResort, now));
-    await orAborted(this.#engine.intent(id), signal);
+    const names = Array.from(roles, String);
+    await this.#engine.fulfil(this.uri, (core, now) => core.addUser(this.uri, user, names, lastResort, now), signal);
     const devices = this.state.get().participants.find((participant) => participant.user === user)?.devices.length ?? 0;
     return { state: "added", devices };
   }
 
-  /** Sends a message. Resolves when it is stored on this device; it goes out as soon as it can. */
+  /**
+   * Sends a message. Resolves when it is stored on this device; it goes out as soon as it can. Rejects
+   * with `too-large` for more than 252 KiB.
+   */
   async send(content: string | Uint8Array): Promise<Sent> {
     const bytes: Bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
     const accepted = deferred<UnixMillis>();
@@ -142,8 +152,13 @@ export class Room {
     return { key, accepted: accepted.promise };
   }
 
-  /** @internal The state changed. */
-  changed(state: CoreRoomState): void { this.#state.set(roomState(this.uri, state)); }
+  /** @internal The state may have changed. */
+  changed(state: CoreRoomState): void {
+    const said = JSON.stringify(state);
+    if (said === this.#said) return;
+    this.#said = said;
+    this.#state.set(roomState(this.uri, state));
+  }
 
   /** @internal A message of this device is somewhere else now. */
   delivered(key: string, delivery: CoreDelivery, device: ClientUri, user: UserUri): Message | undefined {
@@ -156,10 +171,10 @@ export class Room {
     return message({ key, room: this.uri, sender: user, device, mine: true, bytes: sent.content, delivery: state });
   }
 
-  /** @internal The client was closed. */
-  end(): void {
+  /** @internal Nothing happens any more. */
+  end(error: MimiError): void {
     this.#state.end();
-    for (const { accepted } of this.#sent.values()) accepted.reject(new MimiError("closed", "the client was closed"));
+    for (const { accepted } of this.#sent.values()) accepted.reject(error);
   }
 }
 

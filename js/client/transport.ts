@@ -1,4 +1,5 @@
 import { MimiError } from "./errors.js";
+import { guarded } from "./live.js";
 
 /** A request as the core makes it: `url` is a path below the provider's base URL. */
 export interface CoreRequest {
@@ -34,6 +35,10 @@ const ANSWER_HEADERS = ["content-type", "retry-after", "www-authenticate"];
 /** First and longest wait before the socket is opened again, in ms; it doubles in between. */
 const FIRST_WAIT_MILLIS = 250;
 const LONGEST_WAIT_MILLIS = 30_000;
+/** After this time, in ms, a socket that has caught up counts as good: the next wait is short again. */
+const STEADY_MILLIS = 5_000;
+/** Largest answer and frame, in bytes: more than the largest message of the protocol. */
+const MOST_BYTES = 16 << 20;
 
 /** Moves bytes between the core and the own provider. */
 export class Transport {
@@ -50,14 +55,14 @@ export class Transport {
   /** Sends a request; `undefined` when there is no answer in time. */
   async send(request: CoreRequest, signal: AbortSignal): Promise<CoreAnswer | undefined> {
     const answer = await this.#attempt(request, signal).catch(() => undefined);
-    this.#trace?.({
+    guarded(() => this.#trace?.({
       at: Date.now(),
       method: request.method,
       path: decodeURIComponent(request.url),
       what: request.label,
       bytes: request.body.length,
       ...(answer === undefined ? {} : { status: answer.status }),
-    });
+    }));
     return answer;
   }
 
@@ -72,13 +77,38 @@ export class Transport {
       const value = response.headers.get(name);
       return value === null ? [] : [[name, value]];
     });
-    return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+    return { status: response.status, headers, body: await bodyOf(response) };
   }
 
   /** The socket's URL for this path. */
   socketUrl(path: string): string {
     return this.#base.replace(/^http/, "ws") + path;
   }
+}
+
+/** The body, unless it is too large: then nothing more of it is read. */
+async function bodyOf(response: Response): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    length += value.length;
+    if (length > MOST_BYTES) {
+      await reader.cancel();
+      throw new MimiError("too-large", "the provider's answer is too large");
+    }
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.length;
+  }
+  return body;
 }
 
 function baseOf(provider: string | URL): string {
@@ -94,6 +124,8 @@ function baseOf(provider: string | URL): string {
 
 /** What a {@link Socket} tells its owner. */
 export interface SocketOwner {
+  /** It is being opened, for the first time or again. */
+  opening(): void;
   /** The first frame, made when the socket is open. */
   hello(): Promise<Uint8Array>;
   frame(frame: Uint8Array): void;
@@ -108,6 +140,8 @@ export class Socket {
   #socket: WebSocket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wait = FIRST_WAIT_MILLIS;
+  #greeted = false;
+  #steadySince: number | undefined;
   #stopped = false;
 
   constructor(url: string, socketClass: typeof WebSocket, owner: SocketOwner) {
@@ -117,13 +151,13 @@ export class Socket {
     this.#open();
   }
 
-  /** Sends a frame if the socket is open; else it is lost, and the next hello makes up for it. */
+  /** Sends a frame if the hello is out; else it is lost, and the next hello makes up for it. */
   send(frame: Uint8Array): void {
-    if (this.#socket?.readyState === 1) this.#socket.send(frame as Uint8Array<ArrayBuffer>);
+    if (this.#greeted && this.#socket?.readyState === 1) this.#socket.send(frame as Uint8Array<ArrayBuffer>);
   }
 
-  /** The provider answered: the next wait is short again. */
-  calm(): void { this.#wait = FIRST_WAIT_MILLIS; }
+  /** The provider answered. */
+  steady(): void { this.#steadySince ??= Date.now(); }
 
   /** Closes the socket for good. */
   stop(): void {
@@ -133,23 +167,42 @@ export class Socket {
   }
 
   #open(): void {
-    const socket = new this.#class(this.#url);
+    this.#greeted = false;
+    this.#steadySince = undefined;
+    this.#owner.opening();
+    let socket: WebSocket;
+    try {
+      socket = new this.#class(this.#url);
+    } catch {
+      // A page's Content Security Policy may forbid it.
+      this.#again();
+      return;
+    }
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      this.#owner.hello().then((frame) => { if (socket === this.#socket) this.send(frame); }, () => { socket.close(); });
+      this.#owner.hello().then((frame) => {
+        if (socket !== this.#socket) return;
+        this.#greeted = true;
+        this.send(frame);
+      }, () => { socket.close(); });
     };
     socket.onmessage = ({ data }: MessageEvent) => {
-      if (data instanceof ArrayBuffer && socket === this.#socket) this.#owner.frame(new Uint8Array(data));
+      if (!(data instanceof ArrayBuffer) || socket !== this.#socket || this.#stopped) return;
+      if (data.byteLength > MOST_BYTES) socket.close();
+      else this.#owner.frame(new Uint8Array(data));
     };
     // A close event follows each error.
     socket.onerror = () => undefined;
-    socket.onclose = () => {
-      if (this.#stopped || socket !== this.#socket) return;
-      const wait = this.#wait * (0.5 + Math.random() / 2);
-      this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MILLIS);
-      this.#timer = setTimeout(() => { this.#open(); }, wait);
-      this.#owner.closed(Date.now() + wait);
-    };
+    socket.onclose = () => { if (!this.#stopped && socket === this.#socket) this.#again(); };
+  }
+
+  #again(): void {
+    // A provider that closes as soon as it has said all is not asked at once for ever.
+    if (this.#steadySince !== undefined && Date.now() - this.#steadySince >= STEADY_MILLIS) this.#wait = FIRST_WAIT_MILLIS;
+    const wait = this.#wait * (0.5 + Math.random() / 2);
+    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MILLIS);
+    this.#timer = setTimeout(() => { this.#open(); }, wait);
+    this.#owner.closed(Date.now() + wait);
   }
 }

@@ -1,0 +1,229 @@
+// The pump over a core that does what it is told: what is stored, sent and told, in which order, and
+// what is left when something fails.
+
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { Client, MimiError, uri } from "@mimi-edge/client";
+import { Engine, type CoreEvent } from "../../js/client/engine.js";
+import { LiveValue, deferred } from "../../js/client/live.js";
+import type { Change, Store } from "../../js/client/store.js";
+import { Transport, type CoreAnswer } from "../../js/client/transport.js";
+
+type Core = ConstructorParameters<typeof Engine>[0];
+const change: Change = { key: new Uint8Array([1]), value: null };
+const message: CoreEvent = { type: "undecryptable", room: "clubhouse@alpha.example", position: 1 };
+
+/** A core whose next answers are the arrays' elements. */
+class FakeCore {
+  changes: Change[] = [];
+  events: CoreEvent[] = [];
+  frames: Uint8Array[] = [];
+  requests: unknown[] = [];
+  answers: (CoreAnswer | undefined)[] = [];
+  wake: number | undefined;
+  freed = 0;
+  polls = 0;
+  takeChanges() { return this.changes.splice(0); }
+  takeEvents() { return this.events.splice(0); }
+  takeFrames() { return this.frames.splice(0); }
+  nextWake() { return this.requests.length > 0 ? 0 : this.wake; }
+  pollRequest() { this.polls += 1; return this.requests.shift(); }
+  handleResponse(_id: number, answer: CoreAnswer | undefined) { this.answers.push(answer); }
+  isRegistered() { return false; }
+  socketPath() { return "/socket"; }
+  hello() { return new Uint8Array([7]); }
+  handleFrame() { /* nothing */ }
+  free() { this.freed += 1; }
+}
+
+/** A socket that opens and closes when it is told. */
+class FakeSocket {
+  static made: FakeSocket[] = [];
+  readyState = 1;
+  sent: Uint8Array[] = [];
+  closed = 0;
+  onopen: () => void = () => undefined;
+  onmessage: (event: { data: unknown }) => void = () => undefined;
+  onclose: () => void = () => undefined;
+  constructor() { FakeSocket.made.push(this); }
+  send(frame: Uint8Array) { this.sent.push(frame); }
+  close() { this.closed += 1; }
+}
+
+function setUp({ apply = async () => undefined, fetcher = async () => new Response(), socket = FakeSocket, trace }: {
+  apply?: Store["apply"]; fetcher?: typeof fetch; socket?: unknown; trace?: () => void;
+} = {}) {
+  const core = new FakeCore();
+  const log: string[] = [];
+  const store: Store = {
+    rows: async () => [],
+    apply: async (changes) => { log.push("apply"); await apply(changes); log.push("stored"); },
+    close: async () => { log.push("store closed"); },
+  };
+  const fetched: typeof fetch = async (...call) => { log.push("fetch"); return await fetcher(...call); };
+  const engine = new Engine(core as unknown as Core, store, new Transport("http://127.0.0.1:9", fetched, trace), socket as typeof WebSocket, {
+    happened: (event) => { log.push(`told ${event.type}`); },
+    connection: ({ state }) => { log.push(state); },
+    broken: ({ code }) => { log.push(`broken ${code}`); },
+  });
+  return { core, engine, log };
+}
+
+const request = { id: 1, method: "POST", url: "/client/v1/devices", headers: [], body: new Uint8Array(), timeoutMillis: 1_000, label: "device" };
+const has = (code: string) => (error: unknown): boolean => MimiError.is(error) && error.code === code;
+/** Until `done`; the test runner's own limit ends a wait for ever. */
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("a delta is stored before its request is sent and its events are told; the promise comes last", async () => {
+  const disk = deferred<void>();
+  const { core, engine, log } = setUp({ apply: () => disk.promise });
+  core.wake = 0;
+  const step = engine.step(() => { core.changes.push(change); core.events.push(message); core.requests.push(request); });
+  void step.then(() => log.push("resolved"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(log, ["apply"]);
+  disk.resolve();
+  await step;
+  await until(() => core.answers.length === 1);
+  assert.deepEqual(log, ["apply", "stored", "told undecryptable", "resolved", "fetch"]);
+  await engine.close();
+});
+
+test("when the store fails, nothing is sent or told, and nothing is stored after it", async () => {
+  const { core, engine, log } = setUp({ apply: async () => { throw new MimiError("storage-full", "full"); } });
+  const write = () => { core.changes.push(change); core.events.push(message); core.requests.push(request); };
+  const steps = [engine.step(write), engine.step(write)];
+  for (const { status } of await Promise.allSettled(steps)) assert.equal(status, "rejected");
+  await assert.rejects(engine.step(write), has("storage-full"));
+  assert.deepEqual(log, ["apply", "broken storage-full"]);
+  assert.equal(core.polls, 0);
+});
+
+test("a core that traps is not called again, and the client can still be closed, twice", async () => {
+  const { core, engine, log } = setUp();
+  core.free = () => { throw new Error("attempted to take ownership of a borrowed value"); };
+  await assert.rejects(engine.step(() => { throw new RangeError("Maximum call stack size exceeded"); }), has("internal"));
+  await assert.rejects(engine.step(() => assert.fail("called")), has("internal"));
+  await Promise.all([engine.close(), engine.close()]);
+  await engine.close();
+  assert.deepEqual(log, ["broken internal", "store closed"]);
+});
+
+test("what is on its way to the store when the client is closed is told; then the core is freed once", async () => {
+  const disk = deferred<void>();
+  const { core, engine, log } = setUp({ apply: () => disk.promise });
+  const step = engine.step(() => { core.changes.push(change); core.events.push(message); });
+  const waits = engine.fulfil("clubhouse@alpha.example", () => 1, undefined);
+  const closed = [engine.close(), engine.close()];
+  await assert.rejects(engine.step(() => assert.fail("called")), has("closed"));
+  assert.equal(core.freed, 0);
+  disk.resolve();
+  await step;
+  await assert.rejects(waits, has("closed"));
+  await Promise.all(closed);
+  assert.equal(core.freed, 1);
+  assert.deepEqual(log.filter((line) => line !== "told intentAsked"), ["apply", "stored", "told undecryptable", "broken closed", "store closed"]);
+});
+
+test("an error that the core returned is thrown after what changed is stored, and asks again after a second", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const { core, engine, log } = setUp();
+    core.wake = 0;
+    const refusal = { code: "room-unknown", message: "no such room here", retryable: false };
+    await assert.rejects(engine.step(() => { core.changes.push(change); throw refusal; }), has("room-unknown"));
+    assert.deepEqual(log, ["apply", "stored"]);
+    mock.timers.tick(999);
+    assert.equal(core.polls, 0);
+    mock.timers.tick(1);
+    assert.equal(core.polls, 1);
+    await engine.close();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("an answer without end counts as none, and a trace that throws does not stop the core from getting it", async () => {
+  const endless = new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1 << 20)); } });
+  const thrown: unknown[] = [];
+  const later = mock.method(globalThis, "queueMicrotask", (call: () => void) => { try { call(); } catch (error) { thrown.push(error); } });
+  const { core, engine } = setUp({ fetcher: async () => new Response(endless), trace: () => { throw new Error("the application's"); } });
+  await engine.step(() => { core.requests.push(request); });
+  await until(() => core.answers.length === 1);
+  later.mock.restore();
+  assert.deepEqual(core.answers, [undefined]);
+  assert.ok(thrown.some((error) => (error as Error).message === "the application's"));
+  await engine.close();
+});
+
+test("no frame goes out before the hello, and none is taken that is too large", async () => {
+  FakeSocket.made = [];
+  const { core, engine, log } = setUp();
+  await engine.step(() => { core.events.push({ type: "registered" }); });
+  const [socket] = FakeSocket.made;
+  assert.ok(socket);
+  assert.deepEqual(log, ["told registered", "connecting"]);
+  await engine.step(() => { core.frames.push(new Uint8Array([1])); });
+  socket.onopen();
+  await until(() => socket.sent.length === 1);
+  await engine.step(() => { core.frames.push(new Uint8Array([2])); });
+  assert.deepEqual(socket.sent.map(([first]) => first), [7, 2]);
+  core.handleFrame = () => assert.fail("taken");
+  socket.onmessage({ data: new ArrayBuffer((16 << 20) + 1) });
+  assert.equal(socket.closed, 1);
+  await engine.close();
+});
+
+test("a socket that closes as soon as it has caught up is opened again later each time", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const random = mock.method(Math, "random", () => 1);
+  try {
+    FakeSocket.made = [];
+    const { core, engine } = setUp();
+    await engine.step(() => { core.events.push({ type: "registered" }); });
+    for (const [count, wait] of [[1, 250], [2, 500], [3, 1_000]] as const) {
+      await engine.step(() => { core.events.push({ type: "caughtUp" }); });
+      FakeSocket.made.at(-1)?.onclose();
+      mock.timers.tick(wait - 1);
+      assert.equal(FakeSocket.made.length, count);
+      mock.timers.tick(1);
+      assert.equal(FakeSocket.made.length, count + 1);
+    }
+    await engine.close();
+  } finally {
+    random.mock.restore();
+    mock.timers.reset();
+  }
+});
+
+test("a page that may not open sockets is offline, and everything else works", async () => {
+  const { core, engine, log } = setUp({ socket: class { constructor() { throw new Error("Content Security Policy"); } } });
+  await engine.step(() => { core.events.push({ type: "registered" }); });
+  assert.deepEqual(log, ["told registered", "connecting", "offline"]);
+  await engine.close();
+});
+
+test("a listener that throws stops neither the other listeners nor who sets the value", () => {
+  const value = new LiveValue(1);
+  const seen: number[] = [];
+  const later = mock.method(globalThis, "queueMicrotask", () => undefined);
+  value.subscribe((now) => { if (now === 2) throw new Error("the application's"); });
+  value.subscribe((now) => { seen.push(now); });
+  value.set(2);
+  later.mock.restore();
+  assert.deepEqual([seen, later.mock.callCount()], [[1, 2], 1]);
+});
+
+test("a device that its provider refuses says so, and nobody waits for ever", async () => {
+  const client = await Client.open({
+    user: uri.user("alice@alpha.example"), provider: "http://127.0.0.1:9", store: "memory",
+    fetch: async () => new Response(null, { status: 403 }),
+  });
+  const refused = new Promise<MimiError>((resolve) => { client.addEventListener("error", ({ detail }) => { resolve(detail); }); });
+  await assert.rejects(client.createRoom(), has("not-allowed"));
+  assert.equal((await refused).code, "not-allowed");
+  await client.close();
+  await client.close();
+});
