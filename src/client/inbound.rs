@@ -76,8 +76,10 @@ pub(super) fn page_answered(
     if page.gap && room.phase == RoomPhase::Joined {
         room.end(step, Ending::Gap)?;
     }
+    let before = room.cursor;
     take_all(step, &mut room, &page.events)?;
-    if page.more && !page.events.is_empty() {
+    // A page that brings nothing new is the last one, whatever the provider says of more.
+    if page.more && room.cursor > before {
         room.fetch(step)?;
     } else if room.phase == RoomPhase::Joined {
         commit::settle_at_end_of_log(step, &mut room)?;

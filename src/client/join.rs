@@ -53,8 +53,10 @@ pub(super) fn page_answered(step: &mut Step<'_>, response: &Response) -> Result<
     if let (true, Ok(page)) =
         (response.is_success(), wire::decode_exact::<EventPage>(&response.body))
     {
+        let before = step.account()?.inbox;
         take_all(step, &page.events)?;
-        if page.more && !page.events.is_empty() {
+        // A page that brings nothing new is the last one, whatever the provider says of more.
+        if page.more && step.account()?.inbox > before {
             fetch(step)?;
         }
     }

@@ -281,3 +281,26 @@ fn d18_a_content_that_no_hub_takes_is_refused_at_once() {
     assert_eq!(mimi_edge::client::ErrorCode::of(&error).as_str(), "too-large");
     assert_eq!(world.poll(ALICE), None);
 }
+
+#[test]
+fn a_page_that_brings_nothing_new_is_the_last_one() {
+    let mut world = World::with_bob();
+    world.send(ALICE, "hi");
+    world.run();
+    let bob = world.devices[BOB].client.device().to_string();
+    let known = world.desk.seen_by(&bob, room().as_str(), 0);
+    assert!(!known.is_empty());
+    let inbox = world.desk.inboxes["bob@bravo.example"].clone();
+    for (part, events) in [("events", known), ("inbox", inbox)] {
+        let page = EventPage { events, end: 0, more: true, gap: false };
+        let page = Response::tls(200, encode(&page).unwrap());
+        for _ in 0..10 {
+            world.desk.answer(part, Some(page.clone()));
+        }
+    }
+    world.desk.requests.clear();
+    let now = world.now;
+    world.devices[BOB].act(|bob| bob.catch_up(now)).unwrap();
+    while world.exchange(BOB) {}
+    assert_eq!((world.desk.count("GET events"), world.desk.count("GET inbox")), (1, 1));
+}
