@@ -96,6 +96,7 @@ impl ErrorCode {
             Error::Usage(UsageError::BadUri) => Self::BadUri,
             Error::Usage(UsageError::RoomUnknown) => Self::RoomUnknown,
             Error::Usage(UsageError::StorageNewer) => Self::StorageNewer,
+            Error::Usage(UsageError::BadState(_)) => Self::Conflict,
             Error::Usage(_) => Self::BadArgument,
             Error::Protocol(ProtocolError::TooLarge) => Self::TooLarge,
             Error::Protocol(_) | Error::Internal(_) => Self::Internal,

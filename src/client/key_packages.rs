@@ -56,11 +56,27 @@ pub(super) fn ask_stock_if_old(step: &mut Step<'_>) -> Result<()> {
     if age >= STOCK_MILLIS { ask_stock(step) } else { Ok(()) }
 }
 
+/// The provider took KeyPackages and answered what it holds now. Should it still be too little, more
+/// are made only after the next question: a provider that keeps none would have us make them for ever.
+pub(super) fn publish_answered(step: &mut Step<'_>, response: &Response) -> Result<Settled> {
+    note_stock(step, response)?;
+    Ok(Settled::Delivered)
+}
+
 /// The provider answered what it holds.
 pub(super) fn stock_answered(step: &mut Step<'_>, response: &Response) -> Result<Settled> {
+    if let Some(KeyPackageStock { available, last_resort, .. }) = note_stock(step, response)?
+        && (available < TARGET / 2 || last_resort == 0)
+    {
+        publish(step, TARGET.saturating_sub(available), 1_u32.saturating_sub(last_resort))?;
+    }
+    Ok(Settled::Delivered)
+}
+
+fn note_stock(step: &mut Step<'_>, response: &Response) -> Result<Option<KeyPackageStock>> {
     let stock = match wire::decode_exact::<KeyPackageStock>(&response.body) {
         Ok(stock) if response.is_success() => stock,
-        _ => return Ok(Settled::Delivered),
+        _ => return Ok(None),
     };
     forget_expired(step)?;
     let mut account = step.account()?;
@@ -69,10 +85,7 @@ pub(super) fn stock_answered(step: &mut Step<'_>, response: &Response) -> Result
     let KeyPackageStock { available, last_resort, next_expiry } = stock;
     let next_expiry = (next_expiry != 0).then_some(UnixMillis(next_expiry));
     step.emit(Event::KeyPackages(Stock { available, last_resort, next_expiry }));
-    if available < TARGET / 2 || last_resort == 0 {
-        publish(step, TARGET.saturating_sub(available), 1_u32.saturating_sub(last_resort))?;
-    }
-    Ok(Settled::Delivered)
+    Ok(Some(stock))
 }
 
 /// When all KeyPackages are to be made anew (D4).

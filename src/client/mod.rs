@@ -319,10 +319,16 @@ fn set_up(step: &mut Step<'_>) -> Result<()> {
     Ok(step.enqueue(&Request::Register)?)
 }
 
-/// A device that was there before.
+/// A device that was there before. One that was refused asks again.
 fn resume(step: &mut Step<'_>) -> Result<()> {
-    if step.is_registered()? {
-        key_packages::ask_stock_if_old(step)?;
+    let mut account = step.account()?;
+    match account.registration {
+        Registration::Done => key_packages::ask_stock_if_old(step),
+        Registration::Asked => Ok(()),
+        Registration::Refused => {
+            account.registration = Registration::Asked;
+            step.store_account(&account)?;
+            Ok(step.enqueue(&Request::Register)?)
+        }
     }
-    Ok(())
 }

@@ -157,9 +157,8 @@ impl Request {
         }
         match self {
             Self::Register => identity::registration_answered(step, response),
-            Self::PublishKeyPackages(_) | Self::Stock => {
-                key_packages::stock_answered(step, response)
-            }
+            Self::PublishKeyPackages(_) => key_packages::publish_answered(step, response),
+            Self::Stock => key_packages::stock_answered(step, response),
             Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
             Self::CreateRoom(room, _) => create::answered(step, room, response),
             Self::Claim(room, ..) => claim::answered(step, room, response),

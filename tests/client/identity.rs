@@ -7,7 +7,9 @@ use mimi_edge::{
     room::app_sync::required_capabilities,
     time::UnixMillis,
     transport::Response,
-    wire::{self, DeviceAuth, DeviceRegistration, DeviceRequestTbs, KeyPackageList},
+    wire::{
+        self, DeviceAuth, DeviceRegistration, DeviceRequestTbs, KeyPackageList, KeyPackageStock,
+    },
 };
 use openmls::{key_packages::KeyPackageIn, prelude::SignatureScheme};
 
@@ -126,6 +128,21 @@ fn a_refused_registration_is_told_and_nothing_more_is_sent() {
 }
 
 #[test]
+fn a_refused_device_asks_again_when_it_is_opened_again() {
+    let now = real_time();
+    let mut device = Device::new("alice@alpha.example", now);
+    let request = device.act(|client| client.poll_request(now)).unwrap().unwrap();
+    let refusal = Some(Response::empty(403));
+    device.act(|client| client.handle_response(request.id, refusal, now)).unwrap();
+    device.reopen(now);
+    let again = device.act(|client| client.poll_request(now)).unwrap().unwrap();
+    assert_eq!(again.outgoing, request.outgoing);
+    let taken = Some(Response::empty(201));
+    device.act(|client| client.handle_response(again.id, taken, now)).unwrap();
+    assert!(device.client.is_registered().unwrap());
+}
+
+#[test]
 fn d4_twenty_keypackages_of_84_days_and_one_of_last_resort() {
     let world = World::new();
     let crypto = MlsCrypto::new();
@@ -180,4 +197,20 @@ fn keypackages_are_refilled_below_half() {
         _ => None,
     });
     assert_eq!(stock, Some(20));
+}
+
+#[test]
+fn a_provider_that_keeps_no_keypackages_is_not_given_new_ones_for_ever() {
+    let mut world = World::new();
+    world.desk.requests.clear();
+    let nothing = KeyPackageStock { available: 0, last_resort: 0, next_expiry: 0 };
+    let nothing = Response::tls(200, wire::encode(&nothing).unwrap());
+    for _ in 0..10 {
+        world.desk.answer("keyPackages", Some(nothing.clone()));
+    }
+    world.now = world.now.plus(DAY_MILLIS);
+    let now = world.now;
+    world.devices[BOB].reopen(now);
+    world.run();
+    assert_eq!(world.desk.count("POST keyPackages"), 1);
 }
