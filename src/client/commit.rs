@@ -14,6 +14,7 @@ use super::{
     ErrorCode, Event, IntentId, intent,
     request::{Lane, Request, Settled},
     room::{Fate, OwnCommit, Room, hash, mls_error},
+    send,
     step::Step,
 };
 use crate::{
@@ -198,7 +199,7 @@ pub(super) fn merge_own(step: &mut Step<'_>, room: &mut Room, group: &mut MlsGro
     }
     step.store_room(room)?;
     step.emit(Event::RoomChanged { room: room.uri.clone(), epoch: group.epoch().as_u64() });
-    Ok(())
+    send::epoch_changed(step, &room.uri)
 }
 
 /// The epoch ended by another commit, which is merged: the intent starts again (D6, D20).

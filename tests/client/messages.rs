@@ -106,6 +106,24 @@ fn d12_nothing_is_encrypted_again_before_the_log_has_brought_the_epoch() {
 }
 
 #[test]
+fn d12_the_end_of_the_epoch_by_an_own_commit_sends_what_waited_for_it() {
+    let mut world = World::with_bob();
+    world.add(ALICE, "cathy@charlie.example");
+    assert!(world.exchange(ALICE), "the claim");
+    // The hub takes the commit; its answer is still on its way when the message is refused.
+    let (update, call) = world.poll(ALICE).unwrap();
+    let accepted = world.desk.handle(&call);
+    world.send(ALICE, "welcome, Cathy");
+    assert!(world.exchange(ALICE), "the message, for the old epoch");
+    assert_eq!(submits(&world).len(), 1);
+    world.respond(ALICE, update, accepted);
+    let before = world.now;
+    while world.exchange(ALICE) {}
+    assert_eq!(world.now, before);
+    assert_eq!(submits(&world).len(), 2, "it does not wait for its next turn");
+}
+
+#[test]
 fn d12_after_twenty_tries_a_message_is_given_up() {
     let mut world = World::with_bob();
     for _ in 0..40 {
