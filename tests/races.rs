@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use common::universe::{Faults, Universe, room, user};
 use mimi_edge::{
-    client::{AddOptions, Event, HubProposals, RoomState},
+    client::{AddOptions, CreateOptions, Event, RoomState},
     wire::uri::ClientUri,
 };
 
@@ -24,7 +24,9 @@ fn in_a_room(seed: u64) -> (Universe, Vec<ClientUri>, Vec<ClientUri>) {
     let guests: Vec<_> = GUESTS.iter().map(|name| universe.add_device(name)).collect();
     universe.run();
     universe
-        .act(&founders[0], |alice, now| alice.create_room(&room(ROOM), HubProposals::On, now))
+        .act(&founders[0], |alice, now| {
+            alice.create_room(&room(ROOM), CreateOptions::default(), now)
+        })
         .unwrap();
     universe.run();
     for name in &FOUNDERS[1..] {

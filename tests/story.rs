@@ -6,7 +6,7 @@ mod common;
 
 use common::universe::{Exchange, Faults, Universe, room, user};
 use mimi_edge::{
-    client::{AddOptions, Delivery, Event, HubProposals, RoomState},
+    client::{AddOptions, CreateOptions, Delivery, Event, RoomState},
     wire::{Role, uri::ClientUri},
 };
 
@@ -35,7 +35,9 @@ impl Story {
 
     fn create(&mut self) {
         self.universe
-            .act(&self.alice, |client, now| client.create_room(&room(ROOM), HubProposals::On, now))
+            .act(&self.alice, |client, now| {
+                client.create_room(&room(ROOM), CreateOptions::default(), now)
+            })
             .unwrap();
         self.universe.run();
     }

@@ -6,7 +6,7 @@ mod common;
 
 use common::universe::{Faults, Universe, room, user};
 use mimi_edge::{
-    client::{AddOptions, Event, HubProposals},
+    client::{AddOptions, CreateOptions, Event},
     wire::uri::ClientUri,
 };
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -33,7 +33,7 @@ fn play(faults: Faults) {
     universe.run();
     universe.faults = faults;
     universe
-        .act(&alice, |client, now| client.create_room(&room(ROOM), HubProposals::On, now))
+        .act(&alice, |client, now| client.create_room(&room(ROOM), CreateOptions::default(), now))
         .unwrap();
     universe.run();
     universe.calm_down();

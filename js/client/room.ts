@@ -33,7 +33,7 @@ export interface RoomState {
   /** The domain of the room's hub. */
   readonly hub: string;
   /** Where this device stands. */
-  readonly phase: "creating" | "joined" | "left" | "gap" | "diverged";
+  readonly phase: "creating" | "joining" | "joined" | "left" | "gap" | "diverged";
   /** The own user's roles. */
   readonly me: readonly Role[] | "left";
   /** In the list's order, the banned too. */

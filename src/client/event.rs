@@ -31,8 +31,19 @@ pub enum Event {
     },
     /// What the own provider holds of this device's KeyPackages.
     KeyPackages(Stock),
-    /// A room is there: created, or joined by a Welcome.
+    /// A room is there: created, joined by a Welcome, or joined by an external commit.
     RoomAdded {
+        /// The room.
+        room: RoomUri,
+    },
+    /// The user is in this room, and this device is not (D10): it may join.
+    RoomAvailable {
+        /// The room.
+        room: RoomUri,
+    },
+    /// This device is in the room again, by an external commit (D4, D8, D9). What was sent in between
+    /// cannot be read.
+    Rejoined {
         /// The room.
         room: RoomUri,
     },
@@ -172,6 +183,10 @@ pub struct RoomState {
     pub me: ClientUri,
     /// The participants in the list's order, the banned too.
     pub participants: Vec<Participant>,
+    /// The room's base policy, when one was set (R36).
+    pub policy: Option<Vec<u8>>,
+    /// Whether the user is leaving: proposals that take it out wait for somebody's commit (R57).
+    pub leaving: bool,
     /// What this device still has to do here, in order.
     pub pending: Vec<PendingIntent>,
 }
@@ -181,6 +196,8 @@ pub struct RoomState {
 pub enum RoomPhase {
     /// The own provider has not confirmed the creation.
     Creating,
+    /// The hub has not confirmed the external commit.
+    Joining,
     /// This device is in the room.
     Joined,
     /// This device was removed.
@@ -207,8 +224,51 @@ pub struct Participant {
 pub struct PendingIntent {
     /// Its name.
     pub id: IntentId,
-    /// The user to add; `None` for the creation of the room.
+    /// What is to be done.
+    pub what: IntentKind,
+    /// The user whom it is about, if it is about one.
     pub user: Option<UserUri>,
     /// How often the room changed under it.
     pub tries: u32,
+}
+
+/// What an intent is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntentKind {
+    /// Create the room.
+    Create,
+    /// Add a user, or the devices of one that are missing.
+    Add,
+    /// Remove a user.
+    Remove,
+    /// Give a user other roles.
+    SetRoles,
+    /// Leave the room.
+    Leave,
+    /// Remove a device.
+    RemoveDevice,
+    /// Set the room's base policy.
+    SetPolicy,
+    /// Replace this device's keys.
+    UpdateKeys,
+    /// Join, or join again, by an external commit.
+    Join,
+}
+
+impl IntentKind {
+    /// The kind as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::SetRoles => "roles",
+            Self::Leave => "leave",
+            Self::RemoveDevice => "remove-device",
+            Self::SetPolicy => "policy",
+            Self::UpdateKeys => "update-keys",
+            Self::Join => "join",
+        }
+    }
 }

@@ -5,7 +5,7 @@ use openmls::key_packages::KeyPackageIn;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, RoomPhase, claim, commit, create,
+    ErrorCode, Event, IntentId, IntentKind, RoomPhase, claim, commit, create,
     request::Request,
     room::{Fate, Room, leaves_of, list_of},
     step::Step,
@@ -110,6 +110,14 @@ impl Intent {
         }
     }
 
+    /// What it does.
+    pub(super) const fn kind(&self) -> IntentKind {
+        match &self.task {
+            Task::Create(_) => IntentKind::Create,
+            Task::Add(_) => IntentKind::Add,
+        }
+    }
+
     /// Stores it.
     pub(super) fn store(&self, step: &mut Step<'_>, room: &RoomUri) -> Result<(), InternalError> {
         step.transaction.store(tables::intent(room, self.id), self)
@@ -205,7 +213,7 @@ pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
                 intent.store(step, uri)?;
                 return create::start(step, uri, hub_proposals);
             }
-            (RoomPhase::Creating, Task::Add(_)) => break,
+            (RoomPhase::Creating | RoomPhase::Joining, _) => break,
             (RoomPhase::Joined, Task::Add(_)) => advance_add(step, &mut room, intent)?,
             (RoomPhase::Joined, Task::Create(_)) => intent.done(step, uri),
             (RoomPhase::Gap, _) => intent.failed(step, uri, ErrorCode::Gap),

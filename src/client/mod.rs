@@ -30,8 +30,8 @@ mod tables;
 
 pub use code::ErrorCode;
 pub use event::{
-    Delivery, Event, IntentId, Message, MessageKey, Participant, PendingIntent, RoomPhase,
-    RoomState, Stock,
+    Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
+    RoomPhase, RoomState, Stock,
 };
 pub use intent::{HubProposals, LastResort};
 
@@ -72,6 +72,13 @@ impl ClientOptions {
     pub const fn new(user: UserUri) -> Self {
         Self { user, device: None }
     }
+}
+
+/// How a room is created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CreateOptions {
+    /// Whether the hub may send proposals.
+    pub hub_proposals: HubProposals,
 }
 
 /// Who is added, as what, and how.
@@ -168,7 +175,7 @@ impl Client {
     pub fn create_room(
         &mut self,
         room: &RoomUri,
-        hub_proposals: HubProposals,
+        options: CreateOptions,
         now: UnixMillis,
     ) -> Result<IntentId> {
         if room.domain() != self.identity.client.domain() {
@@ -179,7 +186,7 @@ impl Client {
                 return Err(UsageError::BadState("the room is there").into());
             }
             step.store_room(&Room::new(room.clone(), RoomPhase::Creating, 0))?;
-            intent::add(step, room, Task::Create(hub_proposals))
+            intent::add(step, room, Task::Create(options.hub_proposals))
         })
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{InternalError, Result},
     mls,
-    room::{ParticipantList, app_sync},
+    room::{ParticipantList, app_sync, policy},
     wire::uri::{ClientUri, RoomUri, UserUri},
 };
 
@@ -158,7 +158,12 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
         .collect();
     let pending = intent::all(&step.transaction, uri)?
         .into_iter()
-        .map(|intent| PendingIntent { id: intent.id, user: intent.user(), tries: intent.tries })
+        .map(|intent| PendingIntent {
+            id: intent.id,
+            what: intent.kind(),
+            user: intent.user(),
+            tries: intent.tries,
+        })
         .collect();
     Ok(Some(RoomState {
         room: uri.clone(),
@@ -168,6 +173,8 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
         epoch_authenticator: group.epoch_authenticator().as_slice().to_vec(),
         me: step.identity.client.clone(),
         participants,
+        policy: policy::room_policy(group.extensions())?,
+        leaving: false,
         pending,
     }))
 }

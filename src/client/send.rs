@@ -88,7 +88,7 @@ pub(super) fn prepare(step: &mut Step<'_>, uri: &RoomUri, key: &str) -> Result<P
     };
     match room.phase {
         RoomPhase::Joined => {}
-        RoomPhase::Creating => return Ok(Prepared::Wait),
+        RoomPhase::Creating | RoomPhase::Joining => return Ok(Prepared::Wait),
         RoomPhase::Left => {
             fail(step, uri, &message, ErrorCode::NotAllowed);
             return Ok(Prepared::Drop);

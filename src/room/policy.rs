@@ -3,10 +3,27 @@
 //! The draft's default: all participants may do everything, everybody else nothing (R43), and a user
 //! who was removed or banned may only take its leaves out (R45).
 
-use openmls::prelude::ProposalType;
+use openmls::{extensions::Extensions, group::GroupContext, prelude::ProposalType};
+use tls_codec::VLBytes;
 
-use super::ParticipantList;
-use crate::{error::ProtocolError, wire::uri::UserUri};
+use super::{ParticipantList, codepoints::extension};
+use crate::{
+    error::ProtocolError,
+    wire::{self, uri::UserUri},
+};
+
+/// The room's base policy in a GroupContext, `None` until one is set (R36).
+///
+/// # Errors
+/// [`ProtocolError::InvalidProposal`] when what stands there is no `RoomPolicy`.
+pub fn room_policy(
+    extensions: &Extensions<GroupContext>,
+) -> Result<Option<Vec<u8>>, ProtocolError> {
+    let Some(policy) = extensions.unknown(extension::ROOM_POLICY) else { return Ok(None) };
+    let policy: VLBytes = wire::decode_exact(&policy.0)
+        .map_err(|_| ProtocolError::InvalidProposal("the room's policy"))?;
+    Ok(Some(policy.as_slice().to_vec()))
+}
 
 /// Whether `user` may send a commit (R43, R45).
 ///

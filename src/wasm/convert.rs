@@ -23,6 +23,8 @@ pub(super) fn event(event: Event) -> JsValue {
             ("nextExpiry", stock.next_expiry.map_or(JsValue::UNDEFINED, |at| number(at.0))),
         ]),
         Event::RoomAdded { room } => object([kind("roomAdded"), in_room(&room)]),
+        Event::RoomAvailable { room } => object([kind("roomAvailable"), in_room(&room)]),
+        Event::Rejoined { room } => object([kind("rejoined"), in_room(&room)]),
         Event::RoomChanged { room, epoch } => {
             object([kind("roomChanged"), in_room(&room), ("epoch", number(epoch))])
         }
@@ -94,6 +96,7 @@ fn delivery(room: &RoomUri, key: &str, state: Delivery) -> JsValue {
 pub(super) fn room_state(state: &RoomState) -> JsValue {
     let phase = match state.phase {
         RoomPhase::Creating => "creating",
+        RoomPhase::Joining => "joining",
         RoomPhase::Joined => "joined",
         RoomPhase::Left => "left",
         RoomPhase::Gap => "gap",
@@ -105,6 +108,8 @@ pub(super) fn room_state(state: &RoomState) -> JsValue {
         ("epoch", number(state.epoch)),
         ("me", state.me.as_str().into()),
         ("participants", state.participants.iter().map(participant).collect::<Array>().into()),
+        ("policy", state.policy.as_deref().map_or(JsValue::UNDEFINED, bytes)),
+        ("leaving", state.leaving.into()),
         ("pending", state.pending.iter().map(pending).collect::<Array>().into()),
     ])
 }
@@ -120,5 +125,5 @@ fn participant(participant: &Participant) -> JsValue {
 
 fn pending(intent: &PendingIntent) -> JsValue {
     let user = intent.user.as_ref().map_or(JsValue::UNDEFINED, |user| user.as_str().into());
-    object([("user", user), ("tries", intent.tries.into())])
+    object([("what", intent.what.as_str().into()), ("user", user), ("tries", intent.tries.into())])
 }

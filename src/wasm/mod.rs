@@ -9,7 +9,7 @@ use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{AddOptions, Client, ClientOptions, ErrorCode, HubProposals, LastResort},
+    client::{AddOptions, Client, ClientOptions, CreateOptions, ErrorCode, LastResort},
     error::{Error, UsageError},
     js::{self, number, object, whole},
     mls::MlsCrypto,
@@ -111,7 +111,7 @@ impl ClientCore {
     pub fn create_room(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
         let id = self
             .client
-            .create_room(&room_uri(room)?, HubProposals::On, at(now))
+            .create_room(&room_uri(room)?, CreateOptions::default(), at(now))
             .map_err(failure)?;
         Ok(as_f64(id))
     }

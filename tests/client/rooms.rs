@@ -1,7 +1,7 @@
 //! Creating a room and adding users.
 
 use mimi_edge::{
-    client::{AddOptions, Event, HubProposals, LastResort, RoomPhase},
+    client::{AddOptions, CreateOptions, Event, HubProposals, LastResort, RoomPhase},
     error::{Error, UsageError},
     room::{ParticipantList, app_sync, codepoints},
     transport::Response,
@@ -76,10 +76,11 @@ fn r14_creation_asks_the_own_provider_alone_and_the_room_is_there_after_it() {
 
     let now = world.now;
     let foreign = RoomUri::parse("clubhouse@bravo.example").unwrap();
-    let refused =
-        world.devices[ALICE].act(|alice| alice.create_room(&foreign, HubProposals::On, now));
+    let refused = world.devices[ALICE]
+        .act(|alice| alice.create_room(&foreign, CreateOptions::default(), now));
     assert!(matches!(refused, Err(Error::Usage(UsageError::BadArgument(_)))));
-    let again = world.devices[ALICE].act(|alice| alice.create_room(&room(), HubProposals::On, now));
+    let again =
+        world.devices[ALICE].act(|alice| alice.create_room(&room(), CreateOptions::default(), now));
     assert!(matches!(again, Err(Error::Usage(UsageError::BadState(_)))));
     assert_eq!(world.poll(ALICE), None);
 }
@@ -89,7 +90,8 @@ fn d1_without_hub_proposals_the_hub_has_no_key_in_the_room() {
     let mut world = World::new();
     let now = world.now;
     world.desk.requests.clear();
-    world.devices[ALICE].act(|alice| alice.create_room(&room(), HubProposals::Off, now)).unwrap();
+    let options = CreateOptions { hub_proposals: HubProposals::Off };
+    world.devices[ALICE].act(|alice| alice.create_room(&room(), options, now)).unwrap();
     world.run();
     assert_eq!(world.desk.count("external-sender"), 0);
     assert!(creation(&world).group_info.group_context().extensions().external_senders().is_none());

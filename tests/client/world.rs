@@ -2,7 +2,7 @@
 //! else at any moment.
 
 use mimi_edge::{
-    client::{AddOptions, Client, ClientOptions, Event, HubProposals, IntentId},
+    client::{AddOptions, Client, ClientOptions, CreateOptions, Event, IntentId},
     mls::MlsCrypto,
     storage::{MemoryStorage, Storage as _},
     time::UnixMillis,
@@ -124,7 +124,9 @@ impl World {
 
     pub fn create(&mut self) -> IntentId {
         let now = self.now;
-        self.devices[ALICE].act(|alice| alice.create_room(&room(), HubProposals::On, now)).unwrap()
+        self.devices[ALICE]
+            .act(|alice| alice.create_room(&room(), CreateOptions::default(), now))
+            .unwrap()
     }
 
     pub fn add(&mut self, by: usize, name: &str) -> IntentId {
