@@ -1,22 +1,20 @@
 // Builds the two packages into build/client and build/hub, their wasm into build/wasm, and the
 // example page's script into build/chat.
 // Cargo and wasm-bindgen run only when something that they read has changed.
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { digest } from "./digest.mjs";
 import { wasmEnv, setUpBuild } from "./setup.mjs";
-import { at, cargoTarget, command, has, must, root, say } from "./shell.mjs";
+import { at, cargoTarget, command, must, root, say } from "./shell.mjs";
 
 export const TARGET = "wasm32-unknown-unknown";
 
@@ -166,20 +164,12 @@ function link(target, path) {
  */
 async function whenChanged(name, inputs, outputs, step) {
   const stamp = at("build/.stamps", name);
-  const hash = createHash("sha256");
-  for (const path of inputs.flatMap(filesUnder)) hash.update(`${path}\0`).update(readFileSync(at(path)));
-  const wanted = hash.update(readFileSync(at("npm/run/build.mjs"))).digest("hex");
+  const wanted = digest([...inputs, "npm/run/build.mjs"]);
   const current = existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
   if (current && outputs.every((path) => existsSync(path))) return;
   await step();
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
-}
-
-function filesUnder(path) {
-  if (!has(path)) return [];
-  if (!statSync(at(path)).isDirectory()) return [path];
-  return readdirSync(at(path)).sort().flatMap((name) => filesUnder(join(path, name)));
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -1,29 +1,52 @@
 // `npm test`: sets up, then runs every check, goes on after a failure, and ends with the count.
 // `npm test -- rust js` runs only the groups named; GROUPS has them.
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { PROFILES, TARGET, WASM, build } from "./build.mjs";
-import { LINKED_TOOLCHAIN, chrome, setUpBuild, wasmEnv } from "./setup.mjs";
-import { at, cargoTarget, command, has, run, say, SetupError } from "./shell.mjs";
+import { TARGET, WASM, build } from "./build.mjs";
+import { rulesWithoutTest } from "./rules.mjs";
+import { LINKED_TOOLCHAIN, setUpBuild, wasmEnv } from "./setup.mjs";
+import { at, command, run, say, SetupError } from "./shell.mjs";
+import { rustEnv, SUITES } from "./suites.mjs";
 
 const total = { passed: 0, failed: 0 };
 const failures = [];
-const rustEnv = { CARGO_TARGET_DIR: cargoTarget };
 
-const GROUPS = { lint, rust, build: builds, types, web, js: node("js"), worker: node("worker"), browser: node("browser") };
+const GROUPS = {
+  rules,
+  lint,
+  rust: suite("cargo test", "rust"),
+  build: builds,
+  types,
+  web: suite("wasm-bindgen-test in Chrome", "web"),
+  js: suite("tests/js", "js"),
+  worker: suite("tests/worker", "worker"),
+  browser: suite("tests/browser", "browser"),
+};
 
-/** Runs one check: `counts` takes the numbers out of what it printed; without it only failing counts. */
-async function check(name, program, args, { env = {}, counts } = {}) {
+/** Runs one check, of which only failing counts. */
+async function check(name, program, args, env = {}) {
   say(`\n── ${name}`);
-  const { code, stdout } = await run(program, args, { env: { ...rustEnv, ...env } });
-  const { passed, failed } = counts?.(stdout) ?? { passed: 0, failed: 0 };
-  record(name, passed, code !== 0 ? Math.max(failed, 1) : failed);
+  const { code } = await run(program, args, { env: { ...rustEnv, ...env } });
+  record(name, 0, code !== 0 ? 1 : 0);
+}
+
+function suite(title, name) {
+  return async () => {
+    say(`\n── ${title}`);
+    const { passed, failed } = await SUITES[name]();
+    record(title, passed, failed);
+  };
 }
 
 function record(name, passed, failed) {
   total.passed += passed;
   total.failed += failed;
   if (failed > 0) failures.push(`${name}: ${failed} failed`);
+}
+
+/** Every rule is named by a test. */
+async function rules() {
+  say("\n── rules");
+  const missing = rulesWithoutTest();
+  say(missing.length > 0 ? `no test names ${missing.join(" ")}` : "every rule is named by a test");
 }
 
 async function lint() {
@@ -40,12 +63,8 @@ async function lint() {
   for (const { feature } of Object.values(WASM)) {
     const args = ["clippy", "--lib", "--target", TARGET, "--no-default-features"];
     args.push("--features", feature, ...deny);
-    await check(`clippy, ${feature}`, "cargo", args, { env: wasmEnv });
+    await check(`clippy, ${feature}`, "cargo", args, wasmEnv);
   }
-}
-
-async function rust() {
-  await check("cargo test", "cargo", ["test", "--no-fail-fast"], { counts: rustCounts });
 }
 
 async function builds() {
@@ -63,66 +82,6 @@ async function types() {
   for (const project of ["tsconfig.json", "tsconfig.worker.json"]) {
     await check(`tsc, ${project}`, process.execPath, [tsc, "-p", project]);
   }
-}
-
-/** The crate in headless Chrome, through wasm-bindgen's test runner. */
-async function web() {
-  if (!has("tests/web.rs")) return;
-  await chrome();
-  const args = ["test", "--test", "web", "--target", TARGET, "--profile", PROFILES.test];
-  args.push("--features", WASM.client.feature);
-  await check("wasm-bindgen-test in Chrome", "cargo", args, {
-    env: wasmEnv,
-    counts: rustCounts,
-  });
-}
-
-/** The tests of one folder under Node's own runner, each bundled to JavaScript first. */
-function node(folder) {
-  return async () => {
-    if (!has("tests", folder)) return;
-    const names = readdirSync(at("tests", folder)).filter((name) => name.endsWith(".test.ts"));
-    if (names.length === 0) return;
-    if (folder === "browser") await chrome();
-    const out = at("build/tests", folder);
-    rmSync(out, { recursive: true, force: true });
-    mkdirSync(out, { recursive: true });
-    try {
-      const { build: bundle } = await import("esbuild");
-      await bundle({
-        entryPoints: names.map((name) => at("tests", folder, name)),
-        outdir: out,
-        outExtension: { ".js": ".mjs" },
-        bundle: true,
-        platform: "node",
-        format: "esm",
-        target: "node20",
-        packages: "external",
-        sourcemap: "inline",
-      });
-    } catch {
-      return record(`tests/${folder} (bundling)`, 0, 1);
-    }
-    const files = names.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
-    const args = ["--enable-source-maps", "--test", "--test-reporter=spec", ...files];
-    await check(`tests/${folder}`, process.execPath, args, { counts: nodeCounts });
-  };
-}
-
-/** Adds up the `test result:` lines of cargo's and wasm-bindgen's runners. */
-function rustCounts(output) {
-  const sum = { passed: 0, failed: 0 };
-  for (const [, passed, failed] of output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)) {
-    sum.passed += Number(passed);
-    sum.failed += Number(failed);
-  }
-  return sum;
-}
-
-/** Reads the summary of Node's spec reporter. */
-function nodeCounts(output) {
-  const number = (word) => Number(new RegExp(`^. ${word} (\\d+)$`, "m").exec(output)?.[1] ?? 0);
-  return { passed: number("pass"), failed: number("fail") + number("cancelled") };
 }
 
 await command(async () => {
