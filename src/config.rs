@@ -11,6 +11,16 @@ pub enum ConsentDefault {
     Ask,
 }
 
+/// What a claim for a user who does not exist is answered (R34).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnknownUsers {
+    /// The same as for one who gives no consent: nobody learns who exists.
+    #[default]
+    Hidden,
+    /// `userUnknown`.
+    Told,
+}
+
 /// Who may register a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
@@ -46,6 +56,8 @@ pub struct ProviderConfig {
     pub hub_keys: Vec<HubKey>,
     /// The answer to a claim that no consent entry decides.
     pub consent_default: ConsentDefault,
+    /// The answer to a claim for a user who does not exist.
+    pub unknown_users: UnknownUsers,
     /// Who may register a device.
     pub registration: Registration,
 }

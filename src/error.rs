@@ -22,6 +22,9 @@ pub enum ProtocolError {
     /// A client did not prove who it is (D21).
     #[error("not signed in: {0}")]
     Unauthenticated(&'static str),
+    /// The client is no longer one of this provider's: revoked, or its user was deleted.
+    #[error("the device was revoked")]
+    DeviceRevoked,
     /// No such room, user or path here (R3).
     #[error("not found: {0}")]
     NotFound(&'static str),
@@ -69,7 +72,7 @@ impl ProtocolError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
-            Self::Unauthenticated(_) => 401,
+            Self::Unauthenticated(_) | Self::DeviceRevoked => 401,
             Self::PeerRefused(_) | Self::NotAllowed(_) => 403,
             Self::NotFound(_) => 404,
             Self::MethodNotAllowed => 405,

@@ -255,6 +255,13 @@ pub enum Endpoint {
         /// The room's cipher suite; `None` when the user is no longer in it.
         cipher_suite: Option<u16>,
     },
+    /// Own objects, to the object of a room: this user of ours was deleted (D19). No body.
+    UserDeleted {
+        /// The user.
+        user: UserUri,
+    },
+    /// Own objects or the operator, to a `User`: delete it, for good (D19). No body.
+    DeleteUser,
     /// Own objects, to the object for claims that name no room: whose KeyPackages these are. Body: a
     /// row of KeyPackageRefs; 200 with a row of users, as many, `None` where it is nobody's.
     ClaimedBy,
@@ -393,6 +400,13 @@ pub enum Effect {
         device: ClientUri,
         /// The frame.
         frame: Vec<u8>,
+    },
+    /// Close all sockets of a device.
+    Disconnect {
+        /// The device.
+        device: ClientUri,
+        /// The WebSocket close code.
+        code: u16,
     },
     /// Close a socket.
     Close {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration},
+    config::{ConsentDefault, ProviderConfig, Registration, UnknownUsers},
     error::{InternalError, ProtocolError, Result},
     object::{Call, Lane, LaneRequest, Object, Reply, Role, Step, plain_refusal},
     storage::MemoryStorage,
@@ -67,6 +67,7 @@ fn sender(words: &str) -> Object<Sender> {
         domain: Domain::parse("alpha.example").unwrap(),
         hub_keys: Vec::new(),
         consent_default: ConsentDefault::Allow,
+        unknown_users: UnknownUsers::Hidden,
         registration: Registration::Closed,
     };
     let mut object = Object::new(Sender, Box::new(MemoryStorage::default()), Rc::new(config));

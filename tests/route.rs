@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration},
+    config::{ConsentDefault, ProviderConfig, Registration, UnknownUsers},
     provider::{Peer, Routed, Via, route},
     transport::{
         Endpoint, HttpRequest, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Response,
@@ -23,6 +23,7 @@ fn config() -> ProviderConfig {
         domain: Domain::parse("bravo.example").unwrap(),
         hub_keys: Vec::new(),
         consent_default: ConsentDefault::Allow,
+        unknown_users: UnknownUsers::Hidden,
         registration: Registration::Open,
     }
 }

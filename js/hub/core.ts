@@ -12,6 +12,7 @@ export interface Env {
   DOMAIN: string;
   HUB_KEYS: string;
   CONSENT: string;
+  UNKNOWN_USERS?: string;
   DEV?: string;
   TRACE?: string;
   PEERS?: Record<string, string>;
@@ -26,7 +27,7 @@ let settings: Settings | undefined;
 
 /** The provider's settings, parsed once per epoch. */
 export function settingsOf(env: Env): Settings {
-  settings ??= new Settings(env.DOMAIN, env.HUB_KEYS, env.CONSENT, env.DEV === "1" ? "open" : "closed");
+  settings ??= new Settings(env.DOMAIN, env.HUB_KEYS, env.CONSENT, env.UNKNOWN_USERS ?? "hidden", env.DEV === "1" ? "open" : "closed");
   return settings;
 }
 

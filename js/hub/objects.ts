@@ -16,6 +16,7 @@ interface Effect {
   call?: ObjectCall; ask?: Forward;
   bind?: { socket: number; device: string };
   send?: { device: string; frame: Uint8Array };
+  disconnect?: { device: string; code: number };
   close?: { socket: number; code: number };
 }
 interface OutboxRequest { id: number; outgoing: Outgoing; label: string }
@@ -152,13 +153,14 @@ abstract class ProviderObject extends DurableObject<Env> {
     }
   }
 
-  #do({ call, ask, bind, send, close }: Effect): void {
+  #do({ call, ask, bind, send, disconnect, close }: Effect): void {
     if (call !== undefined) this.ctx.waitUntil(callObject(this.env, call).catch(() => undefined));
     if (ask !== undefined) this.ctx.waitUntil(this.#follow({ forward: ask }).catch(() => undefined));
-    for (const ws of bind ?? send ?? close ? this.ctx.getWebSockets() : []) {
+    for (const ws of bind ?? send ?? disconnect ?? close ? this.ctx.getWebSockets() : []) {
       const { socket, device } = attachment(ws);
       if (bind?.socket === socket) ws.serializeAttachment({ socket, device: bind.device } satisfies Attachment);
       if (send !== undefined && send.device === device) sendFrame(ws, send.frame);
+      if (disconnect !== undefined && disconnect.device === device) closeSocket(ws, disconnect.code);
       if (close?.socket === socket) closeSocket(ws, close.code);
     }
   }

@@ -4,8 +4,8 @@ use crate::{
     error::{InternalError, ProtocolError},
     transport::{Endpoint, Response},
     wire::{
-        GroupInfoResponse, Protocol, SubmitMessageResponse, SubmitStatus, UpdateResponseCode,
-        UpdateRoomResponse, encode,
+        DEVICE_AUTH_SCHEME, GroupInfoResponse, Protocol, REVOKED_CHALLENGE, SubmitMessageResponse,
+        SubmitStatus, UpdateResponseCode, UpdateRoomResponse, encode,
     },
 };
 
@@ -13,9 +13,12 @@ use crate::{
 #[must_use]
 pub fn plain_refusal(error: &ProtocolError) -> Response {
     let mut response = Response::text(error.status(), &error.to_string());
-    if matches!(error, ProtocolError::Unauthenticated(_)) {
-        response.headers.push(("www-authenticate".into(), "Mimi-Device".into()));
-    }
+    let challenge = match error {
+        ProtocolError::Unauthenticated(_) => DEVICE_AUTH_SCHEME,
+        ProtocolError::DeviceRevoked => REVOKED_CHALLENGE,
+        _ => return response,
+    };
+    response.headers.push(("www-authenticate".into(), challenge.into()));
     response
 }
 

@@ -3,11 +3,12 @@
 //! They come from an object of a room, which checked who asks on whose behalf (R19, R20).
 
 use super::{
-    client_auth, consent,
+    consent, deletion, devices,
     key_packages::{InStock, Reservation, clear_expired, in_stock, reserve},
     route::room_of_claim,
 };
 use crate::{
+    config::UnknownUsers,
     error::{InternalError, ProtocolError, Result},
     mls::key_package::{KeyPackageKind, covers},
     object::Step,
@@ -62,9 +63,11 @@ fn decide(
     wanted: &Mls10Request,
     reservation: &Reservation,
 ) -> Result<(KeyMaterialUserCode, Vec<ClientKeyMaterial>)> {
-    // R34: a user who does not exist is one who gives no consent.
-    if !client_auth::exists(&step.transaction)? {
-        return Ok((KeyMaterialUserCode::NoConsent, Vec::new()));
+    if deletion::is_deleted(&step.transaction)? {
+        return Ok((KeyMaterialUserCode::UserDeleted, Vec::new()));
+    }
+    if !devices::exists(&step.transaction)? {
+        return Ok((unknown(step.config.unknown_users), Vec::new()));
     }
     let default = step.config.consent_default;
     if let Some(code) = consent::refusal(default, &reservation.requester, user) {
@@ -72,7 +75,7 @@ fn decide(
     }
     clear_expired(&mut step.transaction, step.now)?;
     let mut clients = Vec::new();
-    for client in client_auth::devices(&step.transaction)? {
+    for client in devices::devices(&step.transaction)? {
         let material = claim_of_client(step, &client, wanted, reservation)?;
         clients.push(ClientKeyMaterial { client_uri: client.to_wire(), material });
     }
@@ -87,6 +90,14 @@ fn decide(
         _ => KeyMaterialUserCode::PartialSuccess,
     };
     Ok((code, clients))
+}
+
+/// R34: a user who does not exist is one who gives no consent, unless the operator tells who exists.
+const fn unknown(told: UnknownUsers) -> KeyMaterialUserCode {
+    match told {
+        UnknownUsers::Hidden => KeyMaterialUserCode::NoConsent,
+        UnknownUsers::Told => KeyMaterialUserCode::UserUnknown,
+    }
 }
 
 fn claim_of_client(

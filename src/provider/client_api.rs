@@ -17,6 +17,8 @@ pub(super) enum ClientRequest {
     PublishKeyPackages,
     /// `GET keyPackages`.
     KeyPackageStock,
+    /// `POST delete-user` (D19).
+    DeleteUser,
     /// `GET rooms` (D10).
     Rooms,
     /// `GET inbox?after=N`.
@@ -66,6 +68,7 @@ impl ClientRequest {
         match segments.as_slice() {
             ["keyPackages"] if method == "GET" => Ok(Self::KeyPackageStock),
             ["keyPackages"] => Ok(Self::PublishKeyPackages),
+            ["delete-user"] => Ok(Self::DeleteUser),
             ["rooms"] => Ok(Self::Rooms),
             ["inbox"] => Ok(Self::Inbox { after }),
             ["external-sender", suite] => Ok(Self::ExternalSender { cipher_suite: number(suite)? }),
@@ -86,7 +89,7 @@ impl ClientRequest {
 fn shape(method: &str, segments: &[&str]) -> Result<(&'static str, bool), ProtocolError> {
     match segments {
         ["keyPackages"] if method == "GET" => Ok(("GET", false)),
-        ["keyPackages"] => Ok(("POST", false)),
+        ["keyPackages" | "delete-user"] => Ok(("POST", false)),
         ["inbox"] | ["events", _] => Ok(("GET", true)),
         ["rooms"] | ["external-sender" | "directory", _] => Ok(("GET", false)),
         ["keyMaterial" | "update" | "submitMessage" | "groupInfo" | "rooms", _] => {

@@ -6,7 +6,7 @@
 use openmls::prelude::Capabilities;
 use serde::{Deserialize, Serialize};
 
-use super::{client_auth::Device, user::table};
+use super::{devices::Device, user::table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{

@@ -5,6 +5,8 @@ mod claims;
 mod client_api;
 mod client_auth;
 mod consent;
+mod deletion;
+mod devices;
 mod inbox;
 mod key_packages;
 mod route;

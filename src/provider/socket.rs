@@ -33,8 +33,8 @@ const MAX_CURSORS: usize = 4096;
 
 /// A frame that is none, or not here (RFC 6455 §7.4.2: 4000–4999 are private use).
 const BAD_FRAME: u16 = 4400;
-/// The hello does not prove who it is from.
-const NOT_SIGNED_IN: u16 = 4401;
+/// The hello does not prove who it is from, or the device is no longer known.
+pub(super) const NOT_SIGNED_IN: u16 = 4401;
 /// Something did not answer (RFC 6455's registry: "Try Again Later").
 const TRY_AGAIN_LATER: u16 = 1013;
 

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     claims,
     client_api::ClientRequest,
-    client_auth::{self, Name, Registered, SignedRequest},
+    client_auth::{self, SignedRequest},
+    deletion,
+    devices::{self, Name, Registered},
     inbox, key_packages,
     route::room_of_claim,
     socket::{self, CatchUp},
 };
 use crate::{
-    error::{ProtocolError, Result},
+    error::{InternalError, ProtocolError, Result},
     mls::{MlsCrypto, credential::credential_of_hub},
     object::{Ask, Call, Lane, LaneRequest, Reply, Role, Step, plain_refusal},
     storage::{decode_row, encode_row},
@@ -22,7 +24,7 @@ use crate::{
     },
     wire::{
         Directory, KeyMaterialRequest, decode_exact, encode,
-        uri::{ClientUri, Domain, UserUri},
+        uri::{ClientUri, Domain, RoomUri, UserUri},
     },
 };
 
@@ -50,6 +52,8 @@ pub(super) mod table {
     pub(crate) const WELCOMES_SEEN: u8 = 0x0A;
     /// Room → room and cipher suite.
     pub(crate) const ROOMS: u8 = 0x0B;
+    /// When the user was deleted, if it was.
+    pub(crate) const DELETED: u8 = 0x0C;
 }
 
 /// What the user waits for.
@@ -63,6 +67,24 @@ pub(super) enum Then {
     CatchUp(CatchUp),
     /// The directory document of this provider.
     Directory(Domain),
+}
+
+/// What waits in a lane of the user's outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Entry {
+    /// To the object of a room: the user was deleted (D19).
+    UserDeleted,
+}
+
+impl Entry {
+    /// Puts it at the end of the lane of `object`.
+    pub(super) fn enqueue(
+        &self,
+        step: &mut Step<'_>,
+        object: ObjectName,
+    ) -> Result<(), InternalError> {
+        step.enqueue(&Lane::Object(object), encode_row(self)?)
+    }
 }
 
 /// A user of this provider.
@@ -93,7 +115,7 @@ impl User {
     }
 
     fn register(&self, step: &mut Step<'_>, body: &[u8], name: Name) -> Result<Reply> {
-        match client_auth::register(step, &self.crypto, &self.uri, body, name)? {
+        match devices::register(step, &self.crypto, &self.uri, body, name)? {
             Registered::Now(response) => Ok(Reply::Respond(response)),
             Registered::UnlessRoom(room) => {
                 let object = ObjectName { class: ObjectClass::HubRoom, name: room.to_string() };
@@ -114,7 +136,7 @@ impl User {
         let device = client_auth::authenticate(step, &self.crypto, &auth, &request)?;
         let response = match ClientRequest::parse(method, path, &device)? {
             ClientRequest::PublishKeyPackages => {
-                let row = client_auth::device(&step.transaction, &device)?
+                let row = devices::device(&step.transaction, &device)?
                     .ok_or(ProtocolError::Unauthenticated("unknown device"))?;
                 let stock = key_packages::publish(step, &self.crypto, &device, &row, &body)?;
                 Response::tls(200, encode(&stock)?)
@@ -127,6 +149,10 @@ impl User {
             ClientRequest::Inbox { after } => {
                 let page = inbox::page(&step.transaction, &device, after)?;
                 Response::tls(200, encode(&page)?)
+            }
+            ClientRequest::DeleteUser => {
+                deletion::delete(step)?;
+                Response::empty(200)
             }
             ClientRequest::ExternalSender { cipher_suite } => external_sender(step, cipher_suite)?,
             ClientRequest::Directory { domain } => return directory(step, domain),
@@ -163,19 +189,23 @@ impl Role for User {
             Endpoint::DeliverWelcome { room } => inbox::deliver(step, &room, &body)?,
             Endpoint::Push { devices } => push(step, devices, &body)?,
             Endpoint::Membership { room, cipher_suite } => {
-                if !client_auth::exists(&step.transaction)? {
-                    return Err(ProtocolError::NotFound("user").into());
-                }
-                inbox::set_membership(&mut step.transaction, &room, cipher_suite)?;
+                membership(step, &room, cipher_suite)?;
                 Response::empty(200)
             }
-            Endpoint::Exists if client_auth::exists(&step.transaction)? => Response::empty(200),
-            Endpoint::Exists => return Err(ProtocolError::NotFound("user").into()),
+            Endpoint::DeleteUser => {
+                deletion::delete(step)?;
+                Response::empty(200)
+            }
+            Endpoint::Exists => {
+                require_name(step)?;
+                Response::empty(200)
+            }
             Endpoint::Update { .. }
             | Endpoint::SubmitMessage { .. }
             | Endpoint::Notify { .. }
             | Endpoint::GroupInfo { .. }
             | Endpoint::CreateRoom { .. }
+            | Endpoint::UserDeleted { .. }
             | Endpoint::ClaimedBy
             | Endpoint::Events { .. } => return Err(ProtocolError::NotFound("room").into()),
         };
@@ -203,10 +233,18 @@ impl Role for User {
     fn lane_request(
         &mut self,
         _step: &mut Step<'_>,
-        _lane: &Lane,
-        _entries: &[Vec<u8>],
+        lane: &Lane,
+        entries: &[Vec<u8>],
     ) -> Result<Option<LaneRequest>> {
-        Ok(None)
+        let (Lane::Object(object), Some(entry)) = (lane, entries.first()) else { return Ok(None) };
+        let (endpoint, label) = match decode_row(entry)? {
+            Entry::UserDeleted => {
+                (Endpoint::UserDeleted { user: self.uri.clone() }, "user deleted")
+            }
+        };
+        let request = IncomingRequest { source: Source::Own, endpoint, body: Vec::new() };
+        let call = Call::Object(ObjectCall { object: object.clone(), request });
+        Ok(Some(LaneRequest { call, label: label.into(), entries: 1 }))
     }
 
     fn refuse(_endpoint: &Endpoint, error: &ProtocolError) -> Response {
@@ -255,10 +293,30 @@ fn ask(
     Ok(Reply::Ask(Ask { call, label: label.into(), then: encode_row(then)? }))
 }
 
+/// The user is in a room now, or no longer (D10). A deleted one does not stay there (D19).
+fn membership(step: &mut Step<'_>, room: &RoomUri, cipher_suite: Option<u16>) -> Result<()> {
+    if deletion::is_deleted(&step.transaction)? {
+        if cipher_suite.is_some() {
+            deletion::tell(step, room)?;
+        }
+        return Ok(());
+    }
+    require_name(step)?;
+    Ok(inbox::set_membership(&mut step.transaction, room, cipher_suite)?)
+}
+
+/// There is this user, or there was: the name is not free (D15, D19).
+fn require_name(step: &Step<'_>) -> Result<()> {
+    if devices::exists(&step.transaction)? || deletion::is_deleted(&step.transaction)? {
+        return Ok(());
+    }
+    Err(ProtocolError::NotFound("user").into())
+}
+
 /// Sends a frame to those of `devices` that are the user's.
 fn push(step: &mut Step<'_>, devices: Vec<ClientUri>, frame: &[u8]) -> Result<Response> {
     for device in devices {
-        if client_auth::device(&step.transaction, &device)?.is_some() {
+        if devices::device(&step.transaction, &device)?.is_some() {
             step.effect(Effect::Send { device, frame: frame.to_vec() });
         }
     }

@@ -7,6 +7,7 @@
 //! | `POST keyPackages` | [`KeyPackageList`] | 200 [`KeyPackageStock`] |
 //! | `GET keyPackages` | – | 200 [`KeyPackageStock`] |
 //! | `POST rooms/{room}` | [`RoomCreation`] | 201, the same again 200, taken 409 |
+//! | `POST delete-user` | – | 200: the user of the device is deleted, for good (D19) |
 //! | `GET rooms` | – | 200 [`RoomList`] |
 //! | `GET external-sender/{suite}` | – | 200 RFC 9420's `ExternalSender` |
 //! | `GET directory/{domain}` | – | 200 that provider's directory document (JSON) |
@@ -29,6 +30,9 @@ use crate::error::{InternalError, ProtocolError};
 
 /// The scheme of the `Authorization` header, and of `WWW-Authenticate` in a 401 (D21).
 pub const DEVICE_AUTH_SCHEME: &str = "Mimi-Device";
+
+/// The `WWW-Authenticate` of a 401 that is for good: the device was revoked, or its user deleted.
+pub const REVOKED_CHALLENGE: &str = "Mimi-Device error=\"revoked\"";
 
 /// What the signature of a [`DeviceRegistration`] covers, with label `MimiDevice`.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]

@@ -90,6 +90,10 @@ pub(super) fn effect(effect: Effect) -> Result<JsValue, InternalError> {
         Effect::Send { device, frame } => {
             tagged("send", object([("device", device.as_str().into()), ("frame", bytes(&frame))]))
         }
+        Effect::Disconnect { device, code } => tagged(
+            "disconnect",
+            object([("device", device.as_str().into()), ("code", code.into())]),
+        ),
         Effect::Close { socket, code } => {
             tagged("close", object([("socket", number(socket)), ("code", code.into())]))
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
     wire::uri::Domain,
 };
 
@@ -30,7 +30,7 @@ pub struct Settings {
 #[wasm_bindgen]
 impl Settings {
     /// Settings from the text of the bindings: the domain, the hub's keys as JSON, `allow` or `ask`,
-    /// `open` or `closed`.
+    /// `hidden` or `told`, `open` or `closed`.
     ///
     /// # Errors
     /// A text that says which of them is not as it should be; it never holds a key.
@@ -39,6 +39,7 @@ impl Settings {
         domain: &str,
         hub_keys: &str,
         consent: &str,
+        unknown_users: &str,
         registration: &str,
     ) -> Result<Settings, JsError> {
         let domain = Domain::parse(domain).map_err(|_| JsError::new("DOMAIN is no domain"))?;
@@ -57,13 +58,23 @@ impl Settings {
             "ask" => ConsentDefault::Ask,
             _ => return Err(JsError::new("CONSENT is allow or ask")),
         };
+        let unknown_users = match unknown_users {
+            "hidden" => UnknownUsers::Hidden,
+            "told" => UnknownUsers::Told,
+            _ => return Err(JsError::new("UNKNOWN_USERS is hidden or told")),
+        };
         let registration = match registration {
             "open" => Registration::Open,
             "closed" => Registration::Closed,
             _ => return Err(JsError::new("REGISTRATION is open or closed")),
         };
-        let config =
-            ProviderConfig { domain, hub_keys: vec![hub_key], consent_default, registration };
+        let config = ProviderConfig {
+            domain,
+            hub_keys: vec![hub_key],
+            consent_default,
+            unknown_users,
+            registration,
+        };
         Ok(Self { config: Rc::new(config) })
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
     hub::HubRoom,
     mls::{MlsCrypto, credential::credential_of_hub, key_package::ValidKeyPackage},
     object::Object,
@@ -142,6 +142,7 @@ impl Hub {
                 public: key.public().to_vec(),
             }],
             consent_default: ConsentDefault::Allow,
+            unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
         });
         let storage = SharedStorage::default();

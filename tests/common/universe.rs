@@ -228,6 +228,7 @@ impl Universe {
                     self.providers.get_mut(domain).unwrap().bind(socket, device);
                 }
                 Effect::Send { device, frame } => self.push(&device, &frame),
+                Effect::Disconnect { device, .. } => self.disconnect(&device),
                 Effect::Close { socket, .. } => {
                     if let Some(uri) = self.providers.get_mut(domain).unwrap().close(socket) {
                         self.device(&uri).connected = false;

@@ -3,7 +3,7 @@
 use std::{cell::Cell, rc::Rc};
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
     mls::{
         capabilities,
         credential::credential_with_key,
@@ -47,6 +47,7 @@ pub fn config() -> ProviderConfig {
             public: vec![2; 32],
         }],
         consent_default: ConsentDefault::Allow,
+        unknown_users: UnknownUsers::Hidden,
         registration: Registration::Open,
     }
 }
@@ -171,14 +172,24 @@ pub struct Bob {
     pub object: Object<User>,
     pub storage: SharedStorage,
     pub now: UnixMillis,
+    config: Rc<ProviderConfig>,
 }
 
 impl Bob {
     pub fn new(config: ProviderConfig) -> Self {
-        let storage = SharedStorage::default();
+        let (storage, config) = (SharedStorage::default(), Rc::new(config));
+        let object = Self::open(&storage, &config);
+        Self { object, storage, now: real_time(), config }
+    }
+
+    fn open(storage: &SharedStorage, config: &Rc<ProviderConfig>) -> Object<User> {
         let role = User::new(user("bob@bravo.example"));
-        let object = Object::new(role, Box::new(storage.clone()), Rc::new(config));
-        Self { object, storage, now: real_time() }
+        Object::new(role, Box::new(storage.clone()), Rc::clone(config))
+    }
+
+    /// Everything in memory is lost.
+    pub fn restart(&mut self) {
+        self.object = Self::open(&self.storage, &self.config);
     }
 
     /// Bob with these devices, registered.

@@ -11,6 +11,7 @@ interface Env {
   readonly DOMAIN: string;
   readonly HUB_KEYS: string;
   readonly CONSENT: string;
+  readonly UNKNOWN_USERS: string;
   readonly TRACE?: string;
   readonly PEERS: Record<string, string>;
   readonly [binding: string]: unknown;
@@ -93,7 +94,7 @@ async function echo(request: ArrivedRequest, env: Env, context: Context): Promis
     url: request.url,
     headers: Object.fromEntries(request.headers),
     sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""),
-    env: { DOMAIN: env.DOMAIN, HUB_KEYS: env.HUB_KEYS, CONSENT: env.CONSENT, TRACE: env.TRACE },
+    env: { DOMAIN: env.DOMAIN, HUB_KEYS: env.HUB_KEYS, CONSENT: env.CONSENT, UNKNOWN_USERS: env.UNKNOWN_USERS, TRACE: env.TRACE },
   });
 }
 

@@ -28,7 +28,7 @@ export interface Seen {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly sha256: string;
-  readonly env: { DOMAIN: string; HUB_KEYS: string; CONSENT: string; TRACE?: string };
+  readonly env: { DOMAIN: string; HUB_KEYS: string; CONSENT: string; UNKNOWN_USERS: string; TRACE?: string };
 }
 
 export interface Answer {

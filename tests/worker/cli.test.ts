@@ -73,6 +73,7 @@ const mistakes: readonly (readonly [RegExp, ...string[]])[] = [
   [/cannot be its own peer/, "dev", "--domain", ALPHA, "--peer", `${ALPHA}=127.0.0.1:1`],
   [/a peer is given twice/, "dev", "--domain", ALPHA, "--peer", "b=h:1", "--peer", "b=h:2"],
   [/--consent takes allow or ask/, "dev", "--domain", ALPHA, "--consent", "maybe"],
+  [/--unknown-users takes hidden or told/, "dev", "--domain", ALPHA, "--unknown-users", "all"],
   [/dev takes options only/, "dev", ALPHA],
 ];
 
@@ -138,14 +139,14 @@ test("the trace alone goes to standard output, one line of JSON per exchange", a
   assert.equal(stderr, "asked\n");
 });
 
-test("r102_the_consent_default_reaches_the_worker", async () => {
-  for (const [args, expected] of [
-    [[], "allow"],
-    [["--consent", "ask"], "ask"],
+test("r34_r102_what_others_are_told_of_users_reaches_the_worker", async () => {
+  for (const [args, ...expected] of [
+    [[], "allow", "hidden"],
+    [["--consent", "ask", "--unknown-users", "told"], "ask", "told"],
   ] as const) {
     const run = await alpha("--state", "consent", ...args);
     const seen = await echo(new URL(run.clientUrl).origin, "localhost", "/client/v1/echo");
-    assert.equal(seen.env.CONSENT, expected);
+    assert.deepEqual([seen.env.CONSENT, seen.env.UNKNOWN_USERS], expected);
     run.child.kill("SIGTERM");
     assert.equal((await run.ended).status, 0);
   }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 import { CliError, systemCode } from "./errors.js";
-import type { ConsentDefault, Peer } from "./workerd-config.js";
+import type { ConsentDefault, Peer, UnknownUsers } from "./workerd-config.js";
 
 /** What the command line asks for. */
 export type Command =
@@ -24,6 +24,7 @@ export interface ProviderArguments {
   readonly fresh: boolean;
   readonly trace: boolean;
   readonly consent: ConsentDefault;
+  readonly unknownUsers: UnknownUsers;
 }
 
 export const HELP = `mimi-hub - a MIMI provider and hub for one domain
@@ -42,6 +43,8 @@ Usage: mimi-hub <command> [options]
     --fresh                  forget the state first
     --trace                  one line of JSON per exchange between providers, on standard output
     --consent allow|ask      when a user's consent is not recorded (default allow)
+    --unknown-users hidden|told
+                             whether others are told that a user does not exist (default hidden)
 
   -h, --help                 this text
   -V, --version              the version
@@ -57,6 +60,7 @@ const OPTIONS = {
   fresh: { type: "boolean" },
   trace: { type: "boolean" },
   consent: { type: "string" },
+  "unknown-users": { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
 } as const satisfies ParseArgsConfig["options"];
@@ -123,6 +127,7 @@ function readProviders(values: Values): ProviderArguments[] {
       fresh: values.fresh ?? false,
       trace: values.trace ?? false,
       consent: readConsent(values.consent),
+      unknownUsers: readUnknownUsers(values["unknown-users"]),
     };
   });
 }
@@ -181,6 +186,13 @@ function distinctPeers(domain: string, peers: readonly Peer[]): readonly Peer[] 
 function readConsent(given = "allow"): ConsentDefault {
   if (given !== "allow" && given !== "ask") {
     throw usage(`--consent takes allow or ask, not "${given}"`);
+  }
+  return given;
+}
+
+function readUnknownUsers(given = "hidden"): UnknownUsers {
+  if (given !== "hidden" && given !== "told") {
+    throw usage(`--unknown-users takes hidden or told, not "${given}"`);
   }
   return given;
 }

@@ -16,11 +16,12 @@ import {
   workerModules,
   type ConsentDefault,
   type Peer,
+  type UnknownUsers,
 } from "./workerd-config.js";
 import { startWorkerd, type WorkerdProcess } from "./workerd-process.js";
 
 export { freePortPair } from "./ports.js";
-export type { ConsentDefault, Peer } from "./workerd-config.js";
+export type { ConsentDefault, Peer, UnknownUsers } from "./workerd-config.js";
 
 export interface ProviderOptions {
   readonly domain: string;
@@ -41,6 +42,8 @@ export interface ProviderOptions {
   readonly onLog?: (line: string) => void;
   /** `allow` by default. */
   readonly consent?: ConsentDefault;
+  /** `hidden` by default. */
+  readonly unknownUsers?: UnknownUsers;
   /** The main module of the hub's Worker, with its wasm beside it. */
   readonly worker: string;
 }
@@ -95,6 +98,7 @@ async function start(
     trustedCertificate: authority.certificate,
     peers: options.peers,
     consent: options.consent ?? "allow",
+    unknownUsers: options.unknownUsers ?? "hidden",
     trace: options.trace ?? false,
     modules: await workerModules(options.worker),
   });

@@ -16,6 +16,7 @@
  * | `DOMAIN` | text: the provider's domain |
  * | `HUB_KEYS` | text: JSON, see HubKeys in hub-key.ts |
  * | `CONSENT` | text: `allow` or `ask` |
+ * | `UNKNOWN_USERS` | text: `hidden` or `told`; `hidden` when absent |
  * | `DEV` | text `1`: open registration, loopback origins; absent when not in development |
  * | `TRACE` | text `1` if exchanges are to be logged, each as one `console.log("mimi-trace " + json)`; else absent |
  * | `PEERS` | JSON object: peer's domain → name of the binding that reaches it |
@@ -35,6 +36,9 @@ import { CF_BLOB_HEADER, FORWARDED_PROTO_HEADER } from "./terminator.js";
 
 /** The answer to a claim for which there is no consent entry (WIRE R102). */
 export type ConsentDefault = "allow" | "ask";
+
+/** Whether a claim for a user who does not exist is answered so (WIRE R34). */
+export type UnknownUsers = "hidden" | "told";
 
 /** Another provider and where its terminator listens. */
 export interface Peer {
@@ -58,6 +62,7 @@ export interface WorkerdConfig {
   readonly trustedCertificate: string;
   readonly peers: readonly Peer[];
   readonly consent: ConsentDefault;
+  readonly unknownUsers: UnknownUsers;
   readonly trace: boolean;
   readonly modules: readonly WorkerModule[];
 }
@@ -165,6 +170,7 @@ function hubWorker(config: WorkerdConfig): string {
     binding("DOMAIN", "text", text(config.domain)),
     binding("HUB_KEYS", "text", embed(config.hubKeysFile)),
     binding("CONSENT", "text", text(config.consent)),
+    binding("UNKNOWN_USERS", "text", text(config.unknownUsers)),
     binding("DEV", "text", text("1")),
     ...(config.trace ? [binding("TRACE", "text", text("1"))] : []),
     binding("PEERS", "json", text(JSON.stringify(peers))),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
     follower::FollowedRoom,
     hub::HubRoom,
     object::Object,
@@ -100,6 +100,7 @@ impl Provider {
             hub_keys: vec![hub_key(&domain)],
             domain,
             consent_default: ConsentDefault::Allow,
+            unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
         };
         Self {
