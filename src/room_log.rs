@@ -218,6 +218,18 @@ impl RoomLog {
         Ok(devices.into_iter().map(|(device, _)| device).collect())
     }
 
+    /// Whether `device` has an open window: whether it has a leaf.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn has_open_window(
+        &self,
+        transaction: &Transaction<'_>,
+        device: &ClientUri,
+    ) -> Result<bool, InternalError> {
+        Ok(self.windows(transaction, device)?.iter().any(|window| window.to.is_none()))
+    }
+
     /// For the events after `position`, `user` is `activity`. Nobody is active who was not said to
     /// be.
     ///
@@ -242,8 +254,20 @@ impl RoomLog {
         transaction: &Transaction<'_>,
         user: &UserUri,
     ) -> Result<Activity, InternalError> {
+        Ok(self.known_activity(transaction, user)?.unwrap_or(Activity::Inactive))
+    }
+
+    /// The activity of `user` for the next event; `None` when nothing was ever said of the user.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn known_activity(
+        &self,
+        transaction: &Transaction<'_>,
+        user: &UserUri,
+    ) -> Result<Option<Activity>, InternalError> {
         let last = self.activity_changes(transaction, user)?.pop();
-        Ok(last.map_or(Activity::Inactive, |(_, activity)| activity))
+        Ok(last.map(|(_, activity)| activity))
     }
 
     /// The events after `after` that `device` may see: at most `limit`, and never more than
@@ -320,14 +344,19 @@ impl RoomLog {
             .collect()
     }
 
-    /// What tells the devices that are in the room at its end that events are lost.
+    /// What tells the devices that may read the event at `position` that events before it are lost.
     ///
     /// # Errors
     /// When the storage fails.
-    pub fn push_gap(&self, transaction: &Transaction<'_>, room: &RoomUri) -> Result<Vec<Effect>> {
+    pub fn push_gap(
+        &self,
+        transaction: &Transaction<'_>,
+        room: &RoomUri,
+        position: u64,
+    ) -> Result<Vec<Effect>> {
         let mut receivers: BTreeMap<UserUri, Vec<ClientUri>> = BTreeMap::new();
         for (device, windows) in self.all_windows(transaction)? {
-            if windows.iter().any(|window| window.to.is_none()) {
+            if windows.iter().any(|window| window.contains(position)) {
                 receivers.entry(device.user()).or_default().push(device);
             }
         }

@@ -4,22 +4,14 @@
 mod common;
 
 use mimi_edge::{
-    error::Error,
-    mls::{
-        capabilities, credential::credential_with_key, join_config, key_package::KeyPackageKind,
-        ratchet_tree, without_header,
-    },
-    room::app_sync::leaf_extensions,
+    mls::{key_package::KeyPackageKind, without_header},
     transport::{Endpoint, Response, Source},
     wire::{
         AppSync, EventPage, FromProvider, IdentifierUri, LogEvent, Role, UserRoles, decode_exact,
         uri::Domain,
     },
 };
-use openmls::{
-    group::MlsGroup,
-    prelude::{LeafNodeParameters, OpenMlsProvider, WireFormat},
-};
+use openmls::prelude::WireFormat;
 
 use common::{
     follower::{
@@ -27,7 +19,7 @@ use common::{
     },
     group::{Member, list_change, room},
     member::member,
-    own_group::{RoomChange, export_group_info},
+    own_group::RoomChange,
 };
 
 const BOB_USER: &str = "bob@bravo.example";
@@ -135,7 +127,7 @@ fn r76_a_welcome_goes_to_the_users_of_its_key_packages_alone() {
             ..AppSync::default()
         }),
         adds: vec![package.key_package, foreign.key_package],
-        ..RoomChange::default()
+        removes: Vec::new(),
     };
     let (commit, invitation) = story.commit(change);
     let invitation = invitation.unwrap();
@@ -397,39 +389,8 @@ fn d7_proposals_by_reference_take_effect_with_the_commit() {
 
 /// A commit by which `joiner` enters Alice's group, which follows it.
 fn external_commit(story: &mut Story, joiner: &mut Member) -> Vec<u8> {
-    let (group_info, tree) = story
-        .alice
-        .with_group(|group, provider, key| {
-            let group_info = export_group_info(group, provider, key)?;
-            let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
-            Ok::<_, Error>((group_info, tree.nodes()?))
-        })
-        .unwrap();
-    let credential = credential_with_key(&joiner.client, joiner.key.public());
-    let leaf = LeafNodeParameters::builder()
-        .with_capabilities(capabilities())
-        .with_extensions(leaf_extensions().unwrap())
-        .build();
-    let bare = joiner
-        .step(|provider, key| {
-            let (_, bundle) = MlsGroup::external_commit_builder()
-                .with_ratchet_tree(tree)
-                .with_config(join_config())
-                .build_group(provider, decode_exact(&group_info)?, credential)
-                .unwrap()
-                .leaf_node_parameters(leaf)
-                .load_psks(provider.storage())
-                .unwrap()
-                .build(provider.rand(), provider.crypto(), key, |_| true)
-                .unwrap()
-                .finalize(provider)
-                .unwrap();
-            Ok::<_, Error>(without_header(bundle.commit(), WireFormat::PublicMessage)?)
-        })
-        .unwrap();
-    story.alice.follow(&bare).unwrap();
-    story.clock += 1;
-    handshake(&bare, story.clock)
+    let upload = story.upload_of(joiner);
+    story.entered(&upload)
 }
 
 #[test]

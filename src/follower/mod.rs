@@ -5,6 +5,7 @@
 //! of scope: whether a commit is valid, which the hub and the members decide; a follower reads what
 //! is in clear and checks no signature.
 
+mod joining;
 mod key_material;
 mod notify;
 mod proxy;
@@ -20,7 +21,7 @@ use crate::{
     storage::{Transaction, decode_row},
     transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
     wire::{
-        encode,
+        EventPage, encode,
         uri::{ClientUri, Domain, RoomUri},
     },
 };
@@ -41,6 +42,12 @@ mod table {
     pub(super) const RECEIVED: u8 = 8;
     /// Whose KeyPackages went out through this hub, by KeyPackageRef (R32).
     pub(super) const CLAIMS: u8 = 9;
+    /// External commits of our devices that were forwarded and not refused, by device (R81b).
+    pub(super) const JOINS: u8 = 10;
+    /// What the hub told our devices about the group, by epoch (D7).
+    pub(super) const STATES: u8 = 11;
+    /// The leaves of that, by epoch.
+    pub(super) const STATE_LEAVES: u8 = 12;
 }
 
 /// The room's log.
@@ -50,13 +57,20 @@ const LOG: RoomLog = RoomLog::new(table::LOG);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Room {
     cipher_suite: u16,
-    /// The current epoch; unknown from a Welcome to the first handshake after it.
+    /// The current epoch; unknown until the first handshake, and after a Welcome.
     epoch: Option<u64>,
+    /// Whether the table of leaves is the group's, as far as anything says.
+    leaves_known: bool,
     /// The last position at which something did not fit to what came before (D7, D22).
     gap: Option<u64>,
 }
 
 impl Room {
+    /// A room of which nothing came yet.
+    const fn new(cipher_suite: u16) -> Self {
+        Self { cipher_suite, epoch: None, leaves_known: false, gap: None }
+    }
+
     fn load(transaction: &Transaction<'_>) -> Result<Option<Self>, InternalError> {
         transaction.load(&[table::ROOM])
     }
@@ -77,6 +91,10 @@ enum Then {
     Claimed,
     /// Answer the device with what the hub said.
     Pass,
+    /// As `Pass`, to a device that asked for the group's state (D7).
+    GroupInfo,
+    /// As `Pass`, to a device that sent an external commit (R81b).
+    Joining(joining::Forwarded),
     /// Take in the body of a notification, now that these KeyPackages were asked for.
     Notify { references: Vec<Vec<u8>>, body: Vec<u8> },
 }
@@ -102,6 +120,11 @@ impl FollowedRoom {
     /// What a device of ours may read of the log after `after` (D11).
     fn events(&self, step: &Step<'_>, source: &Source, after: u64) -> Result<Response> {
         let device = own_device(source)?;
+        if joining::is_accepted(&step.transaction, device)? {
+            // Its log begins with the Commit that has not come around yet (D11).
+            let page = EventPage { events: Vec::new(), end: after, more: false, gap: false };
+            return Ok(Response::tls(200, encode(&page)?));
+        }
         let room = Room::require(&step.transaction)?;
         let mut page = LOG.page(&step.transaction, self.uri()?, device, after, MAX_PAGE_EVENTS)?;
         if let Some(gap) = room.gap.filter(|gap| after < *gap) {
@@ -166,6 +189,17 @@ impl Role for FollowedRoom {
         let response = match decode_row(then)? {
             Then::Claimed => key_material::record(&self.crypto, step, outcome)?,
             Then::Pass => outcome.ok_or(ProtocolError::HubUnresponsive)?,
+            Then::GroupInfo => {
+                let response = outcome.ok_or(ProtocolError::HubUnresponsive)?;
+                if response.is_success() {
+                    joining::keep_state(self.uri()?, step, &response.body)?;
+                }
+                response
+            }
+            Then::Joining(forwarded) => {
+                joining::settle(step, &forwarded, &outcome)?;
+                outcome.ok_or(ProtocolError::HubUnresponsive)?
+            }
             Then::Notify { references, body } => {
                 key_material::record_claimed_by(step, &references, outcome)?;
                 notify::take_in(self.uri()?, &self.crypto, step, &body)?

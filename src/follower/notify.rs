@@ -7,8 +7,8 @@ use openmls::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    LOG, Room, is_own, key_material,
-    roster::{self, Fit},
+    LOG, Room, is_own, joining, key_material,
+    roster::{self, Fit, Leaf},
     table,
 };
 use crate::{
@@ -128,7 +128,7 @@ fn take_in_one(
     if group_id != uri.as_str().as_bytes() {
         return Err(ProtocolError::Malformed("another group").into());
     }
-    let mut room = Room::require(&step.transaction)?;
+    let mut room = room(step)?;
     let position = LOG.append(&mut step.transaction, message)?;
     let handshake = message.message.bytes().get(HEADER_BYTES..).unwrap_or_default();
     let fit = match content_type {
@@ -138,7 +138,7 @@ fn take_in_one(
     };
     if fit == Fit::Gap {
         room.gap = Some(position);
-        for effect in LOG.push_gap(&step.transaction, uri)? {
+        for effect in LOG.push_gap(&step.transaction, uri, position)? {
             step.effect(effect);
         }
     }
@@ -147,6 +147,14 @@ fn take_in_one(
         step.effect(effect);
     }
     Ok(())
+}
+
+/// R81: the room is known, by a Welcome, or an external commit of ours may have led into it.
+fn room(step: &Step<'_>) -> Result<Room> {
+    if let Some(room) = Room::load(&step.transaction)? {
+        return Ok(room);
+    }
+    Ok(joining::expected_room(&step.transaction)?.ok_or(ProtocolError::NotFound("room"))?)
 }
 
 /// R76, R81(a), D3: a Welcome with KeyPackages of ours that went out through this hub. The first one
@@ -158,9 +166,7 @@ fn take_in_welcome(step: &mut Step<'_>, message: &FanoutMessage, welcome: &Welco
     let leaves = roster::leaves_of(tree)?;
     let users = users_of(step, welcome)?;
     if users.is_empty() {
-        // A leaf of ours whose KeyPackage this hub did not get from us came through another hub.
-        let own = &step.config.domain;
-        return Err(if leaves.iter().any(|(_, client)| is_own(client, own)) {
+        return Err(if has_foreign_leaf(step, &leaves)? {
             ProtocolError::PeerRefused("a KeyPackage that went out through another hub").into()
         } else {
             ProtocolError::NotFound("room").into()
@@ -168,7 +174,7 @@ fn take_in_welcome(step: &mut Step<'_>, message: &FanoutMessage, welcome: &Welco
     }
     let cipher_suite = u16::from(welcome.ciphersuite());
     let known = Room::load(&step.transaction)?;
-    let mut room = known.unwrap_or(Room { cipher_suite, epoch: None, gap: None });
+    let mut room = known.unwrap_or(Room::new(cipher_suite));
     roster::replace(step, &mut room, &leaves)?;
     room.store(&mut step.transaction)?;
     let end = LOG.end(&step.transaction)?;
@@ -177,4 +183,15 @@ fn take_in_welcome(step: &mut Step<'_>, message: &FanoutMessage, welcome: &Welco
         roster::set_activity(step, &room, &user, end, Activity::Active)?;
     }
     Ok(())
+}
+
+/// Whether a client of ours has a leaf that the log does not explain: its KeyPackage, which this hub
+/// did not get from us, came through another hub.
+fn has_foreign_leaf(step: &Step<'_>, leaves: &[Leaf]) -> Result<bool> {
+    for (_, client) in leaves.iter().filter(|(_, client)| is_own(client, &step.config.domain)) {
+        if !LOG.has_open_window(&step.transaction, client)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

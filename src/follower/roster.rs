@@ -1,7 +1,7 @@
 //! Who has a leaf and who is active, as far as it can be read without a key (D7, R69).
 //!
-//! The table of leaves comes from the tree that goes with a Welcome and follows every Commit from
-//! there. Nothing is verified: the hub did, and our members do. What does not fit leaves the rest of
+//! The table of leaves comes from the tree that goes with a Welcome, or that the hub gave a device of
+//! ours for its external commit, and follows every Commit from there. Nothing is verified: the hub did, and our members do. What does not fit leaves the rest of
 //! the Commit in force and is reported.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,11 @@ use std::collections::BTreeSet;
 use openmls::prelude::Ciphersuite;
 use serde::{Deserialize, Serialize};
 
-use super::{LOG, Room, is_own, table};
+use super::{
+    LOG, Room, is_own,
+    joining::{self, State},
+    table,
+};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{MlsCrypto, commit::proposal_ref, credential::client_uri_of},
@@ -34,7 +38,7 @@ pub(super) enum Fit {
 }
 
 /// A client with its leaf index.
-type Leaf = (u32, ClientUri);
+pub(super) type Leaf = (u32, ClientUri);
 
 /// The changes of one Commit, with its references resolved.
 #[derive(Default)]
@@ -67,29 +71,43 @@ pub(super) fn leaves_of(tree: &RatchetTree) -> Result<Vec<Leaf>, ProtocolError> 
 /// from here on if the tree is not the one that was known.
 pub(super) fn replace(step: &mut Step<'_>, room: &mut Room, tree: &[Leaf]) -> Result<()> {
     let end = LOG.end(&step.transaction)?;
+    if replace_leaves(step, room, tree, end)? {
+        forget_proposals(step)?;
+        room.epoch = None;
+    }
+    Ok(())
+}
+
+/// Makes `tree` the table of leaves, after `position` of the log, and says whether it was another.
+fn replace_leaves(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    tree: &[Leaf],
+    position: u64,
+) -> Result<bool> {
     let known = stored_leaves(&step.transaction)?;
-    if known != tree {
+    let is_other = known != tree;
+    if is_other {
         for (index, _) in &known {
             step.transaction.delete(leaf_key(*index));
         }
         for (index, client) in tree {
             step.transaction.store(leaf_key(*index), client)?;
         }
-        forget_proposals(step)?;
-        room.epoch = None;
     }
     let clients: BTreeSet<&ClientUri> = tree.iter().map(|(_, client)| client).collect();
     for device in LOG.devices(&step.transaction)? {
         if !clients.contains(&device) {
-            LOG.close_window(&mut step.transaction, &device, end)?;
+            LOG.close_window(&mut step.transaction, &device, position)?;
         }
     }
     for device in clients {
         if is_own(device, &step.config.domain) {
-            LOG.open_window(&mut step.transaction, device, end)?;
+            LOG.open_window(&mut step.transaction, device, position)?;
         }
     }
-    Ok(())
+    room.leaves_known = true;
+    Ok(is_other)
 }
 
 /// Notes a proposal, so that a Commit can refer to it.
@@ -101,6 +119,7 @@ pub(super) fn note_proposal(
 ) -> Result<Fit> {
     let outline = proposal_outline(message)?;
     let fit = fit_of_epoch(room, outline.epoch);
+    room.leaves_known &= fit == Fit::Fits;
     room.epoch = Some(outline.epoch);
     let suite = Ciphersuite::try_from(room.cipher_suite)
         .map_err(|_| InternalError::Storage("a room's cipher suite"))?;
@@ -118,6 +137,14 @@ pub(super) fn follow_commit(
 ) -> Result<Fit> {
     let outline = commit_outline(message)?;
     let fit = fit_of_epoch(room, outline.epoch);
+    room.leaves_known &= fit == Fit::Fits;
+    if let Some(State { leaves, participants }) = joining::take_state(step, outline.epoch)? {
+        let before = position.saturating_sub(1);
+        replace_leaves(step, room, &leaves, before)?;
+        for user in &participants {
+            set_activity(step, room, user, before, Activity::Active)?;
+        }
+    }
     let mut changes = changes_of(&step.transaction, &outline, message)?;
     apply_leaves(step, &mut changes, position)?;
     for app_sync in &changes.app_syncs {
@@ -127,11 +154,16 @@ pub(super) fn follow_commit(
         if is_own(client, &step.config.domain) {
             // Who gets a leaf is on the list and not banned (R9, R40).
             set_activity(step, room, &client.user(), position, Activity::Active)?;
+            joining::arrived(step, client);
         }
     }
     forget_proposals(step)?;
     room.epoch = Some(outline.epoch.saturating_add(1));
-    Ok(if changes.misfit { Fit::Gap } else { fit })
+    if changes.misfit {
+        room.leaves_known = false;
+        return Ok(Fit::Gap);
+    }
+    Ok(fit)
 }
 
 /// From `position` on, a user of ours is active or not. The user is told when that is news (D10).
@@ -205,11 +237,10 @@ impl Changes {
             (
                 OutlineProposal::AppDataUpdate {
                     component_id: component::PARTICIPANT_LIST,
-                    update: Some(app_sync),
-                }
-                | OutlineProposal::Custom { proposal_type: proposal::APP_SYNC, content: app_sync },
+                    update: Some(update),
+                },
                 _,
-            ) => match decode_exact(app_sync) {
+            ) => match decode_exact(update) {
                 Ok(app_sync) => self.app_syncs.push(app_sync),
                 Err(_) => self.misfit = true,
             },

@@ -178,16 +178,19 @@ fn d11_devices_that_see_the_same_frame_share_a_push() {
 }
 
 #[test]
-fn d22_a_gap_is_told_to_the_devices_in_the_room() {
+fn d22_a_gap_is_told_to_the_devices_that_read_what_follows_it() {
     let storage = MemoryStorage::default();
     let transaction = &mut Transaction::new(&storage);
-    let [gone, here] = ["gone", "here"].map(|d| device(&format!("bob@bravo.example/{d}")));
+    let [gone, here, new] =
+        ["gone", "here", "new"].map(|d| device(&format!("bob@bravo.example/{d}")));
     for who in [&gone, &here] {
         LOG.open_window(transaction, who, 0).unwrap();
     }
     LOG.close_window(transaction, &gone, 0).unwrap();
+    LOG.append(transaction, &handshake(1)).unwrap();
+    LOG.open_window(transaction, &new, 1).unwrap();
     assert_eq!(
-        pushed(&LOG.push_gap(transaction, &room()).unwrap()),
+        pushed(&LOG.push_gap(transaction, &room(), 1).unwrap()),
         [(
             "bob@bravo.example".into(),
             vec![here.to_string()],

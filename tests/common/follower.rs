@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use mimi_edge::{
+    error::Error,
     follower::FollowedRoom,
     mls::{
         key_package::{KeyPackageKind, ValidKeyPackage},
-        with_header,
+        ratchet_tree, with_header,
     },
     object::Object,
     time::UnixMillis,
@@ -29,8 +30,8 @@ use openmls::{
 
 use super::{
     group::{Member, public_message, room},
-    member::member,
-    own_group::RoomChange,
+    member::{Upload, member},
+    own_group::{RoomChange, export_group_info},
     storage::SharedStorage,
     user::config,
 };
@@ -302,6 +303,30 @@ impl Story {
         (message, invitation)
     }
 
+    /// The current GroupInfo and tree.
+    pub fn group_state(&mut self) -> (Vec<u8>, RatchetTreeOption) {
+        self.alice
+            .with_group(|group, provider, key| {
+                let group_info = export_group_info(group, provider, key)?;
+                let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
+                Ok::<_, Error>((group_info, RatchetTreeOption::Full(tree)))
+            })
+            .unwrap()
+    }
+
+    /// What `joiner` uploads to enter the room in its current epoch.
+    pub fn upload_of(&mut self, joiner: &mut Member) -> Upload {
+        let (group_info, tree) = self.group_state();
+        joiner.external_commit(&group_info, &tree)
+    }
+
+    /// The hub accepts this external commit and fans it out.
+    pub fn entered(&mut self, upload: &Upload) -> Vec<u8> {
+        self.alice.follow(&upload.message).unwrap();
+        self.clock += 1;
+        handshake(&upload.message, self.clock)
+    }
+
     /// Alice's next application message as the hub fans it out.
     pub fn message(&mut self) -> Vec<u8> {
         self.clock += 1;
@@ -333,6 +358,6 @@ pub fn listed(user: &str, packages: &[&ValidKeyPackage]) -> RoomChange {
     RoomChange {
         app_sync: Some(AppSync { add_users: vec![entry], ..AppSync::default() }),
         adds: packages.iter().map(|package| package.key_package.clone()).collect(),
-        ..RoomChange::default()
+        removes: Vec::new(),
     }
 }
