@@ -127,7 +127,7 @@ fn r76_a_welcome_goes_to_the_users_of_its_key_packages_alone() {
             ..AppSync::default()
         }),
         adds: vec![package.key_package, foreign.key_package],
-        removes: Vec::new(),
+        ..RoomChange::default()
     };
     let (commit, invitation) = story.commit(change);
     let invitation = invitation.unwrap();

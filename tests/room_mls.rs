@@ -12,7 +12,7 @@ use mimi_edge::{
         key_package::{self, KeyPackageKind, check_key_package},
     },
     room::{
-        ParticipantList,
+        ParticipantList, Profile,
         app_sync::{participant_list, required_capabilities},
         codepoints::component,
     },
@@ -222,14 +222,14 @@ fn r39_app_syncs_by_reference_are_resolved_like_inline_ones() {
         .into_iter()
         .filter(|proposal| matches!(proposal, OutlineProposal::Reference(_)));
     assert_eq!(references.count(), 2);
-    assert_eq!(commit.resolution.app_syncs, [add("zoe"), add("abe"), add("eve")]);
+    let list = hub.list().apply(&[add("zoe"), add("abe"), add("eve")]).unwrap();
     let (store, group) = hub.load();
     assert_eq!(group.queued_proposals(&store).unwrap().len(), 2);
     hub.accept(&commit).unwrap();
     bob.merge_own();
     alice.follow(&commit.message).unwrap();
     assert_eq!(alice.state(), bob.state());
-    assert_eq!(hub.list(), commit.resolution.list);
+    assert_eq!(hub.list(), list);
     let (store, group) = hub.load();
     assert_eq!(group.queued_proposals(&store).unwrap(), []);
 }
@@ -457,7 +457,7 @@ fn d4_r30_key_packages_are_checked_at_intake() {
     let made = alice.key_package(KeyPackageKind::LastResort);
     let crypto = MlsCrypto::new();
     let parse = || decode_exact(&made.bytes).unwrap();
-    let required = required_capabilities();
+    let required = required_capabilities(Profile::B);
     let checked = check_key_package(crypto.algorithms(), parse(), &required, now()).unwrap();
     assert_eq!(checked.client, alice.client);
     assert_eq!(checked.kind, KeyPackageKind::LastResort);
@@ -468,7 +468,7 @@ fn d4_r30_key_packages_are_checked_at_intake() {
     assert_eq!(alice.key_package(KeyPackageKind::SingleUse).kind, KeyPackageKind::SingleUse);
 
     let mut asked = required.clone();
-    asked.extension_types.push(0xF0A6);
+    asked.extension_types.push(0xF0A8);
     let error = check_key_package(crypto.algorithms(), parse(), &asked, now()).unwrap_err();
     assert_eq!(error, ProtocolError::InvalidProposal("a KeyPackage's capabilities"));
     for time in [checked.not_after, UnixMillis(checked.not_before.0 - 1)] {

@@ -25,6 +25,9 @@ fn encoded(proposal: &OutlineProposal) -> Option<Vec<u8>> {
         OutlineProposal::AppDataUpdate { component_id, update: None } => {
             join(&[&[0, 8], &component_id.to_be_bytes(), &[2]])
         }
+        OutlineProposal::Custom { proposal_type, content } => {
+            join(&[&proposal_type.to_be_bytes(), &vector(content)])
+        }
         OutlineProposal::Other(_) | OutlineProposal::Reference(_) => return None,
     })
 }
@@ -94,7 +97,10 @@ fn an_outline_has_the_proposals_in_the_order_of_the_commit() {
             vec![1, 0, 8, 0xF0, 0x23, 2],
             OutlineProposal::AppDataUpdate { component_id: 0xF023, update: None },
         ),
-        (vec![1, 0xF0, 0xA5, 3, 1, 2, 3], OutlineProposal::Other(0xF0A5)),
+        (
+            vec![1, 0xF0, 0xA5, 3, 1, 2, 3],
+            OutlineProposal::Custom { proposal_type: 0xF0A5, content: vec![1, 2, 3] },
+        ),
     ];
     for sender in [
         (vec![1, 0, 0, 0, 5], OutlineSender::Member(5)),

@@ -6,23 +6,23 @@ use super::{
     ErrorCode, LastResort,
     intent::{self, Add, Task},
     request::Settled,
-    room::Room,
+    room::{Room, required_by},
     step::Step,
 };
 use crate::{
     error::{ProtocolError, Result},
     mls::key_package::{KeyPackageKind, check_key_package},
-    room::app_sync::required_capabilities,
     transport::Response,
     wire::{
         self, ClientMaterial, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse,
-        KeyMaterialUserCode, Mls10Request, Protocol, Verbatim, uri::RoomUri,
+        KeyMaterialUserCode, Mls10Request, Protocol, RequiredCapabilities, Verbatim, uri::RoomUri,
     },
 };
 
 /// The claim for `add` (R17, R19, R21–R23).
 pub(super) fn body(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Vec<u8>> {
-    let suite = step.group(&room.uri)?.ciphersuite();
+    let group = step.group(&room.uri)?;
+    let suite = group.ciphersuite();
     Ok(wire::encode(&KeyMaterialRequest {
         protocol: Protocol::MLS10,
         requesting_user: step.identity.client.user().to_wire(),
@@ -30,7 +30,7 @@ pub(super) fn body(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Vec<u8
         room_id: room.uri.to_wire(),
         body: KeyMaterialBody::Mls10(Mls10Request {
             acceptable_ciphersuites: vec![suite.into()],
-            required_capabilities: required_capabilities(),
+            required_capabilities: required_by(&group)?,
             last_resort_allowed: add.last_resort == LastResort::Allowed,
         }),
     })?)
@@ -45,8 +45,9 @@ pub(super) fn answered(
     let waiting = intent::all(&step.transaction, room)?.into_iter().find(|intent| intent.asking);
     let Some(mut intent) = waiting else { return Ok(Settled::Delivered) };
     let Task::Add(add) = &mut intent.task else { return Ok(Settled::Delivered) };
-    let suite = step.group(room)?.ciphersuite();
-    match read(step, add, suite.into(), response) {
+    let group = step.group(room)?;
+    let fitting = Fitting { suite: group.ciphersuite().into(), required: required_by(&group)? };
+    match read(step, add, &fitting, response) {
         Ok(key_packages) => {
             add.key_packages = Some(key_packages);
             intent.asking = false;
@@ -58,11 +59,17 @@ pub(super) fn answered(
     Ok(Settled::Delivered)
 }
 
+/// What a KeyPackage has to be of and able to do in the room.
+struct Fitting {
+    suite: u16,
+    required: RequiredCapabilities,
+}
+
 /// The usable KeyPackages of an answer (R24, R30, D4). Clients where none may be do not decode (R25).
 fn read(
     step: &Step<'_>,
     add: &Add,
-    suite: u16,
+    fitting: &Fitting,
     response: &Response,
 ) -> Result<Vec<Vec<u8>>, ErrorCode> {
     if !response.is_success() {
@@ -87,7 +94,7 @@ fn read(
     let mut usable = Vec::new();
     for client in &answer.clients {
         let ClientMaterial::Success(key_package) = &client.material else { continue };
-        if is_usable(step, add, suite, &client.client_uri.0, key_package).is_ok() {
+        if is_usable(step, add, fitting, &client.client_uri.0, key_package).is_ok() {
             usable.push(key_package.bytes().to_vec());
         }
     }
@@ -107,14 +114,13 @@ fn nothing_there(answer: &KeyMaterialResponse) -> ErrorCode {
 fn is_usable(
     step: &Step<'_>,
     add: &Add,
-    suite: u16,
+    fitting: &Fitting,
     client: &str,
     key_package: &Verbatim<KeyPackageIn>,
 ) -> Result<(), ProtocolError> {
     let value = KeyPackageIn::clone(key_package);
-    let required = required_capabilities();
-    let valid = check_key_package(step.algorithms(), value, &required, step.now)?;
-    let fits = u16::from(valid.key_package.ciphersuite()) == suite
+    let valid = check_key_package(step.algorithms(), value, &fitting.required, step.now)?;
+    let fits = u16::from(valid.key_package.ciphersuite()) == fitting.suite
         && valid.client.as_str() == client
         && valid.client.user() == add.user
         && (valid.kind == KeyPackageKind::SingleUse || add.last_resort == LastResort::Allowed);

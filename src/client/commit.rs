@@ -13,14 +13,18 @@ use openmls_traits::OpenMlsProvider;
 use super::{
     ErrorCode, Event, IntentId, intent,
     request::{Lane, Request, Settled},
-    room::{Fate, OwnCommit, Room, hash, mls_error},
+    room::{Fate, OwnCommit, Room, hash, mls_error, required_by},
     send,
     step::Step,
 };
 use crate::{
     error::{InternalError, Result},
-    mls::{self, MlsProvider, commit::resolve_own, key_package::check_key_package, ratchet_tree},
-    room::app_sync::{app_sync_proposal, required_capabilities},
+    mls::{
+        self, MlsProvider,
+        key_package::check_key_package,
+        own_commit::{own_proposals, resolve_own},
+        ratchet_tree,
+    },
     storage::encode_row,
     transport::Response,
     wire::{
@@ -61,19 +65,18 @@ fn make(
 ) -> Result<Made> {
     let (identity, now) = (step.identity, step.now);
     let provider = MlsProvider::new(&mut step.transaction, step.crypto);
+    let required = required_by(group)?;
     let mut adds = Vec::new();
     for bytes in key_packages {
         let key_package = Verbatim::<KeyPackageIn>::own(bytes.clone())?.into_value();
-        let required = required_capabilities();
         let valid = check_key_package(provider.crypto(), key_package, &required, now)?;
         adds.push(valid.key_package);
     }
     let extensions = group.extensions().clone();
-    let mut builder = group.commit_builder();
-    if let Some(app_sync) = &app_sync {
-        builder = builder.add_proposal(app_sync_proposal(app_sync)?);
-    }
-    let mut builder = builder
+    let proposals = own_proposals(group, app_sync.as_ref(), None)?;
+    let mut builder = group
+        .commit_builder()
+        .add_proposals(proposals)
         .propose_adds(adds)
         .load_psks(provider.storage())
         .map_err(mls_error("PSKs"))?

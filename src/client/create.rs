@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{InternalError, Result},
     mls::{self, credential, ratchet_tree},
-    room::{ParticipantList, codepoints::cipher_suite},
+    room::{ParticipantList, Profile, codepoints::cipher_suite},
     transport::Response,
     wire::{self, RatchetTreeOption, RoomCreation, Verbatim, uri::RoomUri},
 };
@@ -52,7 +52,7 @@ fn make(step: &mut Step<'_>, room: &RoomUri, hub: Option<ExternalSender>) -> Res
     let list = ParticipantList::of_creator(identity.client.user());
     let suite = mls::accepted_suite(cipher_suite::DEFAULT)
         .ok_or(InternalError::Mls("the default suite"))?;
-    let config = mls::create_config(suite, &list, hub, now)?;
+    let config = mls::create_config(suite, Profile::B, &list, hub, now)?;
     let credential = credential::credential_with_key(&identity.client, identity.key_pair.public());
     let provider = step.provider();
     let group = MlsGroup::new_with_group_id(

@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     ErrorCode, Event, IntentId, IntentKind, RoomPhase, claim, commit, create,
     request::Request,
-    room::{Fate, Room, leaves_of, list_of},
+    room::{Fate, Room, leaves_of, list_of, required_by},
     step::Step,
     tables,
 };
 use crate::{
     error::{Error, InternalError, Result},
     mls::key_package::check_key_package,
-    room::app_sync::required_capabilities,
     storage::{Transaction, decode_row},
     time::UnixMillis,
     wire::{
@@ -267,7 +266,7 @@ fn next(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Next> {
         Some(_) if takes_part => None,
         Some(_) => Some(AppSync { update_users: vec![entry], ..AppSync::default() }),
     };
-    let required = required_capabilities();
+    let required = required_by(&group)?;
     let mut valid = Vec::new();
     for bytes in key_packages {
         let key_package = Verbatim::<KeyPackageIn>::own(bytes.clone())?.into_value();

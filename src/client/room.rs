@@ -11,8 +11,11 @@ use super::{
 use crate::{
     error::{InternalError, Result},
     mls,
-    room::{ParticipantList, app_sync, policy},
-    wire::uri::{ClientUri, RoomUri, UserUri},
+    room::{ParticipantList, Profile, app_sync, policy},
+    wire::{
+        RequiredCapabilities,
+        uri::{ClientUri, RoomUri, UserUri},
+    },
 };
 
 /// One room of this device.
@@ -124,6 +127,11 @@ pub(super) enum Ending {
 /// The list of a group.
 pub(super) fn list_of(group: &MlsGroup) -> Result<ParticipantList> {
     Ok(app_sync::participant_list(group.extensions())?)
+}
+
+/// What a group requires of every KeyPackage that is added.
+pub(super) fn required_by(group: &MlsGroup) -> Result<RequiredCapabilities> {
+    Ok(app_sync::required_capabilities(Profile::of(group.extensions())?))
 }
 
 /// The clients of `user` that have a leaf.

@@ -237,10 +237,11 @@ impl Changes {
             (
                 OutlineProposal::AppDataUpdate {
                     component_id: component::PARTICIPANT_LIST,
-                    update: Some(update),
-                },
+                    update: Some(app_sync),
+                }
+                | OutlineProposal::Custom { proposal_type: proposal::APP_SYNC, content: app_sync },
                 _,
-            ) => match decode_exact(update) {
+            ) => match decode_exact(app_sync) {
                 Ok(app_sync) => self.app_syncs.push(app_sync),
                 Err(_) => self.misfit = true,
             },

@@ -14,7 +14,7 @@ use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{HubGroupStore, accepted_suite, credential},
     object::{Ask, Call, Reply, Step},
-    room::{ParticipantList, app_sync},
+    room::{ParticipantList, Profile, app_sync},
     storage::encode_row,
     transport::{Endpoint, IncomingRequest, ObjectCall, ObjectName, Outcome, Response, Source},
     wire::{
@@ -166,7 +166,7 @@ fn check_context(
     let (external_senders, others): (Vec<_>, Vec<_>) = context
         .iter()
         .partition(|extension| extension.extension_type() == ExtensionType::ExternalSenders);
-    let expected = expected_extensions(creator)?;
+    let expected = expected_extensions(Profile::of(context)?, creator)?;
     let expected: Vec<_> = expected.iter().collect();
     if others.len() != expected.len() || !others.iter().all(|other| expected.contains(other)) {
         return invalid("the group context's extensions");
@@ -184,8 +184,11 @@ fn check_context(
     }
 }
 
-fn expected_extensions(creator: &ClientUri) -> Result<Extensions<GroupContext>, InternalError> {
-    app_sync::initial_extensions(&ParticipantList::of_creator(creator.user()))
+fn expected_extensions(
+    profile: Profile,
+    creator: &ClientUri,
+) -> Result<Extensions<GroupContext>, InternalError> {
+    app_sync::initial_extensions(profile, &ParticipantList::of_creator(creator.user()))
 }
 
 /// The hub as an external sender (D2).

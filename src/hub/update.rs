@@ -26,7 +26,7 @@ use crate::{
         ratchet_tree,
     },
     object::Step,
-    room::policy,
+    room::{codepoints::proposal, policy},
     transport::{Response, Source},
     wire::{
         self, CommitBundle, OutlineProposal, RatchetTree, RatchetTreeOption, UpdateContent,
@@ -191,7 +191,11 @@ fn authorize_sender(
 }
 
 fn check_proposal_types(proposals: &[OutlineProposal]) -> Result<(), ProtocolError> {
-    let is_refused = |proposal: &OutlineProposal| matches!(proposal, OutlineProposal::Other(other) if !OTHER_PROPOSALS.contains(other));
+    let is_refused = |proposal: &OutlineProposal| match proposal {
+        OutlineProposal::Other(other) => !OTHER_PROPOSALS.contains(other),
+        OutlineProposal::Custom { proposal_type, .. } => *proposal_type != proposal::APP_SYNC,
+        _ => false,
+    };
     if proposals.iter().any(is_refused) {
         return Err(ProtocolError::InvalidProposal("a proposal type"));
     }

@@ -1,8 +1,10 @@
 //! Commits of a room: verified, resolved, staged, the same way at the hub and at members.
 //!
-//! openmls does not know what an AppSync means: a commit with AppDataUpdates comes back unresolved.
-//! Here the AppSyncs are applied (R37–R39) and the commit is staged over the result; a member to whom
-//! it gives another list than to the committer gets another confirmation tag and refuses (R44).
+//! openmls does not know what an AppSync means. In profile B, a commit with AppDataUpdates comes back
+//! unresolved; here they are applied (R37–R39) and the commit is staged over the result, and a member to
+//! whom it gives another list than to the committer gets another confirmation tag and refuses (R44). In
+//! profile A, openmls stages the extensions that the commit brings; here they are compared with what
+//! its AppSyncs make of the list (R35).
 
 use std::collections::BTreeSet;
 
@@ -12,17 +14,20 @@ use openmls::{
         ProcessedMessage, ProcessedMessageContent, ProtocolMessage, PublicMessageIn, Sender,
     },
     group::{
-        AppDataDictionaryUpdater, AppDataUpdates, CommitBuilder, GroupContext, LoadedPsks,
-        MlsGroup, PublicGroup, StageCommitError, StagedCommit, UnresolvedAppDataCommit,
+        AppDataDictionaryUpdater, AppDataUpdates, GroupContext, MlsGroup, PublicGroup,
+        QueuedProposal, StageCommitError, StagedCommit, UnresolvedAppDataCommit,
     },
-    messages::proposals::{AppDataUpdateProposal, Proposal},
+    messages::proposals::{Proposal, ProposalOrRefType},
     prelude::{Ciphersuite, Extensions, OpenMlsCrypto},
 };
 
 use super::{MlsProvider, credential::client_uri_of, key_package::ref_hash};
 use crate::{
     error::{Error, InternalError, ProtocolError},
-    room::app_sync::{self, Resolution},
+    room::{
+        Profile,
+        app_sync::{self, Resolution},
+    },
     wire::uri::ClientUri,
 };
 
@@ -85,6 +90,36 @@ impl RoomCommit {
         }
         Err(ProtocolError::InvalidProposal("a client has two leaves"))
     }
+
+    /// R35, R36, R44: the AppSyncs are of the room's profile, the extensions proposed are what they and
+    /// the policy make of `old`, and an external commit changes neither list nor keys.
+    fn check_app_syncs(&self, old: &Extensions<GroupContext>) -> Result<(), Error> {
+        if matches!(self.sender, Sender::NewMemberCommit) {
+            self.check_external()?;
+        }
+        let profile = Profile::of(old)?;
+        let mut new = None;
+        for queued in self.staged.queued_proposals() {
+            // Those of the other profile are not in the resolution.
+            app_sync::app_sync_of(profile, queued.proposal())?;
+            let Proposal::GroupContextExtensions(proposal) = queued.proposal() else { continue };
+            if queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
+                let text = "extensions are proposed by reference";
+                return Err(ProtocolError::InvalidProposal(text).into());
+            }
+            new = Some(proposal.extensions());
+        }
+        app_sync::check_group_context_extensions(old, new, &self.resolution)
+    }
+
+    fn check_external(&self) -> Result<(), ProtocolError> {
+        let changes_list = !self.resolution.app_syncs.is_empty();
+        if changes_list || self.staged.psk_proposals().next().is_some() {
+            let text = "an external commit carries no AppSync and no PSK";
+            return Err(ProtocolError::NotAllowed(text.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 /// Verifies a handshake message at the hub: framing, signature, and of a commit without AppSyncs the
@@ -106,7 +141,8 @@ pub fn verify_at_hub(
 ///
 /// # Errors
 /// As [`app_sync::resolve`] and [`app_sync::check_group_context_extensions`];
-/// [`ProtocolError::InvalidProposal`] when MLS refuses the commit.
+/// [`ProtocolError::InvalidProposal`] when MLS refuses the commit, or it proposes extensions by
+/// reference (R53); [`ProtocolError::NotAllowed`] for an external commit with an AppSync or a PSK (R36).
 pub fn stage_at_hub(
     group: &PublicGroup,
     crypto: &impl OpenMlsCrypto,
@@ -142,25 +178,25 @@ fn stage(
     ) -> Result<StagedCommit, StageCommitError>,
 ) -> Result<RoomCommit, Error> {
     let (sender, credential) = (message.sender().clone(), message.credential().clone());
-    let list = app_sync::participant_list(extensions)?;
+    let (profile, list) = (Profile::of(extensions)?, app_sync::participant_list(extensions)?);
     let (staged, resolution) = match message.into_content() {
         ProcessedMessageContent::StagedCommitMessage(staged) => {
-            (*staged, app_sync::resolve(&list, [])?)
+            let proposals = staged.queued_proposals().map(QueuedProposal::proposal);
+            let resolution = app_sync::resolve(profile, &list, proposals)?;
+            (*staged, resolution)
         }
         ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
-            let resolution = app_sync::resolve(&list, unresolved.app_data_update_proposals())?;
+            let updates = unresolved.app_data_update_proposals();
+            let resolution = app_sync::resolve_updates(&list, updates)?;
             let updates = resolution.dictionary_updates(updater)?;
             let staged = stage_resolved(*unresolved, updates).map_err(|error| refusal(&error))?;
             (staged, resolution)
         }
         _ => return Err(ProtocolError::InvalidProposal("not a commit").into()),
     };
-    for queued in staged.queued_proposals() {
-        if let Proposal::GroupContextExtensions(proposal) = queued.proposal() {
-            app_sync::check_group_context_extensions(extensions, proposal.extensions())?;
-        }
-    }
-    Ok(RoomCommit { sender, credential, staged, resolution })
+    let commit = RoomCommit { sender, credential, staged, resolution };
+    commit.check_app_syncs(extensions)?;
+    Ok(commit)
 }
 
 fn refusal(error: &StageCommitError) -> ProtocolError {
@@ -168,23 +204,6 @@ fn refusal(error: &StageCommitError) -> ProtocolError {
         StageCommitError::ConfirmationTagMismatch => "the confirmation tag does not match",
         _ => "MLS refuses the commit",
     })
-}
-
-/// Resolves the AppSyncs of a commit that is being built: the group's pending ones, then the
-/// builder's own. Needed before `build`, also when there are none.
-///
-/// # Errors
-/// As [`app_sync::resolve`].
-pub fn resolve_own(
-    group_extensions: &Extensions<GroupContext>,
-    builder: &mut CommitBuilder<'_, LoadedPsks, &mut MlsGroup>,
-) -> Result<Resolution, Error> {
-    let list = app_sync::participant_list(group_extensions)?;
-    let proposals: Vec<&AppDataUpdateProposal> = builder.app_data_update_proposals().collect();
-    let resolution = app_sync::resolve(&list, proposals)?;
-    let updates = resolution.dictionary_updates(builder.app_data_dictionary_updater())?;
-    builder.with_app_data_dictionary_updates(updates);
-    Ok(resolution)
 }
 
 /// The clients that have a leaf, with their leaf index.

@@ -9,6 +9,7 @@ pub mod credential;
 pub mod group_info;
 pub mod key_package;
 pub mod labels;
+pub mod own_commit;
 pub mod ratchet_tree;
 
 mod crypto;
@@ -35,7 +36,7 @@ use openmls::{
 use crate::{
     error::InternalError,
     room::{
-        ParticipantList, app_sync,
+        ParticipantList, Profile, app_sync,
         codepoints::{cipher_suite, credential as credential_type, extension, proposal},
     },
     time::UnixMillis,
@@ -61,14 +62,19 @@ pub fn accepted_suite(number: u16) -> Option<Ciphersuite> {
     Ciphersuite::try_from(number).ok()
 }
 
-/// What our leaves and KeyPackages say they can do (WIRE a.5).
+/// What our leaves and KeyPackages say they can do: rooms of both profiles (WIRE a.5).
 #[must_use]
 pub fn capabilities() -> Capabilities {
     let suites: Vec<_> = cipher_suite::ACCEPTED.into_iter().filter_map(accepted_suite).collect();
-    let extensions =
-        [extension::APP_DATA_DICTIONARY, extension::ROOM_POLICY, extension::LAST_RESORT]
-            .map(ExtensionType::from);
-    let proposals = [proposal::APP_DATA_UPDATE, proposal::SELF_REMOVE].map(ProposalType::from);
+    let extensions = [
+        extension::APP_DATA_DICTIONARY,
+        extension::APPLICATION_STATE,
+        extension::ROOM_POLICY,
+        extension::LAST_RESORT,
+    ]
+    .map(ExtensionType::from);
+    let proposals = [proposal::APP_DATA_UPDATE, proposal::APP_SYNC, proposal::SELF_REMOVE]
+        .map(ProposalType::from);
     let credentials = [CredentialType::from(credential_type::BASIC)];
     Capabilities::new(None, Some(&suites), Some(&extensions), Some(&proposals), Some(&credentials))
 }
@@ -80,11 +86,12 @@ pub fn capabilities() -> Capabilities {
 /// [`InternalError`] when the list is longer than a vector can be.
 pub fn create_config(
     suite: Ciphersuite,
+    profile: Profile,
     list: &ParticipantList,
     hub: Option<ExternalSender>,
     now: UnixMillis,
 ) -> Result<MlsGroupCreateConfig, InternalError> {
-    let mut extensions = app_sync::initial_extensions(list)?;
+    let mut extensions = app_sync::initial_extensions(profile, list)?;
     if let Some(hub) = hub {
         extensions
             .add(Extension::ExternalSenders(vec![hub]))

@@ -21,6 +21,8 @@ pub mod extension {
     pub const APP_DATA_DICTIONARY: u16 = 0x0006;
     /// `last_resort`: marks a KeyPackage that may be handed out more than once.
     pub const LAST_RESORT: u16 = 0x000A;
+    /// `ApplicationState` with the participant list, private use: profile A (WIRE a.5).
+    pub const APPLICATION_STATE: u16 = 0xF0A6;
     /// `RoomPolicy`: the room's base policy, private use (R36).
     pub const ROOM_POLICY: u16 = 0xF0A7;
 }
@@ -31,6 +33,14 @@ pub mod proposal {
     pub const APP_DATA_UPDATE: u16 = 0x0008;
     /// `self_remove`: the sender's leaf goes; travels by reference only.
     pub const SELF_REMOVE: u16 = 0x000A;
+    /// `AppSync` as a proposal of its own, private use: profile A (WIRE a.5).
+    pub const APP_SYNC: u16 = 0xF0A5;
+}
+
+/// Application ids of an `ApplicationState`.
+pub mod application {
+    /// The participant list.
+    pub const PARTICIPANT_LIST: u32 = 1;
 }
 
 /// Credential types (RFC 9420 §17.5).
@@ -58,10 +68,12 @@ mod tests {
         let extension = |number| ExtensionType::from(number);
         assert_eq!(extension(extension::APP_DATA_DICTIONARY), ExtensionType::AppDataDictionary);
         assert_eq!(extension(extension::LAST_RESORT), ExtensionType::LastResort);
+        assert_eq!(extension(extension::APPLICATION_STATE), ExtensionType::Unknown(0xF0A6));
         assert_eq!(extension(extension::ROOM_POLICY), ExtensionType::Unknown(0xF0A7));
         let proposal = |number| ProposalType::from(number);
         assert_eq!(proposal(proposal::APP_DATA_UPDATE), ProposalType::AppDataUpdate);
         assert_eq!(proposal(proposal::SELF_REMOVE), ProposalType::SelfRemove);
+        assert_eq!(proposal(proposal::APP_SYNC), ProposalType::Custom(0xF0A5));
         assert_eq!(CredentialType::from(credential::BASIC), CredentialType::Basic);
     }
 }

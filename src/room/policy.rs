@@ -1,28 +1,57 @@
-//! What is permitted in a room: pure functions of the list and the request.
+//! What is permitted in a room: pure functions of the list and the request. And the room's base policy,
+//! which the draft leaves to the application: opaque bytes in the GroupContext (R36).
 //!
 //! The draft's default: all participants may do everything, everybody else nothing (R43), and a user
 //! who was removed or banned may only take its leaves out (R45).
 
-use openmls::{extensions::Extensions, group::GroupContext, prelude::ProposalType};
+use openmls::{
+    extensions::{Extension, Extensions, UnknownExtension},
+    group::GroupContext,
+    prelude::ProposalType,
+};
 use tls_codec::VLBytes;
 
 use super::{ParticipantList, codepoints::extension};
 use crate::{
-    error::ProtocolError,
+    error::{Error, ProtocolError},
     wire::{self, uri::UserUri},
 };
 
-/// The room's base policy in a GroupContext, `None` until one is set (R36).
+/// Largest policy of a `RoomPolicy`, in bytes (R36).
+pub const MAX_ROOM_POLICY_BYTES: usize = 16 << 10;
+
+const BAD_POLICY: ProtocolError = ProtocolError::InvalidProposal("the room's policy");
+
+/// The base policy in a GroupContext; `None` before the first was set (D1, R36).
+///
+/// ```text
+/// struct { opaque policy<V>; } RoomPolicy;
+/// ```
 ///
 /// # Errors
-/// [`ProtocolError::InvalidProposal`] when what stands there is no `RoomPolicy`.
+/// [`ProtocolError::InvalidProposal`] when the extension is no `RoomPolicy`, or one of more than
+/// [`MAX_ROOM_POLICY_BYTES`].
 pub fn room_policy(
     extensions: &Extensions<GroupContext>,
 ) -> Result<Option<Vec<u8>>, ProtocolError> {
-    let Some(policy) = extensions.unknown(extension::ROOM_POLICY) else { return Ok(None) };
-    let policy: VLBytes = wire::decode_exact(&policy.0)
-        .map_err(|_| ProtocolError::InvalidProposal("the room's policy"))?;
-    Ok(Some(policy.as_slice().to_vec()))
+    let Some(extension) = extensions.unknown(extension::ROOM_POLICY) else { return Ok(None) };
+    let policy: VLBytes = wire::decode_exact(&extension.0).map_err(|_| BAD_POLICY)?;
+    if policy.as_slice().len() > MAX_ROOM_POLICY_BYTES {
+        return Err(BAD_POLICY);
+    }
+    Ok(Some(policy.into()))
+}
+
+/// The extension that says `policy` (R36).
+///
+/// # Errors
+/// [`ProtocolError::InvalidProposal`] when it is longer than [`MAX_ROOM_POLICY_BYTES`].
+pub fn policy_extension(policy: &[u8]) -> Result<Extension, Error> {
+    if policy.len() > MAX_ROOM_POLICY_BYTES {
+        return Err(BAD_POLICY.into());
+    }
+    let policy = UnknownExtension(wire::encode(&VLBytes::from(policy))?);
+    Ok(Extension::Unknown(extension::ROOM_POLICY, policy))
 }
 
 /// Whether `user` may send a commit (R43, R45).

@@ -46,6 +46,14 @@ pub enum OutlineProposal {
         /// The update; `None` removes the component.
         update: Option<Vec<u8>>,
     },
+    /// A proposal of a type that MLS leaves to applications, with an `opaque<V>` as content: profile A's
+    /// AppSync (WIRE a.5).
+    Custom {
+        /// Its type.
+        proposal_type: u16,
+        /// Its content.
+        content: Vec<u8>,
+    },
     /// Any other proposal, of this type.
     Other(u16),
     /// A proposal sent before, by its ProposalRef.
@@ -245,6 +253,9 @@ fn read_proposal(proposal_type: ProposalType, body: &[u8]) -> Result<OutlineProp
                 other => return Err(TlsError::UnknownValue(u64::from(other))),
             };
             OutlineProposal::AppDataUpdate { component_id, update }
+        }
+        ProposalType::Custom(proposal_type) => {
+            OutlineProposal::Custom { proposal_type, content: body.next::<VLBytes>()?.into() }
         }
         other => OutlineProposal::Other(other.into()),
     })

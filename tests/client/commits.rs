@@ -3,7 +3,7 @@
 use mimi_edge::{
     client::{Event, RoomPhase},
     mls::{self, MlsProvider, key_package},
-    room::app_sync,
+    room::{Profile, app_sync},
     time::UnixMillis,
     transport::Response,
     wire::{self, AppSync, Role, UpdateResponseCode, UserRoles},
@@ -179,7 +179,7 @@ fn list_change(
     app_sync: &AppSync,
     list: Vec<u8>,
 ) -> MlsMessageOut {
-    let proposal = app_sync::app_sync_proposal(app_sync).unwrap();
+    let proposal = app_sync::app_sync_proposal(Profile::B, app_sync).unwrap();
     let builder = group.commit_builder().add_proposal(proposal);
     let mut builder = builder.load_psks(provider.storage()).unwrap();
     let mut updater = builder.app_data_dictionary_updater();

@@ -4,7 +4,7 @@ use mimi_edge::{
     client::{Client, ClientOptions, Event},
     error::{Error, UsageError},
     mls::{MlsCrypto, credential::client_uri_of, key_package::check_key_package, labels},
-    room::app_sync::required_capabilities,
+    room::{Profile, app_sync::required_capabilities},
     time::UnixMillis,
     transport::Response,
     wire::{
@@ -149,7 +149,7 @@ fn d4_twenty_keypackages_of_84_days_and_one_of_last_resort() {
     let made: Vec<_> = published(&world, 0)
         .into_iter()
         .map(|key_package| {
-            let required = required_capabilities();
+            let required = required_capabilities(Profile::B);
             check_key_package(crypto.algorithms(), key_package, &required, world.now).unwrap()
         })
         .collect();

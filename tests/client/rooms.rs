@@ -3,7 +3,7 @@
 use mimi_edge::{
     client::{AddOptions, CreateOptions, Event, HubProposals, LastResort, RoomPhase},
     error::{Error, UsageError},
-    room::{ParticipantList, app_sync, codepoints},
+    room::{ParticipantList, Profile, app_sync, codepoints},
     transport::Response,
     wire::{
         self, ClientKeyMaterial, ClientMaterial, IdentifierUri, KeyMaterialBody,
@@ -122,7 +122,7 @@ fn r21_r22_r23_a_claim_names_the_room_and_what_it_needs() {
     assert_eq!(claim.room_id.0, "clubhouse@alpha.example");
     let KeyMaterialBody::Mls10(body) = claim.body else { panic!("mls10") };
     assert_eq!(body.acceptable_ciphersuites, [codepoints::cipher_suite::DEFAULT]);
-    assert_eq!(body.required_capabilities, app_sync::required_capabilities());
+    assert_eq!(body.required_capabilities, app_sync::required_capabilities(Profile::B));
     assert!(!body.last_resort_allowed);
 }
 

@@ -358,6 +358,6 @@ pub fn listed(user: &str, packages: &[&ValidKeyPackage]) -> RoomChange {
     RoomChange {
         app_sync: Some(AppSync { add_users: vec![entry], ..AppSync::default() }),
         adds: packages.iter().map(|package| package.key_package.clone()).collect(),
-        removes: Vec::new(),
+        ..RoomChange::default()
     }
 }

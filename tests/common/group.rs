@@ -13,7 +13,7 @@ use mimi_edge::{
         ratchet_tree,
     },
     room::{
-        ParticipantList,
+        ParticipantList, Profile,
         app_sync::{app_sync_proposal, participant_list},
     },
     storage::{MemoryStorage, Storage, Transaction},
@@ -60,7 +60,7 @@ pub fn remove(name: &str) -> AppSync {
 }
 
 pub fn sync(app_sync: &AppSync) -> Proposal {
-    app_sync_proposal(app_sync).unwrap()
+    app_sync_proposal(Profile::B, app_sync).unwrap()
 }
 
 /// The list alone.
@@ -78,6 +78,8 @@ pub struct Member {
     pub storage: MemoryStorage,
     pub crypto: MlsCrypto,
     pub key: SignatureKeyPair,
+    /// Of the room that it creates.
+    pub profile: Profile,
 }
 
 impl Member {
@@ -88,7 +90,8 @@ impl Member {
 
     pub fn of(client: ClientUri, crypto: MlsCrypto) -> Self {
         let key = crypto.signature_key_pair(SUITE).unwrap();
-        Self { client, storage: MemoryStorage::default(), crypto, key }
+        let (storage, profile) = (MemoryStorage::default(), Profile::default());
+        Self { client, storage, crypto, key, profile }
     }
 
     /// One step: what it wrote is kept when it succeeds.
@@ -115,10 +118,10 @@ impl Member {
     }
 
     pub fn create(&mut self, hub: Option<ExternalSender>) -> (Vec<u8>, RatchetTree) {
-        let client = self.client.clone();
+        let (client, profile) = (self.client.clone(), self.profile);
         self.step(|provider, key| {
             let who = (&client, key.public());
-            let group = create_group(provider, key, who, &room(), (SUITE, hub), now())?;
+            let group = create_group(provider, key, who, &room(), (SUITE, profile, hub), now())?;
             let group_info = own_group::export_group_info(&group, provider, key)?;
             let tree = ratchet_tree::to_wire(&group.export_ratchet_tree())?;
             Ok::<_, Error>((group_info, tree))
@@ -297,7 +300,13 @@ impl Hub {
 
 /// Alice's room with bob in it, and the hub.
 pub fn room_of_two() -> (Member, Member, Hub) {
+    room_of_two_in(Profile::B)
+}
+
+/// As [`room_of_two`], in a profile.
+pub fn room_of_two_in(profile: Profile) -> (Member, Member, Hub) {
     let (mut alice, mut bob) = (Member::new("alice"), Member::new("bob"));
+    alice.profile = profile;
     let (group_info, tree) = alice.create(None);
     let mut hub = Hub::new(&group_info, &tree);
     let key_package = bob.key_package(KeyPackageKind::SingleUse);

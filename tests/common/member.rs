@@ -4,14 +4,15 @@ use mimi_edge::{
     error::Error,
     mls::{
         MlsCrypto, capabilities,
-        commit::{resolve_own, stage_at_member},
+        commit::stage_at_member,
         credential::credential_with_key,
         join_config,
         key_package::{KeyPackageKind, ValidKeyPackage},
+        own_commit::resolve_own,
         ratchet_tree, without_header,
     },
     room::{
-        ParticipantList,
+        ParticipantList, Profile,
         app_sync::{app_sync_proposal, initial_extensions, leaf_extensions, participant_list},
         codepoints::component,
     },
@@ -145,7 +146,7 @@ impl Member {
         change: impl FnOnce(&mut Extensions<GroupContext>),
     ) -> RoomCreation {
         let list = ParticipantList::of_creator(self.user());
-        let mut extensions = initial_extensions(&list).unwrap();
+        let mut extensions = initial_extensions(self.profile, &list).unwrap();
         change(&mut extensions);
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(SUITE)
@@ -241,7 +242,7 @@ impl Member {
     /// Commits an AppSync without applying it to the committer's own list (R44).
     pub fn propose_lying(&mut self, app_sync: &AppSync) -> Upload {
         let draft = Draft {
-            proposals: vec![app_sync_proposal(app_sync).unwrap()],
+            proposals: vec![app_sync_proposal(Profile::B, app_sync).unwrap()],
             resolution: Resolving::KeepsTheOldList,
             ..Draft::default()
         };

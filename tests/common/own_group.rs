@@ -13,10 +13,13 @@ use openmls_traits::{OpenMlsProvider, signatures::Signer};
 use mimi_edge::{
     error::{Error, InternalError, ProtocolError},
     mls::{
-        MlsProvider, commit::resolve_own, create_config, credential::credential_with_key,
-        join_config, ratchet_tree, without_header,
+        MlsProvider, create_config,
+        credential::credential_with_key,
+        join_config,
+        own_commit::{own_proposals, resolve_own},
+        ratchet_tree, without_header,
     },
-    room::{ParticipantList, app_sync, app_sync::Resolution},
+    room::{ParticipantList, Profile},
     time::UnixMillis,
     wire::{
         self, AppSync, RatchetTree,
@@ -30,6 +33,8 @@ use mimi_edge::{
 pub struct RoomChange {
     /// The change to the participant list.
     pub app_sync: Option<AppSync>,
+    /// The room's new policy.
+    pub policy: Option<Vec<u8>>,
     /// KeyPackages of the clients that are added, checked.
     pub adds: Vec<KeyPackage>,
     /// Leaf indices of the clients that are removed.
@@ -47,8 +52,6 @@ pub struct OwnCommit {
     pub group_info: Vec<u8>,
     /// The tree after it.
     pub tree: RatchetTree,
-    /// Its AppSyncs, and the list after it.
-    pub resolution: Resolution,
 }
 
 /// The group id of a room: its URI's bytes (R8).
@@ -71,11 +74,11 @@ pub fn create_group(
     signer: &impl Signer,
     (client, signature_key): (&ClientUri, &[u8]),
     room: &RoomUri,
-    (suite, hub): (Ciphersuite, Option<ExternalSender>),
+    (suite, profile, hub): (Ciphersuite, Profile, Option<ExternalSender>),
     now: UnixMillis,
 ) -> Result<MlsGroup, InternalError> {
     let list = ParticipantList::of_creator(client.user());
-    let config = create_config(suite, &list, hub, now)?;
+    let config = create_config(suite, profile, &list, hub, now)?;
     let credential = credential_with_key(client, signature_key);
     MlsGroup::new_with_group_id(provider, signer, &config, group_id(room), credential)
         .map_err(|_| InternalError::Mls("a group cannot be created"))
@@ -119,18 +122,18 @@ pub fn commit(
     change: RoomChange,
 ) -> Result<OwnCommit, Error> {
     const UNSTAGED: InternalError = InternalError::Mls("a commit cannot be staged");
-    let RoomChange { app_sync, adds, removes } = change;
-    let app_sync = app_sync.as_ref().map(app_sync::app_sync_proposal).transpose()?;
+    let RoomChange { app_sync, policy, adds, removes } = change;
+    let proposals = own_proposals(group, app_sync.as_ref(), policy.as_deref())?;
     let extensions = group.extensions().clone();
     let mut builder = group
         .commit_builder()
-        .add_proposals(app_sync)
+        .add_proposals(proposals)
         .propose_removals(removes.into_iter().map(LeafNodeIndex::new))
         .propose_adds(adds)
         .load_psks(provider.storage())
         .map_err(|_| InternalError::Mls("no commit possible now"))?
         .create_group_info(true);
-    let resolution = resolve_own(&extensions, &mut builder)?;
+    resolve_own(&extensions, &mut builder)?;
     let bundle = builder
         .build(provider.rand(), provider.crypto(), signer, |_| true)
         .map_err(|_| ProtocolError::InvalidProposal("MLS refuses the proposals"))?
@@ -148,6 +151,5 @@ pub fn commit(
         welcome: welcome.as_ref().map(wire::encode).transpose()?,
         group_info: wire::encode(&group_info.ok_or(UNSTAGED)?)?,
         tree: ratchet_tree::to_wire(&tree)?,
-        resolution,
     })
 }
