@@ -10,11 +10,13 @@ use mimi_edge::{
         commit::leaves,
         credential::credential_of_hub,
         key_package::{self, KeyPackageKind, check_key_package},
+        own_commit::propose_app_sync,
     },
     room::{
         ParticipantList, Profile,
         app_sync::{participant_list, required_capabilities},
         codepoints::component,
+        policy::room_policy,
     },
     storage::{MemoryStorage, Transaction},
     time::UnixMillis,
@@ -421,6 +423,34 @@ fn r36_a_gce_sets_the_policy_and_nothing_else() {
     assert_eq!(alice.state(), bob.state());
     let seen = group_extensions(&mut bob).unknown(0xF0A7).cloned();
     assert_eq!(seen, Some(UnknownExtension(vec![2, 7, 7])));
+}
+
+#[test]
+fn r36_the_policy_and_the_list_share_a_commit_unless_app_syncs_are_pending() {
+    let (mut alice, mut bob, mut hub) = room_of_two();
+    let pending = bob
+        .with_group(|group, provider, key| propose_app_sync(group, provider, key, &add("erin")))
+        .unwrap();
+    alice.store_proposal(&pending);
+    hub.store_proposal(&pending);
+    let change =
+        |policy: &[u8], name| RoomChange { policy: Some(policy.into()), ..list_change(add(name)) };
+    let error = alice.commit(change(b"first", "dave")).unwrap_err();
+    assert_eq!(error, invalid("the policy stands behind an AppSync"));
+    let error = alice.commit(RoomChange { app_sync: None, ..change(b"first", "dave") });
+    assert_eq!(error.unwrap_err(), invalid("the policy stands behind an AppSync"));
+    // So the AppSync goes first.
+    for change in [RoomChange::default(), change(b"first", "dave"), change(b"second", "fay")] {
+        let policy = change.policy.clone();
+        let commit = alice.commit(change).unwrap();
+        hub.accept(&commit).unwrap();
+        alice.merge_own();
+        bob.follow(&commit.message).unwrap();
+        assert_eq!(alice.state(), bob.state());
+        assert_eq!(room_policy(&group_extensions(&mut bob)).unwrap(), policy);
+    }
+    assert_eq!(hub.list().participants().count(), 5);
+    assert_eq!(alice.state().2, hub.list().encode().unwrap());
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl RoomCommit {
         let profile = Profile::of(old)?;
         let mut new = None;
         for queued in self.staged.queued_proposals() {
-            // Those of the other profile are not in the resolution.
+            // Profile A's have no effect in profile B.
             app_sync::app_sync_of(profile, queued.proposal())?;
             let Proposal::GroupContextExtensions(proposal) = queued.proposal() else { continue };
             if queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
@@ -184,6 +184,9 @@ fn stage(
             let proposals = staged.queued_proposals().map(QueuedProposal::proposal);
             let resolution = app_sync::resolve(profile, &list, proposals)?;
             (*staged, resolution)
+        }
+        ProcessedMessageContent::UnresolvedAppDataCommit(_) if profile == Profile::A => {
+            return Err(app_sync::OTHER_PROFILE.into());
         }
         ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
             let updates = unresolved.app_data_update_proposals();

@@ -158,7 +158,8 @@ pub fn app_sync_of(
     }
 }
 
-const OTHER_PROFILE: ProtocolError =
+/// An AppSync of the other profile has no effect here, so it is none (R35).
+pub const OTHER_PROFILE: ProtocolError =
     ProtocolError::InvalidProposal("an AppSync of the other profile");
 
 fn is_app_sync(custom: &CustomProposal) -> bool {
