@@ -14,9 +14,7 @@ use mimi_edge::{
 use openmls::prelude::WireFormat;
 
 use common::{
-    follower::{
-        BOB, Follower, Story, alpha, device, handshake, listed, private, user_uri, welcome,
-    },
+    follower::{BOB, Follower, Story, alpha, device, listed, private, user_uri, welcome},
     group::{Member, list_change, room},
     member::member,
     own_group::RoomChange,
@@ -362,12 +360,7 @@ fn d7_one_commit_removes_before_it_adds() {
 #[test]
 fn d7_proposals_by_reference_take_effect_with_the_commit() {
     let mut story = Story::new();
-    let mut cathy = member("cathy@charlie.example/phone");
-    let package = cathy.key_package(KeyPackageKind::SingleUse);
-    let commit = story.alice.commit(listed("cathy@charlie.example", &[&package])).unwrap();
-    story.alice.merge_own();
-    cathy.join(commit.welcome.as_ref().unwrap(), &commit.tree).unwrap();
-    story.follower.accept(&[&handshake(&commit.message, 50)]);
+    let mut cathy = story.add_cathy();
     // Cathy proposes that bob's leaf goes; Alice commits it.
     let bare = cathy
         .with_group(|group, provider, key| {
@@ -376,7 +369,6 @@ fn d7_proposals_by_reference_take_effect_with_the_commit() {
             without_header(&message, WireFormat::PublicMessage)
         })
         .unwrap();
-    story.clock = 60;
     let proposal = story.proposal(&bare);
     story.follower.accept(&[&proposal]);
     let (commit, _) = story.commit(RoomChange::default());

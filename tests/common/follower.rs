@@ -10,6 +10,7 @@ use mimi_edge::{
         ratchet_tree, with_header,
     },
     object::Object,
+    room::Profile,
     time::UnixMillis,
     transport::{
         Action, Effect, Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, ObjectName,
@@ -281,7 +282,12 @@ pub const BOB: &str = "bob@bravo.example/phone";
 
 impl Story {
     pub fn new() -> Self {
+        Self::in_profile(Profile::B)
+    }
+
+    pub fn in_profile(profile: Profile) -> Self {
         let mut alice = member("alice@alpha.example/phone");
+        alice.profile = profile;
         let mut bob = member(BOB);
         alice.create(None);
         let mut follower = Follower::new();
@@ -325,6 +331,18 @@ impl Story {
         self.alice.follow(&upload.message).unwrap();
         self.clock += 1;
         handshake(&upload.message, self.clock)
+    }
+
+    /// Alice adds Cathy of charlie, who joins; the follower takes the commit.
+    pub fn add_cathy(&mut self) -> Member {
+        let mut cathy = member("cathy@charlie.example/phone");
+        let package = cathy.key_package(KeyPackageKind::SingleUse);
+        let commit = self.alice.commit(listed("cathy@charlie.example", &[&package])).unwrap();
+        self.alice.merge_own();
+        cathy.join(commit.welcome.as_ref().unwrap(), &commit.tree).unwrap();
+        self.clock += 1;
+        self.follower.accept(&[&handshake(&commit.message, self.clock)]);
+        cathy
     }
 
     /// Alice's next application message as the hub fans it out.

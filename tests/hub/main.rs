@@ -8,6 +8,7 @@ mod create;
 mod durability;
 mod fanout;
 mod key_material;
+mod profile_a;
 mod story;
 mod submit;
 mod update;

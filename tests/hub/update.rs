@@ -275,7 +275,7 @@ fn r35_the_list_is_not_removed_and_other_components_do_not_change() {
 }
 
 /// A commit of alice with one proposal by value; its signature and tags are nonsense.
-fn commit_of(proposal: &[u8]) -> Vec<u8> {
+pub(super) fn commit_of(proposal: &[u8]) -> Vec<u8> {
     let vector = |bytes: &[u8]| VLBytes::from(bytes).tls_serialize_detached().unwrap();
     let sender_leaf_0 = [1, 0, 0, 0, 0];
     let commit = [vector(&[&[1], proposal].concat()), vec![0]].concat();
