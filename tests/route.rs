@@ -488,9 +488,10 @@ fn a_registration_goes_to_the_user_of_its_client() {
     assert_eq!(from_client(&foreign), refused(404, "not found: client"));
     assert_eq!(status(&from_client(&post("/client/v1/devices", &registration("bob")))), 400);
     assert_eq!(status(&from_client(&post("/client/v1/devices", b""))), 400);
+    // The list of them is for devices alone.
     let mut get = post("/client/v1/devices", &body);
     get.method = "GET".into();
-    assert_eq!(status(&from_client(&get)), 405);
+    assert_eq!(status(&from_client(&get)), 401);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::user::{Bob, Device, answer, claim_request, config, refusal, uri, user, welcome};
+use common::user::{
+    Bob, Device, answer, claim_request, config, refusal, revoked, uri, user, welcome,
+};
 use mimi_edge::{
     config::{ConsentDefault, ProviderConfig, UnknownUsers},
     transport::{
@@ -56,13 +58,6 @@ fn user_deleted(class: ObjectClass, name: &str) -> ObjectCall {
             body: Vec::new(),
         },
     }
-}
-
-/// The refusal of a request of a device that is no more (D21).
-fn revoked() -> Response {
-    let mut response = refusal(401, "the device was revoked");
-    response.headers.push(("www-authenticate".into(), "Mimi-Device error=\"revoked\"".into()));
-    response
 }
 
 #[test]

@@ -8,7 +8,8 @@ import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./tra
 /** What the core says has happened; `intentAsked` is the engine's own word. */
 export type CoreEvent =
   | { readonly type: "intentAsked"; readonly room: string }
-  | { readonly type: "registered" | "caughtUp" }
+  | { readonly type: "registered" | "caughtUp" | "revoked" }
+  | { readonly type: "devicesChanged"; readonly added: readonly string[]; readonly removed: readonly string[] }
   | { readonly type: "registrationFailed"; readonly code: ErrorCode }
   | { readonly type: "keyPackages"; readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
   | { readonly type: "roomAdded" | "roomLeft" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }
@@ -153,6 +154,7 @@ export class Engine {
     switch (event.type) {
       case "registered": this.#connect(); break;
       case "registrationFailed": this.#fail(new MimiError(event.code, "the provider refuses this device")); break;
+      case "revoked": this.#fail(new MimiError("unauthenticated", "the provider knows this device no more")); break;
       case "caughtUp": this.#socket?.steady(); this.#owner.connection({ state: "live" }); break;
       case "intentDone": this.#waiting(event.id)?.resolve(); break;
       case "intentFailed":

@@ -29,6 +29,15 @@ pub enum Event {
         /// Why.
         code: ErrorCode,
     },
+    /// The own provider says that this device was revoked, or its user deleted; nothing more is sent.
+    Revoked,
+    /// The user has other devices than before.
+    DevicesChanged {
+        /// Those that are new.
+        added: Vec<ClientUri>,
+        /// Those that were revoked.
+        removed: Vec<ClientUri>,
+    },
     /// What the own provider holds of this device's KeyPackages.
     KeyPackages(Stock),
     /// A room is there: created, joined by a Welcome, or joined by an external commit.

@@ -14,6 +14,7 @@ mod claim;
 mod code;
 mod commit;
 mod create;
+mod devices;
 mod event;
 mod identity;
 mod inbound;
@@ -29,6 +30,7 @@ mod step;
 mod tables;
 
 pub use code::ErrorCode;
+pub use devices::Device;
 pub use event::{
     Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
     RoomPhase, RoomState, Stock,
@@ -163,8 +165,12 @@ impl Client {
     /// # Errors
     /// When the storage fails.
     pub fn is_registered(&self) -> Result<bool> {
+        Ok(self.registration()? == Registration::Done)
+    }
+
+    fn registration(&self) -> Result<Registration> {
         let account: Option<Account> = Transaction::new(&self.storage).load(&tables::account())?;
-        Ok(account.is_some_and(|account| account.registration == Registration::Done))
+        Ok(account.unwrap_or_default().registration)
     }
 
     /// Creates a room at the own provider (D1). It can be used once its intent is done.

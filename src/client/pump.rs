@@ -23,6 +23,9 @@ impl Client {
     /// # Errors
     /// When the storage fails.
     pub fn poll_request(&mut self, now: UnixMillis) -> Result<Option<OutgoingRequest>> {
+        if self.is_refused()? {
+            return Ok(None);
+        }
         if self.next_timer()?.is_some_and(|due| due <= now) {
             self.step(now, timers)?;
         }
@@ -95,6 +98,9 @@ impl Client {
     /// # Errors
     /// When the storage fails.
     pub fn next_wake(&self) -> Result<Option<UnixMillis>> {
+        if self.is_refused()? {
+            return Ok(None);
+        }
         let due = self.outbox.next_due(&Transaction::new(&self.storage))?;
         Ok(due.into_iter().chain(self.next_timer()?).min())
     }
@@ -107,6 +113,11 @@ impl Client {
         now: UnixMillis,
     ) -> Result<()> {
         self.step(now, |step| settle(step, lane, number, settled))
+    }
+
+    /// A device that its provider refuses sends nothing.
+    fn is_refused(&self) -> Result<bool> {
+        Ok(self.registration()? == Registration::Refused)
     }
 
     fn next_timer(&self) -> Result<Option<UnixMillis>> {

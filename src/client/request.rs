@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth, claim, commit, create, identity, inbound, join, key_packages,
+    auth, claim, commit, create, devices, identity, inbound, join, key_packages,
     send::{self, Prepared},
     step::Step,
 };
@@ -12,8 +12,8 @@ use crate::{
     room::codepoints::cipher_suite,
     transport::{HttpCall, MESSAGE_MLS, Method, OCTET_STREAM, Response},
     wire::{
-        percent_encode,
-        uri::{RoomUri, UserUri},
+        REVOKED_CHALLENGE, percent_encode,
+        uri::{ClientUri, RoomUri, UserUri},
     },
 };
 
@@ -47,6 +47,12 @@ pub(super) enum Request {
     PublishKeyPackages(Vec<u8>),
     /// `GET keyPackages`.
     Stock,
+    /// `GET devices`.
+    Devices,
+    /// `POST devices/{client}/revoke`.
+    RevokeDevice(ClientUri),
+    /// `POST delete-user` (D19).
+    DeleteUser,
     /// `GET external-sender/{suite}`, for the creation of this room (D2).
     ExternalSender(RoomUri),
     /// `POST rooms/{room}` with this body (D1).
@@ -86,7 +92,12 @@ impl Request {
     /// The lane that it waits in.
     pub(super) fn lane(&self) -> Lane {
         match self {
-            Self::Register | Self::PublishKeyPackages(_) | Self::Stock => Lane::Device,
+            Self::Register
+            | Self::PublishKeyPackages(_)
+            | Self::Stock
+            | Self::Devices
+            | Self::RevokeDevice(_)
+            | Self::DeleteUser => Lane::Device,
             Self::ExternalSender(room)
             | Self::CreateRoom(room, _)
             | Self::Claim(room, ..)
@@ -109,6 +120,12 @@ impl Request {
                 sized(step, "KeyPackages", Method::Post, "keyPackages", body.clone())?
             }
             Self::Stock => get(step, "keyPackages", "stock")?,
+            Self::Devices => get(step, "devices", "devices")?,
+            Self::RevokeDevice(client) => {
+                let path = format!("{}/revoke", path("devices", client.as_str()));
+                sized(step, "revocation", Method::Post, &path, Vec::new())?
+            }
+            Self::DeleteUser => sized(step, "deletion", Method::Post, "delete-user", Vec::new())?,
             Self::ExternalSender(_) => {
                 let path = format!("external-sender/{}", cipher_suite::DEFAULT);
                 get(step, &path, "external sender")?
@@ -152,6 +169,9 @@ impl Request {
 
     /// Takes the answer in.
     pub(super) fn answered(&self, step: &mut Step<'_>, response: &Response) -> Result<Settled> {
+        if response.header("www-authenticate") == Some(REVOKED_CHALLENGE) {
+            return devices::revoked(step);
+        }
         if response.status >= 500 || RETRY_CODES.contains(&response.status) {
             return Ok(Settled::Later(response.retry_after_millis()));
         }
@@ -159,6 +179,9 @@ impl Request {
             Self::Register => identity::registration_answered(step, response),
             Self::PublishKeyPackages(_) => key_packages::publish_answered(step, response),
             Self::Stock => key_packages::stock_answered(step, response),
+            Self::Devices => devices::listed(step, response),
+            Self::RevokeDevice(_) => devices::revocation_answered(step),
+            Self::DeleteUser => devices::deletion_answered(step, response),
             Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
             Self::CreateRoom(room, _) => create::answered(step, room, response),
             Self::Claim(room, ..) => claim::answered(step, room, response),

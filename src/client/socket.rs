@@ -51,8 +51,9 @@ impl Client {
             }
             FromProvider::CaughtUp => {
                 self.events.push(Event::CaughtUp);
-                Ok(())
+                self.refresh_devices(now)
             }
+            FromProvider::DevicesChanged => self.refresh_devices(now),
         }
     }
 

@@ -14,6 +14,7 @@ const SCHEMA: u8 = 0x01;
 const IDENTITY: u8 = 0x02;
 const ACCOUNT: u8 = 0x03;
 const PUBLISHED: u8 = 0x04;
+const DEVICES: u8 = 0x05;
 const ROOMS: u8 = 0x10;
 const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
@@ -42,6 +43,11 @@ pub(super) fn published(key_package_ref: &[u8]) -> Vec<u8> {
 /// All of [`published`].
 pub(super) fn all_published() -> Vec<u8> {
     Key::table(PUBLISHED).build()
+}
+
+/// The user's devices, a list of `Device`.
+pub(super) fn devices() -> Vec<u8> {
+    Key::table(DEVICES).build()
 }
 
 /// `Room`, by identifier.

@@ -17,6 +17,10 @@ pub(super) enum ClientRequest {
     PublishKeyPackages,
     /// `GET keyPackages`.
     KeyPackageStock,
+    /// `GET devices`.
+    Devices,
+    /// `POST devices/{client}/revoke`.
+    RevokeDevice { client: ClientUri },
     /// `POST delete-user` (D19).
     DeleteUser,
     /// `GET rooms` (D10).
@@ -68,6 +72,12 @@ impl ClientRequest {
         match segments.as_slice() {
             ["keyPackages"] if method == "GET" => Ok(Self::KeyPackageStock),
             ["keyPackages"] => Ok(Self::PublishKeyPackages),
+            ["devices"] => Ok(Self::Devices),
+            ["devices", client, "revoke"] => {
+                let client = ClientUri::parse(client)
+                    .map_err(|_| ProtocolError::Malformed("client in the path"))?;
+                Ok(Self::RevokeDevice { client })
+            }
             ["delete-user"] => Ok(Self::DeleteUser),
             ["rooms"] => Ok(Self::Rooms),
             ["inbox"] => Ok(Self::Inbox { after }),
@@ -91,7 +101,8 @@ fn shape(method: &str, segments: &[&str]) -> Result<(&'static str, bool), Protoc
         ["keyPackages"] if method == "GET" => Ok(("GET", false)),
         ["keyPackages" | "delete-user"] => Ok(("POST", false)),
         ["inbox"] | ["events", _] => Ok(("GET", true)),
-        ["rooms"] | ["external-sender" | "directory", _] => Ok(("GET", false)),
+        ["rooms" | "devices"] | ["external-sender" | "directory", _] => Ok(("GET", false)),
+        ["devices", _, "revoke"] => Ok(("POST", false)),
         ["keyMaterial" | "update" | "submitMessage" | "groupInfo" | "rooms", _] => {
             Ok(("POST", false))
         }
@@ -197,6 +208,13 @@ mod tests {
         assert_eq!(parse("GET", "/client/v1/rooms"), Ok(ClientRequest::Rooms));
         assert_eq!(parse("GET", "/client/v1/keyPackages"), Ok(ClientRequest::KeyPackageStock));
         assert_eq!(parse("POST", "/client/v1/keyPackages"), Ok(ClientRequest::PublishKeyPackages));
+        assert_eq!(parse("GET", "/client/v1/devices"), Ok(ClientRequest::Devices));
+        assert_eq!(parse("POST", "/client/v1/delete-user"), Ok(ClientRequest::DeleteUser));
+        let tablet = ClientUri::parse("alice@alpha.example/tablet").unwrap();
+        assert_eq!(
+            parse("POST", "/client/v1/devices/alice%40alpha.example%2Ftablet/revoke"),
+            Ok(ClientRequest::RevokeDevice { client: tablet })
+        );
         assert_eq!(
             parse("GET", "/client/v1/external-sender/1"),
             Ok(ClientRequest::ExternalSender { cipher_suite: 1 })
@@ -209,7 +227,7 @@ mod tests {
             "/v1/update/club%40bravo.example",
             "/client/v1/",
             "/client/v1/notify/club%40bravo.example",
-            "/client/v1/devices",
+            "/client/v1/devices/bob%40bravo.example%2Fphone",
             "/client/v1/update",
             "/client/v1/update/a/b",
             "/client/v2/rooms",
@@ -219,6 +237,8 @@ mod tests {
         for (method, path) in [
             ("GET", "/client/v1/update/club%40bravo.example"),
             ("POST", "/client/v1/rooms"),
+            ("POST", "/client/v1/devices"),
+            ("GET", "/client/v1/delete-user"),
             ("POST", "/client/v1/inbox?after=3"),
             ("DELETE", "/client/v1/keyPackages"),
         ] {
@@ -233,6 +253,7 @@ mod tests {
             "/client/v1/events/%2A%40bravo.example",
             "/client/v1/events/club%4",
             "/client/v1/external-sender/65536",
+            "/client/v1/devices?after=3",
         ] {
             assert_eq!(parse("GET", path).unwrap_err().status(), 400, "{path}");
         }

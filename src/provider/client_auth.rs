@@ -35,7 +35,7 @@ pub(super) struct SignedRequest<'r> {
 /// The device that signed a request: a device of the user, now, and only once (D14).
 ///
 /// # Errors
-/// `DeviceRevoked` when the user was deleted; `Unauthenticated` otherwise (D21).
+/// `DeviceRevoked` when it was revoked, or its user deleted; `Unauthenticated` otherwise (D21).
 pub(super) fn authenticate(
     step: &mut Step<'_>,
     crypto: &MlsCrypto,
@@ -48,7 +48,8 @@ pub(super) fn authenticate(
     if deletion::is_deleted(&step.transaction)? {
         return Err(ProtocolError::DeviceRevoked.into());
     }
-    let device = devices::device(&step.transaction, &client)?.ok_or(refused("unknown device"))?;
+    let device = devices::on_record(&step.transaction, &client)?;
+    let device = device.ok_or(refused("unknown device"))?;
     let scheme = SignatureScheme::try_from(device.signature_scheme)
         .map_err(|_| InternalError::Storage("a device's signature scheme"))?;
     if step.now.0.abs_diff(auth.created) > MAX_CLOCK_DIFFERENCE_MILLIS {
@@ -73,6 +74,9 @@ pub(super) fn authenticate(
         auth.signature.as_slice(),
     ) {
         return Err(refused("signature").into());
+    }
+    if device.is_revoked() {
+        return Err(ProtocolError::DeviceRevoked.into());
     }
     use_nonce(&mut step.transaction, &client, auth.nonce.as_slice(), step.now)?;
     Ok(client)

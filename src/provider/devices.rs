@@ -1,20 +1,22 @@
-//! A user's devices: registration and the list of them.
+//! A user's devices: registration, the list of them, and revocation by another one.
 //!
-//! A device registers one signature key for ever (D9).
+//! A device registers one signature key for ever (D9). One that was revoked stays on record, so that
+//! its name does not come back.
 
 use openmls::prelude::SignatureScheme;
 use serde::{Deserialize, Serialize};
 
-use super::{deletion, user::table};
+use super::{deletion, inbox, key_packages, socket::NOT_SIGNED_IN, user::table};
 use crate::{
     config::Registration,
     error::{InternalError, ProtocolError, Result},
     mls::{MlsCrypto, labels},
     object::Step,
-    storage::{Key, Transaction},
-    transport::Response,
+    storage::{Key, Transaction, decode_row},
+    time::UnixMillis,
+    transport::{Effect, Response},
     wire::{
-        DeviceRegistration, decode_exact, encode,
+        DeviceList, DeviceRegistration, DeviceSummary, FromProvider, decode_exact, encode,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
@@ -29,6 +31,22 @@ pub(super) struct Device {
     pub(super) signature_scheme: u16,
     /// The public key.
     pub(super) signature_key: Vec<u8>,
+    /// When it was registered.
+    registered_at: UnixMillis,
+    /// When it was revoked, if it was.
+    revoked_at: Option<UnixMillis>,
+}
+
+impl Device {
+    /// Whether it is no longer one of the user's.
+    pub(super) const fn is_revoked(&self) -> bool {
+        self.revoked_at.is_some()
+    }
+
+    fn has_the_key_of(&self, other: &Self) -> bool {
+        (self.signature_scheme, &self.signature_key)
+            == (other.signature_scheme, &other.signature_key)
+    }
 }
 
 /// What a registration comes to.
@@ -48,36 +66,60 @@ pub(super) enum Name {
     Free,
 }
 
-/// The device `client`, if it is registered.
-pub(super) fn device(
+/// The device `client`, if it was ever registered.
+pub(super) fn on_record(
     transaction: &Transaction<'_>,
     client: &ClientUri,
 ) -> Result<Option<Device>, InternalError> {
     transaction.load(&key(client))
 }
 
-/// All devices of the user, by URI.
-pub(super) fn devices(transaction: &Transaction<'_>) -> Result<Vec<ClientUri>, InternalError> {
-    let prefix = Key::table(table::DEVICES).build();
-    transaction
-        .scan(&prefix, &prefix, usize::MAX)?
-        .iter()
-        .map(|(key, _)| {
-            // Table byte, length, text.
-            let text = key.get(3..).and_then(|text| std::str::from_utf8(text).ok());
-            let client = text.and_then(|text| ClientUri::parse(text).ok());
-            client.ok_or(InternalError::Storage("a device's key"))
-        })
-        .collect()
+/// The device `client`, if it is one of the user's.
+pub(super) fn device(
+    transaction: &Transaction<'_>,
+    client: &ClientUri,
+) -> Result<Option<Device>, InternalError> {
+    Ok(on_record(transaction, client)?.filter(|device| !device.is_revoked()))
 }
 
-/// Whether the user exists: it has a device.
+/// All devices of the user, by URI.
+pub(super) fn devices(transaction: &Transaction<'_>) -> Result<Vec<ClientUri>, InternalError> {
+    Ok(all(transaction)?.into_iter().map(|(client, _)| client).collect())
+}
+
+/// `GET devices`: all devices of the user, by URI.
+pub(super) fn list(transaction: &Transaction<'_>) -> Result<DeviceList, InternalError> {
+    let devices = all(transaction)?.into_iter().map(|(client, device)| DeviceSummary {
+        client_uri: client.to_wire(),
+        registered_at: device.registered_at.0,
+    });
+    Ok(DeviceList { devices: devices.collect() })
+}
+
+fn all(transaction: &Transaction<'_>) -> Result<Vec<(ClientUri, Device)>, InternalError> {
+    let prefix = Key::table(table::DEVICES).build();
+    let mut devices = Vec::new();
+    for (key, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+        // Table byte, length, text.
+        let text = key.get(3..).and_then(|text| std::str::from_utf8(text).ok());
+        let client = text.and_then(|text| ClientUri::parse(text).ok());
+        let client = client.ok_or(InternalError::Storage("a device's key"))?;
+        let device: Device = decode_row(&row)?;
+        if !device.is_revoked() {
+            devices.push((client, device));
+        }
+    }
+    Ok(devices)
+}
+
+/// Whether the user exists: it has, or had, a device.
 pub(super) fn exists(transaction: &Transaction<'_>) -> Result<bool, InternalError> {
     let prefix = Key::table(table::DEVICES).build();
     Ok(!transaction.scan(&prefix, &prefix, 1)?.is_empty())
 }
 
-/// `POST devices`: 201, the same again 200, another key 409 (D9), a deleted user's 409 (D19).
+/// `POST devices`: 201, the same again 200; 409 for another key (D9), a revoked device and one of a
+/// deleted user (D19).
 pub(super) fn register(
     step: &mut Step<'_>,
     crypto: &MlsCrypto,
@@ -85,12 +127,17 @@ pub(super) fn register(
     body: &[u8],
     name: Name,
 ) -> Result<Registered> {
-    let (client, new) = signed_registration(crypto, user, body)?;
+    let (client, new) = signed_registration(step, crypto, user, body)?;
     if deletion::is_deleted(&step.transaction)? {
         return Err(ProtocolError::Conflict("the user was deleted").into());
     }
-    match device(&step.transaction, &client)? {
-        Some(known) if known == new => return Ok(Registered::Now(Response::empty(200))),
+    match on_record(&step.transaction, &client)? {
+        Some(known) if known.is_revoked() => {
+            return Err(ProtocolError::Conflict("the device was revoked").into());
+        }
+        Some(known) if known.has_the_key_of(&new) => {
+            return Ok(Registered::Now(Response::empty(200)));
+        }
         Some(_) => return Err(ProtocolError::Conflict("the device has another key").into()),
         None => {}
     }
@@ -105,12 +152,14 @@ pub(super) fn register(
     if let (0, Name::Unchecked, Ok(room)) = (known, name, RoomUri::parse(user.as_str())) {
         return Ok(Registered::UnlessRoom(room));
     }
+    tell_all(step)?;
     step.transaction.store(key(&client), &new)?;
     Ok(Registered::Now(Response::empty(201)))
 }
 
 /// The device in a registration that is signed by the key which it registers.
 fn signed_registration(
+    step: &Step<'_>,
     crypto: &MlsCrypto,
     user: &UserUri,
     body: &[u8],
@@ -138,8 +187,44 @@ fn signed_registration(
     let device = Device {
         signature_scheme: tbs.signature_scheme,
         signature_key: tbs.signature_key.as_slice().to_vec(),
+        registered_at: step.now,
+        revoked_at: None,
     };
     Ok((client, device))
+}
+
+/// `POST devices/{client}/revoke`: the device is no longer one of the user's. Its KeyPackages are not
+/// handed out any more, nothing waits for it, and its sockets are closed; again has no effect.
+///
+/// Its leaves are for the user's other devices to remove.
+///
+/// # Errors
+/// `NotFound` for a device that never was, `NotAllowed` for the device that asks.
+pub(super) fn revoke(step: &mut Step<'_>, by: &ClientUri, client: &ClientUri) -> Result<()> {
+    if by == client {
+        let why = "a device is revoked by another one";
+        return Err(ProtocolError::NotAllowed(why.into()).into());
+    }
+    let device = on_record(&step.transaction, client)?;
+    let mut device = device.ok_or(ProtocolError::NotFound("device"))?;
+    if device.is_revoked() {
+        return Ok(());
+    }
+    device.revoked_at = Some(step.now);
+    step.transaction.store(key(client), &device)?;
+    key_packages::withdraw(&mut step.transaction, client)?;
+    inbox::acknowledge(&mut step.transaction, client, u64::MAX)?;
+    step.effect(Effect::Disconnect { device: client.clone(), code: NOT_SIGNED_IN });
+    tell_all(step)
+}
+
+/// Tells the user's devices that there are others now.
+fn tell_all(step: &mut Step<'_>) -> Result<()> {
+    let frame = encode(&FromProvider::DevicesChanged)?;
+    for device in devices(&step.transaction)? {
+        step.effect(Effect::Send { device, frame: frame.clone() });
+    }
+    Ok(())
 }
 
 fn key(client: &ClientUri) -> Vec<u8> {

@@ -9,7 +9,7 @@ use openmls::framing::{MlsMessageBodyIn, MlsMessageIn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{key_packages::issued, user::table};
+use super::{devices, key_packages::issued, user::table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     object::Step,
@@ -53,7 +53,8 @@ impl Stored {
     }
 }
 
-/// Takes in a Welcome for devices of this user; one that came before has no effect (D3).
+/// Takes in a Welcome for devices of this user; one that came before has no effect (D3), nor has one
+/// for revoked devices alone.
 ///
 /// # Errors
 /// `Malformed` when the message is no Welcome, `NotFound` when no KeyPackageRef in it is of this
@@ -71,6 +72,11 @@ pub(super) fn deliver(step: &mut Step<'_>, room: &RoomUri, body: &[u8]) -> Resul
     }
     if owners.is_empty() {
         return Err(ProtocolError::NotFound("no KeyPackage of this user").into());
+    }
+    let known = devices::devices(&step.transaction)?;
+    owners.retain(|client| known.contains(client));
+    if owners.is_empty() {
+        return Ok(Response::empty(200));
     }
     let hash =
         Sha256::new_with_prefix(Key::table(table::WELCOMES_SEEN).text(room.as_str()).build())

@@ -222,15 +222,31 @@ pub(super) fn clear_expired(
     Ok(())
 }
 
+/// Nothing of a device's stock is handed out any more; its refs stay.
+pub(super) fn withdraw(
+    transaction: &mut Transaction<'_>,
+    client: &ClientUri,
+) -> Result<(), InternalError> {
+    retain_stock(transaction, client, |_| false)
+}
+
 /// Drops what can no longer be handed out from a device's stock; its refs stay.
 fn clear_stock(
     transaction: &mut Transaction<'_>,
     client: &ClientUri,
     now: UnixMillis,
 ) -> Result<(), InternalError> {
+    retain_stock(transaction, client, |row| row.is_live(now))
+}
+
+fn retain_stock(
+    transaction: &mut Transaction<'_>,
+    client: &ClientUri,
+    stays: impl Fn(&InStock) -> bool,
+) -> Result<(), InternalError> {
     for kind in [KeyPackageKind::SingleUse, KeyPackageKind::LastResort] {
         for row in in_stock(transaction, client, kind)? {
-            if !row.is_live(now) {
+            if !stays(&row) {
                 transaction.delete(stock_key(client, kind, &row));
             }
         }

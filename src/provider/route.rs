@@ -292,8 +292,8 @@ fn route_client(config: &ProviderConfig, request: &HttpRequest) -> Result<Routed
         return Ok(Routed::Socket(user_object(config, &device)?));
     }
     require_media_type(request)?;
-    let (source, object, endpoint) = if path == "devices" {
-        require_method(request, "POST")?;
+    // With another method it is a request that a device signs.
+    let (source, object, endpoint) = if path == "devices" && request.method == "POST" {
         let registration: DeviceRegistration = decode_exact(&request.body)?;
         let device = client_uri(&registration.tbs.client_uri)?;
         (Source::Own, user_object(config, &device)?, Endpoint::RegisterDevice)

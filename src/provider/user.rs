@@ -150,6 +150,13 @@ impl User {
                 let page = inbox::page(&step.transaction, &device, after)?;
                 Response::tls(200, encode(&page)?)
             }
+            ClientRequest::Devices => {
+                Response::tls(200, encode(&devices::list(&step.transaction)?)?)
+            }
+            ClientRequest::RevokeDevice { client } => {
+                devices::revoke(step, &device, &client)?;
+                Response::empty(200)
+            }
             ClientRequest::DeleteUser => {
                 deletion::delete(step)?;
                 Response::empty(200)

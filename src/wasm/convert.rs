@@ -9,13 +9,19 @@ use crate::{
         Delivery, ErrorCode, Event, Message, Participant, PendingIntent, RoomPhase, RoomState,
     },
     js::{bytes, number, object},
-    wire::uri::RoomUri,
+    wire::uri::{ClientUri, RoomUri},
 };
 
 pub(super) fn event(event: Event) -> JsValue {
     match event {
         Event::Registered => object([kind("registered")]),
         Event::RegistrationFailed { code } => object([kind("registrationFailed"), code_of(code)]),
+        Event::Revoked => object([kind("revoked")]),
+        Event::DevicesChanged { added, removed } => object([
+            kind("devicesChanged"),
+            ("added", texts(added.iter().map(ClientUri::as_str))),
+            ("removed", texts(removed.iter().map(ClientUri::as_str))),
+        ]),
         Event::KeyPackages(stock) => object([
             kind("keyPackages"),
             ("available", stock.available.into()),
@@ -49,6 +55,10 @@ pub(super) fn event(event: Event) -> JsValue {
         Event::Diverged { room } => object([kind("diverged"), in_room(&room)]),
         Event::CaughtUp => object([kind("caughtUp")]),
     }
+}
+
+fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> JsValue {
+    texts.map(JsValue::from).collect::<Array>().into()
 }
 
 fn kind(name: &str) -> (&'static str, JsValue) {

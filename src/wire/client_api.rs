@@ -4,6 +4,8 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `POST devices` | [`DeviceRegistration`] | 201, the same again 200, another key 409 |
+//! | `GET devices` | – | 200 [`DeviceList`] |
+//! | `POST devices/{client}/revoke` | – | 200, by another device of the user |
 //! | `POST keyPackages` | [`KeyPackageList`] | 200 [`KeyPackageStock`] |
 //! | `GET keyPackages` | – | 200 [`KeyPackageStock`] |
 //! | `POST rooms/{room}` | [`RoomCreation`] | 201, the same again 200, taken 409 |
@@ -118,6 +120,22 @@ pub struct RoomCreation {
     pub ratchet_tree_option: RatchetTreeOption,
 }
 
+/// One device of a user.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct DeviceSummary {
+    /// The client.
+    pub client_uri: IdentifierUri,
+    /// When it was registered, in milliseconds since 1970.
+    pub registered_at: u64,
+}
+
+/// The devices of a user, by identifier, without those that were revoked.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct DeviceList {
+    /// The devices.
+    pub devices: Vec<DeviceSummary>,
+}
+
 /// KeyPackages that a client publishes; at most 100.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
 pub struct KeyPackageList {
@@ -226,6 +244,9 @@ pub enum FromProvider {
     /// Everything that there was at the hello has been sent.
     #[tls_codec(discriminant = 4)]
     CaughtUp,
+    /// The list of the user's devices is another one now.
+    #[tls_codec(discriminant = 5)]
+    DevicesChanged,
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ mod verbatim;
 
 pub use app_sync::{AppSync, MimiParticipantList, Role, UserRoles};
 pub use client_api::{
-    Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceRegistration, DeviceRegistrationTbs,
-    DeviceRequestTbs, EventPage, FromClient, FromProvider, KeyPackageList, KeyPackageStock,
-    LogEvent, REVOKED_CHALLENGE, RoomCreation, RoomList, RoomSummary,
+    Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceList, DeviceRegistration, DeviceRegistrationTbs,
+    DeviceRequestTbs, DeviceSummary, EventPage, FromClient, FromProvider, KeyPackageList,
+    KeyPackageStock, LogEvent, REVOKED_CHALLENGE, RoomCreation, RoomList, RoomSummary,
 };
 pub use consent::{ConsentEntry, ConsentOperation};
 pub use directory::{Directory, RatchetTreeSupport, percent_decode, percent_encode};

@@ -7,11 +7,11 @@ use mimi_edge::{
     mls::{MlsCrypto, key_package::key_package_ref, with_header},
     transport::{HttpCall, Method, Response},
     wire::{
-        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceRegistration,
-        EventPage, FanoutMessage, IdentifierUri, KeyMaterialRequest, KeyMaterialResponse,
-        KeyMaterialUserCode, KeyPackageList, KeyPackageStock, LogEvent, Protocol,
-        SubmitMessageResponse, SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode,
-        UpdateRoomResponse, Verbatim,
+        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceList,
+        DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, IdentifierUri,
+        KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode, KeyPackageList,
+        KeyPackageStock, LogEvent, Protocol, SubmitMessageResponse, SubmitStatus, UpdateContent,
+        UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim,
     },
 };
 use openmls::{
@@ -88,15 +88,27 @@ impl Desk {
         if let Some(at) = self.script.iter().position(|(part, _)| path.contains(part.as_str())) {
             return self.script.remove(at).1;
         }
-        if path == "devices" {
+        if path == "devices" && call.method == Method::Post {
             return Some(self.register(&call.body));
         }
         let header = call.headers.iter().find(|(name, _)| name == "authorization").unwrap();
         let client = DeviceAuth::from_header(&header.1).unwrap().client_uri.0;
+        if !self.devices.contains_key(&client) {
+            return Some(revoked());
+        }
         let (path, query) = path.split_once('?').unwrap_or((&path, "after=0"));
         let after: u64 = query.strip_prefix("after=").unwrap().parse().unwrap();
         let (endpoint, name) = path.split_once('/').unwrap_or((path, ""));
         Some(match (call.method, endpoint) {
+            (Method::Get, "devices") => self.list_devices(&client),
+            (Method::Post, "devices") => {
+                self.devices.remove(name.strip_suffix("/revoke").unwrap());
+                Response::empty(200)
+            }
+            (Method::Post, "delete-user") => {
+                self.devices.remove(&client);
+                Response::empty(200)
+            }
             (Method::Post, "keyPackages") => self.publish(&client, &call.body),
             (Method::Get, "keyPackages") => self.stock(&client),
             (Method::Get, "external-sender") => external_sender(),
@@ -119,6 +131,16 @@ impl Desk {
             Some(known) if known == key => 200,
             Some(_) => 409,
         })
+    }
+
+    fn list_devices(&self, client: &str) -> Response {
+        let user = client.split('/').next().unwrap();
+        let names = self.devices.keys().filter(|name| name.split('/').next() == Some(user));
+        let devices = names.map(|name| DeviceSummary {
+            client_uri: IdentifierUri(name.clone()),
+            registered_at: 7,
+        });
+        Response::tls(200, wire::encode(&DeviceList { devices: devices.collect() }).unwrap())
     }
 
     fn publish(&mut self, client: &str, body: &[u8]) -> Response {
@@ -279,6 +301,13 @@ impl Desk {
         let page = EventPage { events, end, more: false, gap: false };
         Response::tls(200, wire::encode(&page).unwrap())
     }
+}
+
+/// What a provider says to a device that it knows no more.
+pub fn revoked() -> Response {
+    let mut response = Response::empty(401);
+    response.headers.push(("www-authenticate".into(), wire::REVOKED_CHALLENGE.into()));
+    response
 }
 
 fn external_sender() -> Response {

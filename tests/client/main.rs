@@ -6,6 +6,7 @@ mod clock;
 mod commits;
 mod crash;
 mod desk;
+mod devices;
 mod identity;
 mod messages;
 mod rogue;

@@ -202,6 +202,7 @@ impl Bob {
         for device in devices {
             assert_eq!(bob.register(device).status, 201);
         }
+        bob.object.take_effects();
         bob
     }
 
@@ -339,5 +340,12 @@ pub fn refusal(status: u16, text: &str) -> Response {
 pub fn not_signed_in(reason: &str) -> Response {
     let mut response = Response::text(401, &format!("not signed in: {reason}"));
     response.headers.push(("www-authenticate".into(), "Mimi-Device".into()));
+    response
+}
+
+/// The refusal of a request of a device that is no more (D21).
+pub fn revoked() -> Response {
+    let mut response = Response::text(401, "the device was revoked");
+    response.headers.push(("www-authenticate".into(), "Mimi-Device error=\"revoked\"".into()));
     response
 }
