@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use common::user::{Bob, DAY, Device, bytes_of, claim_request, config, mls10, refusal, uri, user};
 use mimi_edge::{
     config::{ConsentDefault, ProviderConfig},
+    room::{Profile, app_sync::required_capabilities},
     transport::{Endpoint, Response},
     wire::{
         ClientKeyMaterial, ClientMaterial, KeyMaterialRequest, KeyMaterialResponse,
         KeyMaterialUserCode, Protocol, RequiredCapabilities, encode,
     },
 };
+use openmls::prelude::{Capabilities, ExtensionType, ProposalType};
 
 fn phone() -> Device {
     Device::new("bob@bravo.example/phone")
@@ -105,6 +107,64 @@ fn r24_success_means_that_every_client_got_one() {
     let none = bob.claim(&claim_request());
     assert_eq!(none.user_status, KeyMaterialUserCode::NoCompatibleMaterial);
     assert_eq!(key_packages(&none), [None, None]);
+}
+
+#[test]
+fn r24_r26_r28_every_client_is_listed_with_what_there_is_of_it() {
+    let [exhausted, incompatible, last_resort, fine] =
+        ["a", "b", "c", "d"].map(|name| Device::new(&format!("bob@bravo.example/{name}")));
+    let mut bob = Bob::with(&[&exhausted, &incompatible, &last_resort, &fine]);
+    let now = bob.now;
+    bob.publish(&incompatible, &[incompatible.key_package_with(now, profile_a_alone())]);
+    bob.publish(&last_resort, &[last_resort.last_resort(now)]);
+    let package = fine.key_package(now);
+    bob.publish(&fine, std::slice::from_ref(&package));
+    let mut request = claim_request();
+    mls10(&mut request).required_capabilities = required_capabilities(Profile::B);
+
+    let response = bob.claim(&request);
+    assert_eq!(response.user_status, KeyMaterialUserCode::PartialSuccess);
+    let clients: Vec<_> = response.clients.iter().map(|client| &client.client_uri).collect();
+    let all = [&exhausted, &incompatible, &last_resort, &fine];
+    assert_eq!(clients, all.map(|device| device.client.to_wire()).iter().collect::<Vec<_>>());
+    assert_eq!(response.clients[0].material, ClientMaterial::KeyMaterialExhausted);
+    assert_eq!(response.clients[1].material, ClientMaterial::NothingCompatible(None));
+    assert_eq!(response.clients[2].material, ClientMaterial::OnlyLastResort);
+    assert_eq!(key_packages(&response)[3], Some(bytes_of(&package)));
+    // What was not handed out is still there.
+    assert_eq!(bob.stock(&incompatible).available, 1);
+    assert_eq!(bob.stock(&last_resort).last_resort, 1);
+}
+
+/// The capabilities of an MLS stack that knows profile A and not B.
+fn profile_a_alone() -> Capabilities {
+    let RequiredCapabilities { extension_types, proposal_types, .. } =
+        required_capabilities(Profile::A);
+    let extensions: Vec<_> = extension_types.into_iter().map(ExtensionType::from).collect();
+    let proposals: Vec<_> = proposal_types.into_iter().map(ProposalType::from).collect();
+    Capabilities::new(None, None, Some(&extensions), Some(&proposals), None)
+}
+
+#[test]
+fn r30_a_device_that_knows_one_profile_is_not_claimed_for_a_room_of_the_other() {
+    let (phone, tablet) = (phone(), tablet());
+    let mut bob = Bob::with(&[&phone, &tablet]);
+    let now = bob.now;
+    for _ in 0..2 {
+        bob.publish(&phone, &[phone.key_package(now)]);
+    }
+    bob.publish(&tablet, &[tablet.key_package_with(now, profile_a_alone())]);
+    let mut claimed_for = |profile| {
+        let mut request = claim_request();
+        mls10(&mut request).required_capabilities = required_capabilities(profile);
+        bob.claim(&request)
+    };
+    let in_b = claimed_for(Profile::B);
+    assert_eq!(in_b.user_status, KeyMaterialUserCode::PartialSuccess);
+    assert_eq!(in_b.clients[1].material, ClientMaterial::NothingCompatible(None));
+    let in_a = claimed_for(Profile::A);
+    assert_eq!(in_a.user_status, KeyMaterialUserCode::Success);
+    assert!(key_packages(&in_a).iter().all(Option::is_some));
 }
 
 #[test]

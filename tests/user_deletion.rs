@@ -4,7 +4,7 @@
 mod common;
 
 use common::user::{
-    Bob, Device, answer, claim_request, config, refusal, revoked, uri, user, welcome,
+    Bob, Device, answer, claim_request, config, dismissed, refusal, revoked, uri, user, welcome,
 };
 use mimi_edge::{
     config::{ConsentDefault, ProviderConfig, UnknownUsers},
@@ -128,10 +128,7 @@ fn d19_d21_nothing_of_the_user_is_left_and_no_device_of_it_is_known() {
     bob.object.take_effects();
 
     assert_eq!(delete(&mut bob, &tablet), Response::empty(200));
-    let disconnected: Vec<_> = [&phone, &tablet]
-        .map(|device| Effect::Disconnect { device: device.client.clone(), code: 4401 })
-        .into();
-    assert_eq!(bob.object.take_effects(), disconnected);
+    assert_eq!(bob.object.take_effects(), [dismissed(&phone), dismissed(&tablet)].concat());
     // The mark alone; it names nobody and holds no key.
     let stored = bob.storage.snapshot();
     assert_eq!(stored.rows().count(), 1);

@@ -4,7 +4,8 @@
 mod common;
 
 use common::user::{
-    Bob, Device, answer, claim_request, mls10, not_signed_in, refusal, revoked, uri, welcome,
+    Bob, Device, answer, claim_request, dismissed, mls10, not_signed_in, refusal, revoked, uri,
+    welcome,
 };
 use mimi_edge::{
     storage::MemoryStorage,
@@ -73,11 +74,8 @@ fn d9_d21_a_revoked_device_is_not_known_any_more() {
     let mut bob = Bob::with(&[&phone, &tablet]);
     assert_eq!(revoke(&mut bob, &phone, "bob@bravo.example/tablet"), Response::empty(200));
     let frame = encode(&FromProvider::DevicesChanged).unwrap();
-    let effects = [
-        Effect::Disconnect { device: tablet.client.clone(), code: 4401 },
-        Effect::Send { device: phone.client.clone(), frame },
-    ];
-    assert_eq!(bob.object.take_effects(), effects);
+    let told = Effect::Send { device: phone.client.clone(), frame };
+    assert_eq!(bob.object.take_effects(), [&dismissed(&tablet)[..], &[told]].concat());
     assert_eq!(list(&mut bob, &phone).len(), 1);
 
     let before = bob.storage.snapshot();

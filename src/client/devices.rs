@@ -117,18 +117,18 @@ pub(super) fn revocation_answered(step: &mut Step<'_>) -> Result<Settled> {
 /// The provider answered the deletion of the user.
 pub(super) fn deletion_answered(step: &mut Step<'_>, response: &Response) -> Result<Settled> {
     if response.is_success() {
-        return revoked(step);
+        revoked(step)?;
     }
     Ok(Settled::Delivered)
 }
 
 /// The provider says that this device is no more: nothing more is sent (D21).
-pub(super) fn revoked(step: &mut Step<'_>) -> Result<Settled> {
+pub(super) fn revoked(step: &mut Step<'_>) -> Result<()> {
     let mut account = step.account()?;
     if account.registration != Registration::Refused {
         account.registration = Registration::Refused;
         step.store_account(&account)?;
         step.emit(Event::Revoked);
     }
-    Ok(Settled::Delivered)
+    Ok(())
 }

@@ -170,7 +170,8 @@ impl Request {
     /// Takes the answer in.
     pub(super) fn answered(&self, step: &mut Step<'_>, response: &Response) -> Result<Settled> {
         if response.header("www-authenticate") == Some(REVOKED_CHALLENGE) {
-            return devices::revoked(step);
+            devices::revoked(step)?;
+            return Ok(Settled::Delivered);
         }
         if response.status >= 500 || RETRY_CODES.contains(&response.status) {
             return Ok(Settled::Later(response.retry_after_millis()));

@@ -1,6 +1,6 @@
 //! The frames of the socket to the own provider.
 
-use super::{Client, Event, auth, inbound, join, request::api_path, step};
+use super::{Client, Event, auth, devices, inbound, join, request::api_path, step};
 use crate::{
     error::{InternalError, Result},
     storage::Transaction,
@@ -54,6 +54,7 @@ impl Client {
                 self.refresh_devices(now)
             }
             FromProvider::DevicesChanged => self.refresh_devices(now),
+            FromProvider::Revoked => self.step(now, devices::revoked),
         }
     }
 

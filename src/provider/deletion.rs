@@ -5,14 +5,13 @@
 
 use super::{
     devices, inbox,
-    socket::NOT_SIGNED_IN,
     user::{Entry, table},
 };
 use crate::{
     error::{InternalError, ProtocolError, Result},
     object::Step,
     storage::Transaction,
-    transport::{Effect, ObjectName},
+    transport::ObjectName,
     wire::uri::RoomUri,
 };
 
@@ -49,7 +48,7 @@ pub(super) fn delete(step: &mut Step<'_>) -> Result<()> {
         }
     }
     for device in devices {
-        step.effect(Effect::Disconnect { device, code: NOT_SIGNED_IN });
+        devices::dismiss(step, device)?;
     }
     Ok(())
 }

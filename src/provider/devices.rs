@@ -214,8 +214,16 @@ pub(super) fn revoke(step: &mut Step<'_>, by: &ClientUri, client: &ClientUri) ->
     step.transaction.store(key(client), &device)?;
     key_packages::withdraw(&mut step.transaction, client)?;
     inbox::acknowledge(&mut step.transaction, client, u64::MAX)?;
-    step.effect(Effect::Disconnect { device: client.clone(), code: NOT_SIGNED_IN });
+    dismiss(step, client.clone())?;
     tell_all(step)
+}
+
+/// Tells a device that it is no longer known, and closes its sockets.
+pub(super) fn dismiss(step: &mut Step<'_>, device: ClientUri) -> Result<()> {
+    let frame = encode(&FromProvider::Revoked)?;
+    step.effect(Effect::Send { device: device.clone(), frame });
+    step.effect(Effect::Disconnect { device, code: NOT_SIGNED_IN });
+    Ok(())
 }
 
 /// Tells the user's devices that there are others now.

@@ -247,6 +247,9 @@ pub enum FromProvider {
     /// The list of the user's devices is another one now.
     #[tls_codec(discriminant = 5)]
     DevicesChanged,
+    /// The last frame: the device was revoked, or its user deleted.
+    #[tls_codec(discriminant = 6)]
+    Revoked,
 }
 
 #[cfg(test)]

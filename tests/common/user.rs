@@ -16,15 +16,16 @@ use mimi_edge::{
         Action, Effect, Endpoint, IncomingRequest, ObjectCall, Outcome, Outgoing, Response, Source,
     },
     wire::{
-        DeviceAuth, DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, IdentifierUri,
-        KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse, KeyPackageList, KeyPackageStock,
-        Mls10Request, Protocol, RequiredCapabilities, Verbatim, decode_exact, encode,
+        DeviceAuth, DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, FromProvider,
+        IdentifierUri, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse, KeyPackageList,
+        KeyPackageStock, Mls10Request, Protocol, RequiredCapabilities, Verbatim, decode_exact,
+        encode,
         uri::{ClientUri, Domain, UserUri},
     },
 };
 use openmls::{
-    key_packages::{KeyPackage, Lifetime},
-    prelude::{Ciphersuite, OpenMlsProvider, SignatureScheme},
+    key_packages::{KeyPackage, KeyPackageBuilder, Lifetime},
+    prelude::{Capabilities, Ciphersuite, OpenMlsProvider, SignatureScheme},
 };
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
@@ -125,18 +126,21 @@ impl Device {
     }
 
     pub fn key_package_until(&self, now: UnixMillis, not_after: UnixMillis) -> KeyPackage {
-        let lifetime = Lifetime::init(now.0 / 1000 - 60, not_after.0 / 1000);
-        self.build(KeyPackage::builder().key_package_lifetime(lifetime))
+        self.build(builder(now, not_after), capabilities())
     }
 
     pub fn last_resort(&self, now: UnixMillis) -> KeyPackage {
-        let lifetime = Lifetime::init(now.0 / 1000 - 60, now.plus(84 * DAY).0 / 1000);
-        self.build(KeyPackage::builder().key_package_lifetime(lifetime).mark_as_last_resort())
+        self.build(builder(now, now.plus(84 * DAY)).mark_as_last_resort(), capabilities())
     }
 
-    fn build(&self, builder: openmls::key_packages::KeyPackageBuilder) -> KeyPackage {
+    /// A KeyPackage of a device that can do no more than these.
+    pub fn key_package_with(&self, now: UnixMillis, capabilities: Capabilities) -> KeyPackage {
+        self.build(builder(now, now.plus(84 * DAY)), capabilities)
+    }
+
+    fn build(&self, builder: KeyPackageBuilder, capabilities: Capabilities) -> KeyPackage {
         builder
-            .leaf_node_capabilities(capabilities())
+            .leaf_node_capabilities(capabilities)
             .build(
                 SUITE,
                 &self.provider,
@@ -155,6 +159,11 @@ impl Device {
     pub fn impostor(&self) -> Self {
         Self::new(self.client.as_str())
     }
+}
+
+fn builder(now: UnixMillis, not_after: UnixMillis) -> KeyPackageBuilder {
+    let lifetime = Lifetime::init(now.0 / 1000 - 60, not_after.0 / 1000);
+    KeyPackage::builder().key_package_lifetime(lifetime)
 }
 
 pub fn bytes_of(key_package: &KeyPackage) -> Vec<u8> {
@@ -341,6 +350,12 @@ pub fn not_signed_in(reason: &str) -> Response {
     let mut response = Response::text(401, &format!("not signed in: {reason}"));
     response.headers.push(("www-authenticate".into(), "Mimi-Device".into()));
     response
+}
+
+/// What a device gets that is no more.
+pub fn dismissed(device: &Device) -> [Effect; 2] {
+    let (device, frame) = (device.client.clone(), encode(&FromProvider::Revoked).unwrap());
+    [Effect::Send { device: device.clone(), frame }, Effect::Disconnect { device, code: 4401 }]
 }
 
 /// The refusal of a request of a device that is no more (D21).

@@ -1,0 +1,96 @@
+//! Devices that are revoked and users who are deleted, with real clients.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use common::universe::{Universe, room, user};
+use mimi_edge::{
+    client::{AddOptions, CreateOptions, ErrorCode, Event},
+    transport::{Endpoint, IncomingRequest, ObjectCall, ObjectName, Source},
+    wire::uri::ClientUri,
+};
+
+const ROOM: &str = "clubhouse@alpha.example";
+const BOB: &str = "bob@bravo.example";
+
+/// Alice with a room, Bob with two devices.
+fn alice_and_bob(seed: u64) -> (Universe, ClientUri, [ClientUri; 2]) {
+    let mut universe = Universe::new(&["alpha.example", "bravo.example"], seed);
+    let alice = universe.add_device("alice@alpha.example");
+    let bob = [BOB; 2].map(|name| universe.add_device(name));
+    universe.run();
+    universe
+        .act(&alice, |alice, now| alice.create_room(&room(ROOM), CreateOptions::default(), now))
+        .unwrap();
+    universe.run();
+    (universe, alice, bob)
+}
+
+fn is_told(universe: &mut Universe, device: &ClientUri) -> bool {
+    universe.events(device).contains(&Event::Revoked)
+}
+
+fn add_bob(universe: &mut Universe, alice: &ClientUri) -> Vec<Event> {
+    universe.events(alice);
+    let options = AddOptions::default();
+    universe
+        .act(alice, |alice, now| alice.add_user(&room(ROOM), &user(BOB), options, now))
+        .unwrap();
+    universe.run();
+    universe.events(alice)
+}
+
+#[test]
+fn d9_a_device_that_another_one_revokes_is_out_and_others_are_not_told_of_it() {
+    let (mut universe, alice, [phone, tablet]) = alice_and_bob(1);
+    let known = universe.device(&phone).client.devices().unwrap();
+    assert_eq!(known.len(), 2);
+
+    universe.act(&phone, |phone, now| phone.revoke_device(&tablet, now)).unwrap();
+    universe.run();
+    assert!(is_told(&mut universe, &tablet));
+    assert!(!is_told(&mut universe, &phone));
+    let left = universe.device(&phone).client.devices().unwrap();
+    assert_eq!(left.into_iter().map(|device| device.client).collect::<Vec<_>>(), [phone.clone()]);
+
+    add_bob(&mut universe, &alice);
+    let state = universe.device(&alice).client.room_state(&room(ROOM)).unwrap().unwrap();
+    assert_eq!(state.participants[1].devices, [phone]);
+    assert_eq!(universe.device(&tablet).client.rooms().unwrap(), []);
+}
+
+#[test]
+fn d9_a_device_that_was_offline_learns_it_when_it_comes_back() {
+    let (mut universe, _, [phone, tablet]) = alice_and_bob(2);
+    universe.set_online(&tablet, false);
+    universe.act(&phone, |phone, now| phone.revoke_device(&tablet, now)).unwrap();
+    universe.run();
+    universe.set_online(&tablet, true);
+    universe.act(&tablet, |tablet, now| tablet.refresh_devices(now)).unwrap();
+    universe.run();
+    assert!(is_told(&mut universe, &tablet));
+}
+
+#[test]
+fn d19_a_user_whom_the_operator_deleted_is_nobody_for_anybody() {
+    let (mut universe, alice, bob) = alice_and_bob(3);
+    let request =
+        IncomingRequest { source: Source::Own, endpoint: Endpoint::DeleteUser, body: vec![] };
+    let call = ObjectCall { object: ObjectName::user(&user(BOB)), request };
+    assert_eq!(universe.call(user(BOB).domain(), call).status, 200);
+    universe.run();
+    for device in &bob {
+        assert!(is_told(&mut universe, device));
+    }
+    let events = add_bob(&mut universe, &alice);
+    let code = events.iter().find_map(|event| match event {
+        Event::IntentFailed { code, .. } => Some(*code),
+        _ => None,
+    });
+    assert_eq!(code, Some(ErrorCode::UserUnknown));
+    // The name is gone for good.
+    let again = universe.add_device(BOB);
+    universe.run();
+    assert!(!universe.device(&again).client.is_registered().unwrap());
+    assert_eq!(universe.device(&alice).client.room_state(&room(ROOM)).unwrap().unwrap().epoch, 0);
+}
