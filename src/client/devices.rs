@@ -34,7 +34,7 @@ impl Client {
     /// # Errors
     /// When the storage fails.
     pub fn devices(&self) -> Result<Vec<Device>> {
-        Ok(stored(&Transaction::new(&self.storage))?)
+        stored(&Transaction::new(&self.storage))
     }
 
     /// Asks the own provider for the list of the user's devices.
