@@ -262,6 +262,16 @@ pub enum Endpoint {
     },
     /// Own objects or the operator, to a `User`: delete it, for good (D19). No body.
     DeleteUser,
+    /// Own objects, to a `User`: it is a pseudonym from now on (R91). Body: a row of client and device.
+    IssuePseudonym {
+        /// Whose.
+        owner: UserUri,
+    },
+    /// Own objects, to a `User`: this pseudonym of its was deleted. No body.
+    PseudonymDeleted {
+        /// The pseudonym.
+        user: UserUri,
+    },
     /// Own objects, to the object for claims that name no room: whose KeyPackages these are. Body: a
     /// row of KeyPackageRefs; 200 with a row of users, as many, `None` where it is nobody's.
     ClaimedBy,

@@ -12,6 +12,8 @@ use crate::{error::InternalError, wire};
 pub const GROUP_INFO_REQUEST: &str = "GroupInfoRequestTBS";
 /// The label of a device's registration.
 pub const DEVICE: &str = "MimiDevice";
+/// The label of a device's request for a pseudonym, by the key that the pseudonym is to have.
+pub const PSEUDONYM: &str = "MimiPseudonym";
 /// The label of a device's request.
 pub const DEVICE_REQUEST: &str = "MimiDeviceRequest";
 

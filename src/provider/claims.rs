@@ -5,6 +5,7 @@
 use super::{
     consent, deletion, devices,
     key_packages::{InStock, Reservation, clear_expired, in_stock, reserve},
+    pseudonyms,
     route::room_of_claim,
 };
 use crate::{
@@ -73,6 +74,10 @@ fn decide(
     if let Some(code) = consent::refusal(default, &reservation.requester, user) {
         return Ok((code, Vec::new()));
     }
+    let room = reservation.room.as_ref();
+    if !pseudonyms::may_use(&step.transaction, room)? {
+        return Ok((KeyMaterialUserCode::NoConsent, Vec::new()));
+    }
     clear_expired(&mut step.transaction, step.now)?;
     let mut clients = Vec::new();
     for client in devices::devices(&step.transaction)? {
@@ -83,6 +88,9 @@ fn decide(
         .iter()
         .filter(|client| matches!(client.material, ClientMaterial::Success(_)))
         .count();
+    if succeeded > 0 {
+        pseudonyms::bind(step, room)?;
+    }
     // R24: every client is listed, whatever became of it.
     let code = match succeeded {
         0 => KeyMaterialUserCode::NoCompatibleMaterial,

@@ -21,6 +21,8 @@ pub(super) enum ClientRequest {
     Devices,
     /// `POST devices/{client}/revoke`.
     RevokeDevice { client: ClientUri },
+    /// `POST pseudonyms` (R91).
+    RequestPseudonym,
     /// `POST delete-user` (D19).
     DeleteUser,
     /// `GET rooms` (D10).
@@ -78,6 +80,7 @@ impl ClientRequest {
                     .map_err(|_| ProtocolError::Malformed("client in the path"))?;
                 Ok(Self::RevokeDevice { client })
             }
+            ["pseudonyms"] => Ok(Self::RequestPseudonym),
             ["delete-user"] => Ok(Self::DeleteUser),
             ["rooms"] => Ok(Self::Rooms),
             ["inbox"] => Ok(Self::Inbox { after }),
@@ -99,7 +102,7 @@ impl ClientRequest {
 fn shape(method: &str, segments: &[&str]) -> Result<(&'static str, bool), ProtocolError> {
     match segments {
         ["keyPackages"] if method == "GET" => Ok(("GET", false)),
-        ["keyPackages" | "delete-user"] => Ok(("POST", false)),
+        ["keyPackages" | "pseudonyms" | "delete-user"] => Ok(("POST", false)),
         ["inbox"] | ["events", _] => Ok(("GET", true)),
         ["rooms" | "devices"] | ["external-sender" | "directory", _] => Ok(("GET", false)),
         ["devices", _, "revoke"] => Ok(("POST", false)),

@@ -4,7 +4,7 @@
 //! clients out (R56, R77) and a follower stops its fan-out.
 
 use super::{
-    devices, inbox,
+    devices, inbox, pseudonyms,
     user::{Entry, table},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     object::Step,
     storage::Transaction,
     transport::ObjectName,
-    wire::uri::RoomUri,
+    wire::uri::{RoomUri, UserUri},
 };
 
 /// The first table byte that is not a role's but the shell's: what waits to be sent is there.
@@ -27,15 +27,17 @@ pub(super) fn is_deleted(transaction: &Transaction<'_>) -> Result<bool, Internal
 ///
 /// # Errors
 /// `NotFound` when there never was one.
-pub(super) fn delete(step: &mut Step<'_>) -> Result<()> {
+pub(super) fn delete(step: &mut Step<'_>, user: &UserUri) -> Result<()> {
     if is_deleted(&step.transaction)? {
         return Ok(());
     }
     let devices = devices::devices(&step.transaction)?;
-    if devices.is_empty() {
+    // A pseudonym's owner may be gone before the pseudonym is there: then it does not come to be.
+    if devices.is_empty() && !pseudonyms::has_form(user) {
         return Err(ProtocolError::NotFound("user").into());
     }
     let rooms = inbox::rooms(&step.transaction)?;
+    pseudonyms::follow_deletion(step)?;
     for (key, _) in step.transaction.scan(&[], &[], usize::MAX)? {
         if key.first().is_some_and(|table| *table < SHELLS_TABLES) {
             step.transaction.delete(key);

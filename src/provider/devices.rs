@@ -6,7 +6,7 @@
 use openmls::prelude::SignatureScheme;
 use serde::{Deserialize, Serialize};
 
-use super::{deletion, inbox, key_packages, socket::NOT_SIGNED_IN, user::table};
+use super::{deletion, inbox, key_packages, pseudonyms, socket::NOT_SIGNED_IN, user::table};
 use crate::{
     config::Registration,
     error::{InternalError, ProtocolError, Result},
@@ -41,6 +41,11 @@ impl Device {
     /// Whether it is no longer one of the user's.
     pub(super) const fn is_revoked(&self) -> bool {
         self.revoked_at.is_some()
+    }
+
+    /// The public key.
+    pub(super) fn public_key(&self) -> &[u8] {
+        &self.signature_key
     }
 
     fn has_the_key_of(&self, other: &Self) -> bool {
@@ -112,6 +117,32 @@ fn all(transaction: &Transaction<'_>) -> Result<Vec<(ClientUri, Device)>, Intern
     Ok(devices)
 }
 
+/// Whether `client` is a device of the user with the key of `device`.
+pub(super) fn is_registered(
+    transaction: &Transaction<'_>,
+    client: &ClientUri,
+    device: &Device,
+) -> Result<bool, InternalError> {
+    Ok(self::device(transaction, client)?.is_some_and(|known| known.has_the_key_of(device)))
+}
+
+/// Whether a device of the user has the key of `device`.
+pub(super) fn is_key_of_one(
+    transaction: &Transaction<'_>,
+    device: &Device,
+) -> Result<bool, InternalError> {
+    Ok(all(transaction)?.iter().any(|(_, known)| known.has_the_key_of(device)))
+}
+
+/// Puts a device on record.
+pub(super) fn store(
+    transaction: &mut Transaction<'_>,
+    client: &ClientUri,
+    device: &Device,
+) -> Result<(), InternalError> {
+    transaction.store(key(client), device)
+}
+
 /// Whether the user exists: it has, or had, a device.
 pub(super) fn exists(transaction: &Transaction<'_>) -> Result<bool, InternalError> {
     let prefix = Key::table(table::DEVICES).build();
@@ -127,7 +158,10 @@ pub(super) fn register(
     body: &[u8],
     name: Name,
 ) -> Result<Registered> {
-    let (client, new) = signed_registration(step, crypto, user, body)?;
+    let (client, new) = signed_key(step.now, crypto, labels::DEVICE, body)?;
+    if client.user() != *user {
+        return Err(ProtocolError::Malformed("client of another user").into());
+    }
     if deletion::is_deleted(&step.transaction)? {
         return Err(ProtocolError::Conflict("the user was deleted").into());
     }
@@ -139,6 +173,10 @@ pub(super) fn register(
             return Ok(Registered::Now(Response::empty(200)));
         }
         Some(_) => return Err(ProtocolError::Conflict("the device has another key").into()),
+        None if pseudonyms::has_form(user) => {
+            let why = "a name for pseudonyms, which are asked for";
+            return Err(ProtocolError::NotAllowed(why.into()).into());
+        }
         None => {}
     }
     if step.config.registration == Registration::Closed {
@@ -153,48 +191,41 @@ pub(super) fn register(
         return Ok(Registered::UnlessRoom(room));
     }
     tell_all(step)?;
-    step.transaction.store(key(&client), &new)?;
+    store(&mut step.transaction, &client, &new)?;
     Ok(Registered::Now(Response::empty(201)))
 }
 
-/// The device in a registration that is signed by the key which it registers.
-fn signed_registration(
-    step: &Step<'_>,
+/// The client in a registration, and the key that it names and is signed by, with this label.
+pub(super) fn signed_key(
+    now: UnixMillis,
     crypto: &MlsCrypto,
-    user: &UserUri,
+    label: &str,
     body: &[u8],
 ) -> Result<(ClientUri, Device)> {
     let DeviceRegistration { tbs, signature } = decode_exact(body)?;
     let client = ClientUri::from_wire(&tbs.client_uri)
         .map_err(|_| ProtocolError::Malformed("client URI"))?;
-    if client.user() != *user {
-        return Err(ProtocolError::Malformed("client of another user").into());
-    }
     let scheme = SignatureScheme::try_from(tbs.signature_scheme)
         .map_err(|_| ProtocolError::Malformed("signature scheme"))?;
     let signed_with = (scheme, tbs.signature_key.as_slice());
     let content = encode(&tbs)?;
     let algorithms = crypto.algorithms();
-    if !labels::verifies_with_label(
-        algorithms,
-        signed_with,
-        labels::DEVICE,
-        &content,
-        signature.as_slice(),
-    ) {
+    if !labels::verifies_with_label(algorithms, signed_with, label, &content, signature.as_slice())
+    {
         return Err(ProtocolError::Unauthenticated("signature").into());
     }
     let device = Device {
         signature_scheme: tbs.signature_scheme,
         signature_key: tbs.signature_key.as_slice().to_vec(),
-        registered_at: step.now,
+        registered_at: now,
         revoked_at: None,
     };
     Ok((client, device))
 }
 
 /// `POST devices/{client}/revoke`: the device is no longer one of the user's. Its KeyPackages are not
-/// handed out any more, nothing waits for it, and its sockets are closed; again has no effect.
+/// handed out any more, nothing waits for it, its sockets are closed, and the pseudonyms that it had asked for are deleted;
+/// again has no effect.
 ///
 /// Its leaves are for the user's other devices to remove.
 ///
@@ -211,7 +242,8 @@ pub(super) fn revoke(step: &mut Step<'_>, by: &ClientUri, client: &ClientUri) ->
         return Ok(());
     }
     device.revoked_at = Some(step.now);
-    step.transaction.store(key(client), &device)?;
+    store(&mut step.transaction, client, &device)?;
+    pseudonyms::delete_of(step, client)?;
     key_packages::withdraw(&mut step.transaction, client)?;
     inbox::acknowledge(&mut step.transaction, client, u64::MAX)?;
     dismiss(step, client.clone())?;

@@ -9,7 +9,7 @@ use super::{
     client_auth::{self, SignedRequest},
     deletion,
     devices::{self, Name, Registered},
-    inbox, key_packages,
+    inbox, key_packages, pseudonyms,
     route::room_of_claim,
     socket::{self, CatchUp},
 };
@@ -54,6 +54,10 @@ pub(super) mod table {
     pub(crate) const ROOMS: u8 = 0x0B;
     /// When the user was deleted, if it was.
     pub(crate) const DELETED: u8 = 0x0C;
+    /// What a pseudonym knows of itself.
+    pub(crate) const PSEUDONYM: u8 = 0x10;
+    /// Public key → pseudonym of this user.
+    pub(crate) const PSEUDONYMS: u8 = 0x11;
 }
 
 /// What the user waits for.
@@ -65,6 +69,8 @@ pub(super) enum Then {
     Register(Vec<u8>),
     /// A page of a room's log.
     CatchUp(CatchUp),
+    /// The pseudonym is there: the row of its key, and its client.
+    Issued { key: Vec<u8>, client: ClientUri },
     /// The directory document of this provider.
     Directory(Domain),
 }
@@ -74,6 +80,10 @@ pub(super) enum Then {
 pub(super) enum Entry {
     /// To the object of a room: the user was deleted (D19).
     UserDeleted,
+    /// To a pseudonym: it is deleted with its owner.
+    DeleteUser,
+    /// To the owner of a pseudonym: it was deleted.
+    PseudonymDeleted,
 }
 
 impl Entry {
@@ -157,23 +167,28 @@ impl User {
                 devices::revoke(step, &device, &client)?;
                 Response::empty(200)
             }
+            ClientRequest::RequestPseudonym => {
+                return pseudonyms::request(step, &self.crypto, &device, &body);
+            }
             ClientRequest::DeleteUser => {
-                deletion::delete(step)?;
+                deletion::delete(step, &self.uri)?;
                 Response::empty(200)
             }
             ClientRequest::ExternalSender { cipher_suite } => external_sender(step, cipher_suite)?,
             ClientRequest::Directory { domain } => return directory(step, domain),
             ClientRequest::KeyMaterial { target } => {
-                return claim_for(&step.config.domain, device, target, body);
+                return claim_for(step, device, target, body);
             }
             ClientRequest::CreateRoom { room } => {
                 if room.domain() != &step.config.domain {
                     return Err(ProtocolError::NotFound("room of another provider").into());
                 }
+                pseudonyms::bind(step, Some(&room))?;
                 let object = ObjectName::room(&room, &step.config.domain);
                 return pass(object, device, Endpoint::CreateRoom { room }, body);
             }
             ClientRequest::Room { room, endpoint } => {
+                pseudonyms::bind(step, Some(&room))?;
                 return pass(ObjectName::room(&room, &step.config.domain), device, endpoint, body);
             }
         };
@@ -200,7 +215,12 @@ impl Role for User {
                 Response::empty(200)
             }
             Endpoint::DeleteUser => {
-                deletion::delete(step)?;
+                deletion::delete(step, &self.uri)?;
+                Response::empty(200)
+            }
+            Endpoint::IssuePseudonym { owner } => pseudonyms::issue(step, owner, &body)?,
+            Endpoint::PseudonymDeleted { user } => {
+                pseudonyms::forget(step, &user)?;
                 Response::empty(200)
             }
             Endpoint::Exists => {
@@ -227,6 +247,9 @@ impl Role for User {
                 Some(404) => self.register(step, &body, Name::Free),
                 Some(_) | None => Err(ProtocolError::HubUnresponsive.into()),
             },
+            Then::Issued { key, client } => {
+                Ok(Reply::Respond(pseudonyms::issued(step, key, &client, outcome)?))
+            }
             Then::Directory(domain) => {
                 Ok(Reply::Respond(directory_fetched(step, &domain, outcome)?))
             }
@@ -248,6 +271,10 @@ impl Role for User {
             Entry::UserDeleted => {
                 (Endpoint::UserDeleted { user: self.uri.clone() }, "user deleted")
             }
+            Entry::DeleteUser => (Endpoint::DeleteUser, "delete user"),
+            Entry::PseudonymDeleted => {
+                (Endpoint::PseudonymDeleted { user: self.uri.clone() }, "pseudonym deleted")
+            }
         };
         let request = IncomingRequest { source: Source::Own, endpoint, body: Vec::new() };
         let call = Call::Object(ObjectCall { object: object.clone(), request });
@@ -263,12 +290,20 @@ impl Role for User {
 
 /// `POST keyMaterial/{user}`: to the object of the room in the body, or without one to the object
 /// for claims without a room (A6). The requester is the device's user (R20).
-fn claim_for(own: &Domain, device: ClientUri, target: UserUri, body: Vec<u8>) -> Result<Reply> {
+fn claim_for(
+    step: &mut Step<'_>,
+    device: ClientUri,
+    target: UserUri,
+    body: Vec<u8>,
+) -> Result<Reply> {
     let request: KeyMaterialRequest = decode_exact(&body)?;
     if request.requesting_user != device.user().to_wire() {
         return Err(ProtocolError::NotAllowed("requesting user".into()).into());
     }
-    let object = match room_of_claim(&request.room_id)? {
+    let room = room_of_claim(&request.room_id)?;
+    pseudonyms::bind(step, room.as_ref())?;
+    let own = &step.config.domain;
+    let object = match room {
         None => ObjectName::claims(own),
         Some(room) => ObjectName::room(&room, own),
     };
@@ -287,7 +322,8 @@ fn pass(object: ObjectName, device: ClientUri, endpoint: Endpoint, body: Vec<u8>
     ask(object, Source::Device(device), endpoint, body, label, &Then::Pass)
 }
 
-fn ask(
+/// Asks an object of our own before the request is answered.
+pub(super) fn ask(
     object: ObjectName,
     source: Source,
     endpoint: Endpoint,
@@ -309,6 +345,9 @@ fn membership(step: &mut Step<'_>, room: &RoomUri, cipher_suite: Option<u16>) ->
         return Ok(());
     }
     require_name(step)?;
+    if !pseudonyms::may_use(&step.transaction, Some(room))? {
+        return Ok(());
+    }
     Ok(inbox::set_membership(&mut step.transaction, room, cipher_suite)?)
 }
 

@@ -9,6 +9,7 @@
 //! | `POST keyPackages` | [`KeyPackageList`] | 200 [`KeyPackageStock`] |
 //! | `GET keyPackages` | – | 200 [`KeyPackageStock`] |
 //! | `POST rooms/{room}` | [`RoomCreation`] | 201, the same again 200, taken 409 |
+//! | `POST pseudonyms` | [`DeviceRegistration`] | 201 [`PseudonymGrant`], the same again 200 (R91) |
 //! | `POST delete-user` | – | 200: the user of the device is deleted, for good (D19) |
 //! | `GET rooms` | – | 200 [`RoomList`] |
 //! | `GET external-sender/{suite}` | – | 200 RFC 9420's `ExternalSender` |
@@ -118,6 +119,16 @@ pub struct RoomCreation {
     pub group_info: Verbatim<VerifiableGroupInfo>,
     /// The creator's leaf alone, `full`.
     pub ratchet_tree_option: RatchetTreeOption,
+}
+
+/// The answer to `POST pseudonyms`: the client of a new pseudonym, of which the user is the pseudonym.
+///
+/// The request is a [`DeviceRegistration`] with the URI of the device that asks and the key that the
+/// pseudonym's client is to have; that key signs it, with label `MimiPseudonym`.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct PseudonymGrant {
+    /// The client; it is registered with the key of the request.
+    pub client_uri: IdentifierUri,
 }
 
 /// One device of a user.
