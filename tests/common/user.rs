@@ -80,12 +80,17 @@ impl Device {
     }
 
     pub fn registration(&self) -> DeviceRegistration {
+        self.signed_key(&self.client, DEVICE)
+    }
+
+    /// This device's key in the name of `client`.
+    pub fn signed_key(&self, client: &ClientUri, label: &str) -> DeviceRegistration {
         let tbs = DeviceRegistrationTbs {
-            client_uri: self.client.to_wire(),
+            client_uri: client.to_wire(),
             signature_scheme: SUITE.signature_algorithm() as u16,
             signature_key: self.keys.public().into(),
         };
-        let signature = sign_with_label(&self.keys, DEVICE, &encode(&tbs).unwrap()).unwrap();
+        let signature = sign_with_label(&self.keys, label, &encode(&tbs).unwrap()).unwrap();
         DeviceRegistration { tbs, signature: signature.into() }
     }
 
@@ -176,29 +181,30 @@ pub fn list(key_packages: &[KeyPackage]) -> Vec<u8> {
     encode(&KeyPackageList { key_packages }).unwrap()
 }
 
-/// The object of bob@bravo.example.
+/// The object of bob@bravo.example, or of another user there.
 pub struct Bob {
     pub object: Object<User>,
     pub storage: SharedStorage,
     pub now: UnixMillis,
+    uri: UserUri,
     config: Rc<ProviderConfig>,
 }
 
 impl Bob {
     pub fn new(config: ProviderConfig) -> Self {
-        let (storage, config) = (SharedStorage::default(), Rc::new(config));
-        let object = Self::open(&storage, &config);
-        Self { object, storage, now: real_time(), config }
+        Self::of(user("bob@bravo.example"), config)
     }
 
-    fn open(storage: &SharedStorage, config: &Rc<ProviderConfig>) -> Object<User> {
-        let role = User::new(user("bob@bravo.example"));
-        Object::new(role, Box::new(storage.clone()), Rc::clone(config))
+    /// The object of another user.
+    pub fn of(uri: UserUri, config: ProviderConfig) -> Self {
+        let (storage, config) = (SharedStorage::default(), Rc::new(config));
+        let object = open(&uri, &storage, &config);
+        Self { object, storage, now: real_time(), uri, config }
     }
 
     /// Everything in memory is lost.
     pub fn restart(&mut self) {
-        self.object = Self::open(&self.storage, &self.config);
+        self.object = open(&self.uri, &self.storage, &self.config);
     }
 
     /// Bob with these devices, registered.
@@ -274,7 +280,7 @@ impl Bob {
     }
 
     pub fn claim_answer(&mut self, request: &KeyMaterialRequest) -> Response {
-        let target = user("bob@bravo.example");
+        let target = self.uri.clone();
         self.own(Endpoint::KeyMaterial { target }, encode(request).unwrap())
     }
 
@@ -282,6 +288,10 @@ impl Bob {
         self.object.step(self.now, |role, step| role.handle_frame(step, 7, device, frame)).unwrap();
         self.object.take_effects()
     }
+}
+
+fn open(uri: &UserUri, storage: &SharedStorage, config: &Rc<ProviderConfig>) -> Object<User> {
+    Object::new(User::new(uri.clone()), Box::new(storage.clone()), Rc::clone(config))
 }
 
 /// Alice claims Bob's KeyPackages for the room club@alpha.example.
