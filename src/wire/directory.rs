@@ -65,7 +65,8 @@ impl Directory {
     ///
     /// # Errors
     /// [`ProtocolError::BadGateway`] when it is no JSON object with the seven members, each an
-    /// absolute `https` URL as text (R2, R10).
+    /// absolute `https` URL as text (R2, R10), of a host with a name: an address may be one that only
+    /// we can reach (D13).
     pub fn from_json(document: &[u8]) -> Result<Self, ProtocolError> {
         let directory: Self = serde_json::from_slice(document)
             .map_err(|_| ProtocolError::BadGateway("directory document"))?;
@@ -80,6 +81,9 @@ impl Directory {
         ];
         if templates.iter().any(|template| !template.starts_with("https://")) {
             return Err(ProtocolError::BadGateway("directory URL without https"));
+        }
+        if !templates.iter().all(|template| names_a_host(template)) {
+            return Err(ProtocolError::BadGateway("directory URL without a host name"));
         }
         Ok(directory)
     }
@@ -117,6 +121,15 @@ impl Directory {
         url.push_str(rest);
         url
     }
+}
+
+/// Whether the authority of an `https` URL template is a domain, with or without a port.
+fn names_a_host(template: &str) -> bool {
+    let rest = template.strip_prefix("https://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    is_port && Domain::parse(&host.to_ascii_lowercase()).is_ok()
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
@@ -217,12 +230,40 @@ mod tests {
                 );
             }
         }
-        for document in ["", "[]", "\"\"", "{}", "{", "null"] {
+        let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
+        let deep = format!("{{\"more\":{}}}", nested(20_000));
+        for document in ["", "[]", "\"\"", "{}", "{", "null", &nested(20_000), &deep] {
             assert_eq!(
                 Directory::from_json(document.as_bytes()),
                 Err(ProtocolError::BadGateway("directory document")),
-                "{document}"
             );
+        }
+    }
+
+    #[test]
+    fn d13_a_document_names_hosts_and_no_addresses() {
+        let of = |url: &str| {
+            Directory::from_json(&peer(|members| {
+                members.insert("notify".into(), json!(url));
+            }))
+        };
+        for url in ["https://Odd.Example:8443/{roomId}", "https://a.example?room={roomId}"] {
+            assert_eq!(of(url).map(|document| document.notify), Ok(url.into()));
+        }
+        for url in [
+            "https://10.0.0.1/{roomId}",
+            "https://127.1:8443/{roomId}",
+            "https://0x7f000001.1/{roomId}",
+            "https://[::1]/{roomId}",
+            "https://a.example@10.0.0.1/{roomId}",
+            "https://10.0.0.1\\.a.example/{roomId}",
+            "https://{roomId}/notify",
+            "https://a.example:port/{roomId}",
+            "https:///{roomId}",
+            "https://",
+        ] {
+            let refused = Err(ProtocolError::BadGateway("directory URL without a host name"));
+            assert_eq!(of(url), refused, "{url}");
         }
     }
 
