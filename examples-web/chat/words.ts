@@ -61,6 +61,7 @@ export function phaseWords(phase: RoomState["phase"]): string | undefined {
   switch (phase) {
     case "joined": return undefined;
     case "creating": return "The room is being created.";
+    case "joining": return "Joining this room.";
     case "left": return "You are no longer in this room.";
     case "gap": case "diverged": return ERRORS[phase];
   }

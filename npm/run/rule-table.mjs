@@ -24,12 +24,13 @@ export function parseRules(text) {
 
 const RUST_TEST =
   /^[ \t]*#\[(?:wasm_bindgen_test::)?(?:test|wasm_bindgen_test)\]\s+(?:#\[[^\]]*\]\s+)*(?:async\s+)?fn (\w+)/gm;
-const JS_TEST = /^[ \t]*test\("(\w+)"/gm;
+/** A call of `test`, or an entry of a table of tests by their names. */
+const JS_TEST = /^[ \t]*(?:test\("(\w+)"|((?:[rd]\d+_)+\w+):)/gm;
 
 /** The names of the tests in a source file, in its order. */
 export function testsIn(path, text) {
   const pattern = path.endsWith(".rs") ? RUST_TEST : JS_TEST;
-  return [...text.matchAll(pattern)].map(([, name]) => name);
+  return [...text.matchAll(pattern)].map(([, name, entry]) => name ?? entry);
 }
 
 /** The suite that runs the tests of a file. */

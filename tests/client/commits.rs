@@ -284,7 +284,7 @@ fn r65_members_reject_a_second_leaf_of_one_client() {
 }
 
 #[test]
-fn d8_members_reject_a_signature_that_does_not_verify() {
+fn r7_d8_members_reject_a_signature_that_does_not_verify() {
     let mut world = World::with_bob();
     let mut commit = Twin::of(&world.devices[BOB]).update();
     // Confirmation tag and membership tag are the last 2 × 33 bytes; the signature ends before them.

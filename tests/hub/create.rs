@@ -1,10 +1,19 @@
 //! `POST rooms/{room}` (D1, D2, D15, R14, R15).
 
 use mimi_edge::{
+    room::codepoints::component,
     transport::{Endpoint, ObjectName, Outgoing, Response, Source},
-    wire::{RatchetTreeOption, RoomCreation, Verbatim, encode},
+    wire::{
+        MimiParticipantList, RatchetTreeOption, Role, RoomCreation, UserRoles, Verbatim, encode,
+    },
 };
-use openmls::prelude::{Extension, ExternalSender, UnknownExtension};
+use openmls::{
+    extensions::{AppDataDictionary, AppDataDictionaryExtension},
+    prelude::{
+        Extension, ExtensionType, ExternalSender, ProposalType, RequiredCapabilitiesExtension,
+        UnknownExtension,
+    },
+};
 
 use crate::common::{
     group::{Member, room, user},
@@ -163,6 +172,79 @@ fn d1_there_is_no_other_extension_not_even_a_policy() {
     let policy = Extension::Unknown(0xF0A7, UnknownExtension(vec![0]));
     let creation = alice().creation_with(|extensions| extensions.add(policy).unwrap());
     let wrong = "invalid proposal: the group context's extensions";
+    refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
+}
+
+/// The list with these users and roles, and nothing else changed.
+fn with_list(participants: &[(&str, &[Role])]) -> RoomCreation {
+    let participants = participants
+        .iter()
+        .map(|(name, roles)| UserRoles { user: user(name).to_wire(), roles: roles.to_vec() });
+    let list = MimiParticipantList { participants: participants.collect() };
+    let mut dictionary = AppDataDictionary::new();
+    alice().creation_with(|extensions| {
+        let before = extensions.app_data_dictionary().unwrap().dictionary().clone();
+        for entry in before.entries() {
+            dictionary.insert(entry.id(), entry.data().to_vec());
+        }
+        dictionary.insert(component::PARTICIPANT_LIST, encode(&list).unwrap());
+        let changed = AppDataDictionaryExtension::new(dictionary);
+        extensions.add_or_replace(Extension::AppDataDictionary(changed)).unwrap();
+    })
+}
+
+#[test]
+fn r15_d1_the_list_is_the_creator_with_its_three_roles() {
+    const ALL: &[Role] = &[Role::Owner, Role::Admin, Role::RegularUser];
+    let mut hub = Hub::new();
+    let source = source_of(&alice().client);
+    let wrong = "invalid proposal: the group context's extensions";
+    for list in [
+        &[] as &[(&str, &[Role])],
+        &[("alice", &[Role::Owner])],
+        &[("alice", &[Role::Admin, Role::Owner, Role::RegularUser])],
+        &[("alice", ALL), ("bob", &[Role::RegularUser])],
+        &[("bob", ALL)],
+    ] {
+        refuses(&mut hub, source.clone(), &with_list(list), 422, wrong);
+    }
+    let body = encode(&with_list(&[("alice", ALL)])).unwrap();
+    assert_eq!(hub.create(source, body).status, 201);
+}
+
+#[test]
+fn r15_d1_every_member_has_to_support_what_a_room_needs() {
+    let mut hub = Hub::new();
+    let wrong = "invalid proposal: the group context's extensions";
+    let dictionary = [ExtensionType::AppDataDictionary];
+    for (extensions, proposals) in [
+        (&[] as &[ExtensionType], &[] as &[ProposalType]),
+        (&dictionary, &[ProposalType::AppDataUpdate]),
+        (&[ExtensionType::AppDataDictionary, ExtensionType::Unknown(0xF0A7)], &[]),
+    ] {
+        let fewer = RequiredCapabilitiesExtension::new(extensions, proposals, &[]);
+        let creation = alice().creation_with(|extensions| {
+            extensions.add_or_replace(Extension::RequiredCapabilities(fewer)).unwrap();
+        });
+        refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
+    }
+}
+
+/// Takes the first extension out of a GroupInfo: `external_pub`. Its signature does not fit then.
+fn without_external_pub(group_info: &[u8]) -> Vec<u8> {
+    // The type, and a key of 32 bytes in two vectors; no other extension stands beside it.
+    let extension = [&[36, 0, 4, 33, 32][..], &[0; 32]].concat();
+    let at = group_info.windows(5).rposition(|window| window == &extension[..5]).unwrap();
+    [&group_info[..at], &[0], &group_info[at + extension.len()..]].concat()
+}
+
+#[test]
+fn d1_one_can_join_by_the_group_info() {
+    let mut hub = Hub::new();
+    let creation = alice().creation(None);
+    let changed = without_external_pub(creation.group_info.bytes());
+    let creation = RoomCreation { group_info: Verbatim::own(changed).unwrap(), ..creation };
+    let wrong = "invalid proposal: the GroupInfo's extensions";
     refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
 }
 

@@ -230,6 +230,26 @@ fn r84_a_dead_follower_stalls_nobody_and_gets_everything_in_order_later() {
 }
 
 #[test]
+fn r74_no_message_is_kept_shorter_than_another() {
+    let (mut hub, mut alice, mut bob) = Hub::with_alice_and_bob();
+    let (typing, long) = ("…", "long ".repeat(1000));
+    let texts = ["", typing, &long, typing];
+    for text in texts {
+        assert_eq!(hub.submit(alices(&alice), alice.message(text)).status, 200);
+    }
+    // Nobody was there for a day; then all of them come, in order.
+    hub.now = hub.now.plus(24 * 60 * 60 * 1000);
+    hub.restart();
+    let received: Vec<_> = hub
+        .notified(BRAVO)
+        .iter()
+        .map(|message| String::from_utf8(bob.process(message).unwrap()).unwrap())
+        .collect();
+    assert_eq!(received, texts);
+    assert_eq!(events(&mut hub, &alice.client, 1).events.len(), texts.len(), "in the log too");
+}
+
+#[test]
 fn r82_a_refused_batch_is_sent_singly_and_what_is_final_is_skipped() {
     let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
     for text in ["one", "two", "three"] {

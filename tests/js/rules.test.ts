@@ -46,8 +46,12 @@ test("tests are found in Rust and in TypeScript, and nothing else is", () => {
     fn r4_commented_out() {}`;
   assert.deepEqual(testsIn("src/a.rs", rust), ["r1_a_test", "r2_another", "r3_in_a_browser"]);
   const call = "test(";
-  const script = `${call}"r1_a_test", () => {});\n  ${call}"r2_inside", async () => {});\n// ${call}"r3_commented_out"`;
-  assert.deepEqual(testsIn("tests/js/a.test.ts", script), ["r1_a_test", "r2_inside"]);
+  const script = `${call}"r1_a_test", () => {});\n  ${call}"r2_inside", async () => {});\n// ${call}"r3_commented_out"
+const table = {
+  r4_${"in_a_table"}: () => {},
+  record: () => {},
+};`;
+  assert.deepEqual(testsIn("tests/js/a.test.ts", script), ["r1_a_test", "r2_inside", "r4_in_a_table"]);
 });
 
 test("each file belongs to the suite that runs it", () => {

@@ -73,3 +73,15 @@ test("r2_a_peer_with_the_certificate_of_its_domain_is_let_in", async () => {
   assert.equal((await post("groupInfo/room", key)).status, 404);
   assert.notDeepEqual(await databases(), []);
 });
+
+test("d21_a_page_can_read_why_it_is_not_signed_in", async () => {
+  const ask = (origin: string): Promise<Response> => fetch(`${alpha.clientUrl}/rooms`, { headers: { origin } });
+  const refused = await ask("http://localhost:8000");
+  assert.equal(refused.status, 401);
+  assert.equal(refused.headers.get("www-authenticate"), "Mimi-Device");
+  assert.equal(refused.headers.get("access-control-allow-origin"), "http://localhost:8000");
+  assert.equal(refused.headers.get("access-control-expose-headers"), "www-authenticate, retry-after");
+  const elsewhere = await ask("https://localhost.example");
+  assert.equal(elsewhere.status, 401);
+  assert.equal(elsewhere.headers.get("access-control-allow-origin"), null);
+});
