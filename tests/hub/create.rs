@@ -215,16 +215,21 @@ fn r15_d1_the_list_is_the_creator_with_its_three_roles() {
 #[test]
 fn r15_d1_every_member_has_to_support_what_a_room_needs() {
     let mut hub = Hub::new();
-    let wrong = "invalid proposal: the group context's extensions";
-    let dictionary = [ExtensionType::AppDataDictionary];
-    for (extensions, proposals) in [
-        (&[] as &[ExtensionType], &[] as &[ProposalType]),
-        (&dictionary, &[ProposalType::AppDataUpdate]),
-        (&[ExtensionType::AppDataDictionary, ExtensionType::Unknown(0xF0A7)], &[]),
+    let (profile, other) = (
+        "invalid proposal: the room's profile",
+        "invalid proposal: the group context's extensions",
+    );
+    let (update, dictionary) = (ProposalType::AppDataUpdate, ExtensionType::AppDataDictionary);
+    for (extensions, proposals, wrong) in [
+        (vec![], vec![], profile),
+        (vec![dictionary, ExtensionType::Unknown(0xF0A7)], vec![], profile),
+        (vec![dictionary], vec![update, ProposalType::Custom(0xF0A5)], profile),
+        // The policy's extension is missing, and the credential.
+        (vec![dictionary], vec![update], other),
     ] {
-        let fewer = RequiredCapabilitiesExtension::new(extensions, proposals, &[]);
+        let required = RequiredCapabilitiesExtension::new(&extensions, &proposals, &[]);
         let creation = alice().creation_with(|extensions| {
-            extensions.add_or_replace(Extension::RequiredCapabilities(fewer)).unwrap();
+            extensions.add_or_replace(Extension::RequiredCapabilities(required)).unwrap();
         });
         refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
     }
