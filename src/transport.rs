@@ -28,6 +28,10 @@ impl Method {
     }
 }
 
+/// The challenge in the `WWW-Authenticate` of a 401 that carries the proposals which a commit left out
+/// (R62).
+pub const PENDING_PROPOSALS: &str = "MIMI-Pending-Proposals";
+
 /// The body is TLS presentation language (WIRE a.3).
 pub const OCTET_STREAM: &str = "application/octet-stream";
 /// The body is one MLSMessage (RFC 9420 §17.10).

@@ -9,15 +9,13 @@ use crate::{
     object::{Ask, Call, Reply, Step, sized_label},
     room_log::Activity,
     storage::encode_row,
-    transport::{PeerCall, PeerEndpoint, Response, Source},
+    transport::{PENDING_PROPOSALS, PeerCall, PeerEndpoint, Response, Source},
     wire::{
         GroupInfoRequest, UpdateContent, UpdateRequest, decode_exact,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
 
-/// The one challenge of a hub that is meant for a device (R62).
-const PENDING_PROPOSALS: &str = "MIMI-Pending-Proposals";
 /// The headers of the hub's answer that mean something to a device.
 const PASSED_HEADERS: [&str; 3] = ["content-type", "www-authenticate", "retry-after"];
 

@@ -21,7 +21,9 @@ use openmls::{
     prelude::{Ciphersuite, Extensions, OpenMlsCrypto},
 };
 
-use super::{MlsProvider, credential::client_uri_of, key_package::ref_hash};
+use super::{
+    MlsProvider, credential::client_uri_of, key_package::ref_hash, proposals::removed_leaf,
+};
 use crate::{
     error::{Error, InternalError, ProtocolError},
     room::{
@@ -76,11 +78,8 @@ impl RoomCommit {
                 return Err(ProtocolError::InvalidProposal("a leaf's credential changes"));
             }
         }
-        let removed: BTreeSet<u32> = self
-            .staged
-            .remove_proposals()
-            .map(|queued| queued.remove_proposal().removed().u32())
-            .collect();
+        let removed: BTreeSet<u32> =
+            self.staged.queued_proposals().filter_map(removed_leaf).collect();
         let kept = group.members().filter(|member| !removed.contains(&member.index.u32()));
         let mut clients = kept
             .map(|member| client_uri_of(&member.credential))

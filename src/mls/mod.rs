@@ -10,6 +10,7 @@ pub mod group_info;
 pub mod key_package;
 pub mod labels;
 pub mod own_commit;
+pub mod proposals;
 pub mod ratchet_tree;
 
 mod crypto;

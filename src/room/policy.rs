@@ -78,6 +78,22 @@ pub fn authorize_proposal(
     }
 }
 
+/// Whether `user` may propose to remove a leaf of the user `removed` (R43, R45): whoever is no
+/// participant any more may take out its own.
+///
+/// # Errors
+/// [`ProtocolError::NotAllowed`] for anybody but a participant, other than with a leaf of its own.
+pub fn authorize_removal(
+    list: &ParticipantList,
+    user: &UserUri,
+    removed: Option<&UserUri>,
+) -> Result<(), ProtocolError> {
+    if removed == Some(user) {
+        return authorize_proposal(list, user, ProposalType::Remove);
+    }
+    participant(list, user, "only participants propose to remove others")
+}
+
 /// Whether `user` may send an application message, or get one (R45).
 ///
 /// # Errors
