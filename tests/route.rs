@@ -321,7 +321,7 @@ fn r10_the_directory_document_is_for_everybody() {
             "groupInfo": "https://bravo.example/v1/groupInfo/{roomId}",
             "requestConsent": "https://bravo.example/v1/requestConsent/{targetUser}",
             "updateConsent": "https://bravo.example/v1/updateConsent/{requesterUser}",
-            "mimi-edge-ratchet-tree": "full",
+            "mimi-edge-ratchet-tree": "full byReference",
         });
         assert_eq!(document, expected);
     }

@@ -29,6 +29,7 @@ pub(super) const LOG: RoomLog = RoomLog::new(table::LOG);
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Kind {
     Commit,
+    Proposal,
     Message,
 }
 
@@ -64,6 +65,8 @@ pub(super) struct AcceptedCommit<'r> {
     /// The tree after the commit, the hub's own (A30).
     pub(super) tree: RatchetTree,
     pub(super) entrants: Vec<Entrant>,
+    /// The client that joins by this commit itself.
+    pub(super) joiner: Option<ClientUri>,
     pub(super) timestamp: u64,
     pub(super) cipher_suite: u16,
     pub(super) before: &'r Roster,
@@ -71,21 +74,19 @@ pub(super) struct AcceptedCommit<'r> {
 }
 
 impl AcceptedCommit<'_> {
-    /// Logs the commit and sends it to every provider that had a leaf in the room, then the Welcome
-    /// to the providers and users of those who enter (D3, R60, R75, R76, R83).
+    /// Logs the commit and sends it to every provider that had a leaf in the room and to that of who
+    /// joins by it, then the Welcome to the providers and users of those who are added (D3, R60, R75,
+    /// R76, R81, R83).
     ///
     /// # Errors
     /// When the storage fails.
     pub(super) fn send(self, step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
-        let message = FanoutMessage {
-            message: Verbatim::own(with_header(&self.commit, WireFormat::PublicMessage))?,
-            timestamp: self.timestamp,
-            ratchet_tree_option: None,
-        };
-        let position = LOG.append(&mut step.transaction, &message)?;
+        let position = log_handshake(step, &self.commit, self.timestamp)?;
         self.record_devices(step, position)?;
         self.record_users(step, position)?;
-        send_logged(step, room, position, Kind::Commit, &self.before.providers())?;
+        let mut providers = self.before.providers();
+        providers.extend(self.joiner.iter().map(|client| client.domain().clone()));
+        send_logged(step, room, position, Kind::Commit, &providers)?;
         let Some(welcome) = self.welcome else { return Ok(()) };
         let welcome = wire::encode(&FanoutMessage {
             message: Verbatim::own(with_header(&welcome, WireFormat::Welcome))?,
@@ -136,6 +137,33 @@ impl AcceptedCommit<'_> {
         }
         Ok(())
     }
+}
+
+/// Logs a proposal and sends it to every provider that has a leaf in the room: whoever is to follow
+/// the next commit needs it (R75, R77).
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn send_proposal(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    proposal: &[u8],
+    timestamp: u64,
+    roster: &Roster,
+) -> Result<()> {
+    let position = log_handshake(step, proposal, timestamp)?;
+    send_logged(step, room, position, Kind::Proposal, &roster.providers())
+}
+
+/// Puts a bare PublicMessage at the end of the log and says its position.
+fn log_handshake(
+    step: &mut Step<'_>,
+    message: &[u8],
+    timestamp: u64,
+) -> Result<u64, InternalError> {
+    let message = Verbatim::own(with_header(message, WireFormat::PublicMessage))?;
+    let message = FanoutMessage { message, timestamp, ratchet_tree_option: None };
+    LOG.append(&mut step.transaction, &message)
 }
 
 /// From `position` on, a user of this provider takes part, in a room of this cipher suite, or no
@@ -208,6 +236,7 @@ fn notify_request(
             Entry::Logged { position, kind } => {
                 let what = match kind {
                     Kind::Commit => "commit",
+                    Kind::Proposal => "proposal",
                     Kind::Message => "message",
                 };
                 // An event that the log no longer holds ends the run: it is skipped on its own.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use openmls::{group::PublicGroup, prelude::GroupId};
 
-use super::table;
+use super::{departure::Departures, queue::Queue, table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{HubGroupStore, commit::leaves},
@@ -18,6 +18,10 @@ pub(super) struct Room {
     pub(super) group: PublicGroup,
     pub(super) store: HubGroupStore,
     pub(super) roster: Roster,
+    /// The proposals that wait for a commit.
+    pub(super) queue: Queue,
+    /// Who is on the way out.
+    pub(super) departures: Departures,
 }
 
 /// Who is in the room in one epoch.
@@ -51,16 +55,20 @@ impl Room {
         let group_id = GroupId::from_slice(uri.as_str().as_bytes());
         let group = PublicGroup::load(&store, &group_id)?
             .ok_or(InternalError::Storage("the room's group is not whole"))?;
-        Ok(Some(Self::new(group, store)?))
+        let queue = Queue::load(&group, &store, transaction)?;
+        let departures = Departures::load(transaction)?;
+        let roster = Roster::of(&group)?;
+        Ok(Some(Self { group, store, roster, queue, departures }))
     }
 
-    /// The room of `group`, which stands in `store`.
+    /// The new room of `group`, which stands in `store`.
     ///
     /// # Errors
     /// [`InternalError::Mls`] when it is not a group that the hub would have accepted.
     pub(super) fn new(group: PublicGroup, store: HubGroupStore) -> Result<Self, InternalError> {
         let roster = Roster::of(&group)?;
-        Ok(Self { group, store, roster })
+        let (queue, departures) = (Queue::default(), Departures::default());
+        Ok(Self { group, store, roster, queue, departures })
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -82,9 +90,14 @@ impl Roster {
         self.leaves.values().any(|leaf| leaf == client)
     }
 
+    /// Whether a client of this user has a leaf.
+    pub(super) fn has_leaf_of(&self, user: &UserUri) -> bool {
+        self.leaves.values().any(|leaf| leaf.user() == *user)
+    }
+
     /// Whether `user` is an active participant: on the list, not banned, with a leaf (R68).
     pub(super) fn is_active(&self, user: &UserUri) -> bool {
-        self.list.is_participant(user) && self.leaves.values().any(|leaf| leaf.user() == *user)
+        self.list.is_participant(user) && self.has_leaf_of(user)
     }
 
     /// The providers of active participants (R68): application messages go to them and come from

@@ -1,13 +1,18 @@
 //! A room at the provider that hosts it: it orders what happens, checks it, and sends it on.
 //!
 //! In scope: creation (D1), claims of KeyPackages through the hub (E1), updates (E2), messages (E3),
-//! fan-out (E4), and what the hub's own devices read of the log. Out of scope: who a request is from
+//! fan-out (E4), GroupInfo (E5), the end of a room (R57), and what the hub's own devices read of the
+//! log. Out of scope: who a request is from
 //! (`provider::route`, `provider::User`), rooms of other hubs (`follower`).
 
+mod closing;
 mod create;
+mod departure;
 mod fanout;
 mod group;
+mod group_info;
 mod key_material;
+mod queue;
 mod submit;
 mod update;
 
@@ -48,6 +53,10 @@ mod table {
     pub(super) const KEY_PACKAGE_ENDS: u8 = 7;
     /// The log.
     pub(super) const LOG: LogTables = LogTables { events: 8, windows: 9, activity: 10, end: 11 };
+    /// The proposals that wait for a commit, as they were signed, in order (R54).
+    pub(super) const PROPOSALS: u8 = 12;
+    /// The users who are on their way out (R56).
+    pub(super) const DEPARTURES: u8 = 13;
 }
 
 /// What a room needs to go on after it asked somebody.
@@ -102,10 +111,8 @@ impl Role for HubRoom {
             Endpoint::SubmitMessage { sending_user, .. } => {
                 submit::submit(self, step, &source, sending_user.as_ref(), &body)?
             }
-            Endpoint::GroupInfo { .. } => {
-                Self::check_exists(&step.transaction)?;
-                return Err(ProtocolError::NotAllowed("not yet".into()).into());
-            }
+            Endpoint::GroupInfo { .. } => group_info::group_info(self, step, &source, &body)?,
+            Endpoint::UserDeleted { user } => departure::user_deleted(self, step, &source, &user)?,
             Endpoint::Events { after, .. } => self.events(step, &source, after)?,
             Endpoint::Exists => {
                 Self::check_exists(&step.transaction)?;

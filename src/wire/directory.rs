@@ -57,7 +57,7 @@ impl Directory {
             group_info: url("groupInfo", "roomId"),
             request_consent: url("requestConsent", "targetUser"),
             update_consent: url("updateConsent", "requesterUser"),
-            ratchet_tree: Some("full".into()),
+            ratchet_tree: Some("full byReference".into()),
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
     fn r10_our_document_has_the_seven_members_and_one_more() {
         assert_eq!(Directory::PATH, "/.well-known/mimi-protocol-directory");
         let document: Value = serde_json::from_slice(&ours().to_json().unwrap()).unwrap();
-        let mut expected = json!({ "mimi-edge-ratchet-tree": "full" });
+        let mut expected = json!({ "mimi-edge-ratchet-tree": "full byReference" });
         for (member, variable) in MEMBERS {
             expected[member] = json!(format!("https://alpha.example/v1/{member}/{{{variable}}}"));
         }
@@ -275,7 +275,7 @@ mod tests {
             });
             Directory::from_json(&document).unwrap().ratchet_tree_support()
         };
-        assert_eq!(ours().ratchet_tree_support(), RatchetTreeSupport::Full);
+        assert_eq!(ours().ratchet_tree_support(), RatchetTreeSupport::ByReference);
         for words in [None, Some(""), Some("full"), Some("byreference"), Some("fullbyReference")] {
             assert_eq!(support(words), RatchetTreeSupport::Full, "{words:?}");
         }

@@ -5,7 +5,11 @@ use std::rc::Rc;
 use mimi_edge::{
     config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
     hub::HubRoom,
-    mls::{MlsCrypto, credential::credential_of_hub, key_package::ValidKeyPackage},
+    mls::{
+        MlsCrypto,
+        credential::credential_of_hub,
+        key_package::{ValidKeyPackage, check_key_package},
+    },
     object::Object,
     storage::MemoryStorage,
     time::UnixMillis,
@@ -14,18 +18,20 @@ use mimi_edge::{
         Response, Source,
     },
     wire::{
-        ClientKeyMaterial, ClientMaterial, Directory, FanoutMessage, IdentifierUri,
-        KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
-        Mls10Request, Protocol, RequiredCapabilities, UpdateResponseCode, UpdateRoomResponse,
-        Verbatim, decode_concatenated, decode_exact, encode,
+        ClientKeyMaterial, ClientMaterial, Directory, EventPage, FanoutMessage, GroupInfoRequest,
+        GroupInfoResponse, IdentifierUri, KeyMaterialBody, KeyMaterialRequest, KeyMaterialResponse,
+        KeyMaterialUserCode, LogEvent, Mls10Request, PendingProposalsResponse, Protocol,
+        RatchetTreeOption, RequiredCapabilities, UpdateResponseCode, UpdateRoomResponse, Verbatim,
+        decode_concatenated, decode_exact, encode,
         uri::{ClientUri, Domain, UserUri},
     },
 };
-use openmls::prelude::ExternalSender;
+use openmls::prelude::{ExternalSender, OpenMlsCrypto};
 
 use super::{
     group::{Member, SUITE, now, room, sync},
     member::{Upload, adds, member},
+    proposals::bundle,
     storage::SharedStorage,
 };
 
@@ -133,14 +139,11 @@ pub struct Hub {
 
 impl Hub {
     pub fn new() -> Self {
-        let key = MlsCrypto::new().signature_key_pair(SUITE).unwrap();
+        let scheme = SUITE.signature_algorithm();
+        let (private, public) = MlsCrypto::new().algorithms().signature_key_gen(scheme).unwrap();
         let config = Rc::new(ProviderConfig {
             domain: domain(ALPHA),
-            hub_keys: vec![HubKey {
-                scheme: SUITE.signature_algorithm() as u16,
-                private: vec![0; 32],
-                public: key.public().to_vec(),
-            }],
+            hub_keys: vec![HubKey { scheme: scheme as u16, private, public }],
             consent_default: ConsentDefault::Allow,
             unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
@@ -211,6 +214,33 @@ impl Hub {
         self.call(source, endpoint, body)
     }
 
+    /// The GroupInfo and the tree that the room gives to this client.
+    pub fn group_info(&mut self, member: &Member) -> (Vec<u8>, RatchetTreeOption) {
+        let body = encode(&member.group_info_request(&room())).unwrap();
+        let endpoint = Endpoint::GroupInfo { room: room() };
+        let response = self.call(source_of(&member.client), endpoint, body);
+        assert_eq!(response.status, 200);
+        match decode_exact(&response.body).unwrap() {
+            GroupInfoResponse::Success { group_info, ratchet_tree_option } => {
+                (group_info.into_bytes(), ratchet_tree_option)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asserts that GroupInfo is refused to this request, and nothing else happens.
+    pub fn refuses_group_info(&mut self, source: Source, request: &GroupInfoRequest) {
+        let (endpoint, body) = (Endpoint::GroupInfo { room: room() }, encode(request).unwrap());
+        self.refused(source, endpoint, body, (403, vec![2]));
+    }
+
+    /// The external commit by which `joiner` would join now, over the SelfRemoves among these
+    /// proposals.
+    pub fn external_commit(&mut self, joiner: &mut Member, proposals: &[Vec<u8>]) -> Upload {
+        let (group_info, tree) = self.group_info(joiner);
+        joiner.external_commit(&group_info, &tree, proposals)
+    }
+
     /// `requester` claims KeyPackages of `targets`, clients of one user.
     pub fn claim(
         &mut self,
@@ -219,15 +249,50 @@ impl Hub {
     ) -> Vec<ValidKeyPackage> {
         let user = targets[0].user();
         let packages: Vec<_> = targets.iter_mut().map(|target| target.single_use()).collect();
-        let clients = targets.iter().map(|target| &target.client).zip(&packages);
-        let answer = encode(&claimed(&user, &clients.collect::<Vec<_>>())).unwrap();
-        let body = encode(&claim(&requester.user(), &user)).unwrap();
-        let endpoint = Endpoint::KeyMaterial { target: user };
+        let clients: Vec<_> = targets.iter().map(|target| &target.client).zip(&packages).collect();
+        self.claim_packages(requester, &user, &clients);
+        packages
+    }
+
+    /// `requester` claims this KeyPackage of `target`, which is what its provider gives out.
+    pub fn claim_bytes(
+        &mut self,
+        requester: &ClientUri,
+        target: &ClientUri,
+        package: &[u8],
+    ) -> Vec<ValidKeyPackage> {
+        let package = check_key_package(
+            MlsCrypto::new().algorithms(),
+            decode_exact(package).unwrap(),
+            &RequiredCapabilities::default(),
+            self.now,
+        )
+        .unwrap();
+        self.claim_packages(requester, &target.user(), &[(target, &package)]);
+        vec![package]
+    }
+
+    fn claim_packages(
+        &mut self,
+        requester: &ClientUri,
+        target: &UserUri,
+        packages: &[(&ClientUri, &ValidKeyPackage)],
+    ) {
+        let answer = encode(&claimed(target, packages)).unwrap();
+        let body = encode(&claim(&requester.user(), target)).unwrap();
+        let endpoint = Endpoint::KeyMaterial { target: target.clone() };
         let response = self.request(source_of(requester), endpoint, body, |_| {
             Some(Response::tls(200, answer.clone()))
         });
         assert_eq!((response.status, &response.body), (200, &answer));
-        packages
+    }
+
+    /// What this device, one of alpha's, reads of the log after `after`.
+    pub fn events(&mut self, device: &ClientUri, after: u64) -> Vec<LogEvent> {
+        let endpoint = Endpoint::Events { room: room(), after };
+        let response = self.call(source_of(device), endpoint, Vec::new());
+        assert_eq!(response.status, 200);
+        decode_exact::<EventPage>(&response.body).unwrap().events
     }
 
     /// A commit is accepted.
@@ -237,6 +302,35 @@ impl Hub {
         assert_eq!((response.status, response.body), (200, success));
     }
 
+    /// Proposals are accepted.
+    pub fn propose(&mut self, source: Source, proposals: &[Vec<u8>]) {
+        let response = self.update(source, bundle(proposals));
+        let success = update_response(UpdateResponseCode::Success, "");
+        assert_eq!((response.status, response.body), (200, success));
+    }
+
+    /// Asserts that a commit is refused with exactly these proposals, and nothing else happens.
+    pub fn pending(&mut self, source: Source, upload: &Upload, proposals: &[Vec<u8>]) {
+        let pending = proposals.iter().map(|message| Verbatim::own(message.clone()).unwrap());
+        let answer = PendingProposalsResponse {
+            response: UpdateRoomResponse {
+                response_code: UpdateResponseCode::NotAllowed,
+                error_description: b"pending proposals".to_vec().into(),
+            },
+            pending_proposals: pending.collect(),
+        };
+        let (endpoint, body) = (Endpoint::Update { room: room() }, upload.body());
+        self.settle();
+        let response = self.refused(source, endpoint, body, (401, encode(&answer).unwrap()));
+        assert_eq!(response.header("www-authenticate"), Some("MIMI-Pending-Proposals"));
+    }
+
+    /// Everything is delivered and done, so that what comes next can be told from it.
+    pub fn settle(&mut self) {
+        self.deliver();
+        self.effects();
+    }
+
     /// Asserts the exact refusal, and that nothing was stored, sent or caused.
     pub fn refused(
         &mut self,
@@ -244,7 +338,7 @@ impl Hub {
         endpoint: Endpoint,
         body: Vec<u8>,
         (status, answer): (u16, Vec<u8>),
-    ) {
+    ) -> Response {
         self.object.take_effects();
         let before = self.storage.snapshot();
         let response = self.call(source, endpoint, body);
@@ -255,6 +349,7 @@ impl Hub {
         assert!(self.storage.snapshot() == before, "a refusal stored something");
         assert_eq!(self.object.take_effects(), Vec::new());
         assert_eq!(self.object.poll_request(self.now).unwrap(), None);
+        response
     }
 
     /// Asserts the refusal of an update by its code and description.
@@ -316,6 +411,20 @@ impl Hub {
         (hub, alice)
     }
 
+    /// The room exists, alice, bob and cathy are in it, in the epoch 2; everything is delivered.
+    pub fn with_alice_bob_and_cathy() -> (Self, Member, Member, Member) {
+        let (mut hub, mut alice, mut bob) = Self::with_alice_and_bob();
+        let mut cathy = member("cathy@charlie.example/phone");
+        let upload = hub.addition(&mut alice, &mut cathy);
+        hub.accept(source_of(&alice.client), &upload);
+        alice.merge_own();
+        let sent = hub.deliver();
+        cathy.enter(&sent.iter().find_map(|sent| sent.welcome_for(&cathy.client)).unwrap());
+        bob.process(&sent[0].fanout()[0]);
+        hub.effects();
+        (hub, alice, bob, cathy)
+    }
+
     /// The room exists, alice and bob are in it; everything is delivered.
     pub fn with_alice_and_bob() -> (Self, Member, Member) {
         let (mut hub, mut alice) = Self::with_alice();
@@ -334,10 +443,13 @@ impl Hub {
         entrant.enter(&welcome.unwrap());
     }
 
-    /// The commit by which `adder` would add `entrant`.
+    /// The commit by which `adder` would add `entrant`, and its user if it is not on the list.
     pub fn addition(&mut self, adder: &mut Member, entrant: &mut Member) -> Upload {
         let packages = self.claim(&adder.client, &mut [entrant]);
-        adder.propose(vec![sync(&adds(&entrant.user()))], &packages, &[])
+        let user = entrant.user();
+        let is_listed = adder.list().participants.iter().any(|entry| entry.user == user.to_wire());
+        let app_sync = (!is_listed).then(|| sync(&adds(&user)));
+        adder.propose(app_sync.into_iter().collect(), &packages, &[])
     }
 }
 

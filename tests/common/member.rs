@@ -5,7 +5,7 @@ use mimi_edge::{
     mls::{
         MlsCrypto, capabilities,
         commit::stage_at_member,
-        credential::credential_with_key,
+        credential::{client_uri_of, credential_with_key},
         join_config,
         key_package::{KeyPackageKind, ValidKeyPackage},
         own_commit::resolve_own,
@@ -26,7 +26,7 @@ use openmls::{
     component::ComponentData,
     framing::{MlsMessageIn, ProcessedMessageContent, ProtocolMessage},
     group::{GroupContext, MlsGroup, MlsGroupCreateConfig},
-    messages::proposals::Proposal,
+    messages::proposals::{AppDataUpdateProposal, Proposal},
     prelude::{
         Extensions, ExternalSender, LeafNodeIndex, LeafNodeParameters, OpenMlsProvider, WireFormat,
     },
@@ -268,31 +268,35 @@ impl Member {
         .unwrap();
     }
 
-    /// A proposal on its own: the body of an update.
-    pub fn removal_proposal(&mut self, client: &ClientUri) -> Vec<u8> {
-        let leaf = self.leaf_of(client);
-        self.with_group(|group, provider, key| {
-            let (message, _) = group.propose_remove_member(provider, key, leaf).unwrap();
-            let message = without_header(&message, WireFormat::PublicMessage)?;
-            let request = UpdateRequest {
-                proposal_or_commit: Verbatim::own(message)?,
-                content: UpdateContent::Proposal(Vec::new()),
-            };
-            Ok::<_, Error>(encode(&request)?)
-        })
-        .unwrap()
+    /// The external commit by which this client joins, over the SelfRemoves among these proposals. Its
+    /// group is the new one from here on.
+    pub fn external_commit(
+        &mut self,
+        group_info: &[u8],
+        tree: &RatchetTreeOption,
+        proposals: &[Vec<u8>],
+    ) -> Upload {
+        self.external_commit_with(group_info, tree, (proposals, None))
     }
 
-    /// The external commit by which this client, in no group yet, would join.
-    pub fn external_commit(&mut self, group_info: &[u8], tree: &RatchetTreeOption) -> Upload {
+    /// As [`Member::external_commit`], and with an AppSync, though it may not. What it makes of the list
+    /// does not matter: nobody looks.
+    pub fn external_commit_with(
+        &mut self,
+        group_info: &[u8],
+        tree: &RatchetTreeOption,
+        (proposals, app_sync): (&[Vec<u8>], Option<&AppSync>),
+    ) -> Upload {
         let RatchetTreeOption::Full(tree) = tree else { panic!("no tree") };
         let (nodes, client) = (tree.nodes().unwrap(), self.client.clone());
         let group_info = decode_exact(group_info).unwrap();
+        let proposals = proposals.iter().map(|proposal| public_message(proposal)).collect();
         self.step(|provider, key| {
             let who = credential_with_key(&client, key.public());
-            let bundle = MlsGroup::external_commit_builder()
+            let builder = MlsGroup::external_commit_builder()
                 .with_ratchet_tree(nodes)
                 .with_config(join_config())
+                .with_proposals(proposals)
                 .build_group(provider, group_info, who)
                 .unwrap()
                 .leaf_node_parameters(
@@ -300,12 +304,26 @@ impl Member {
                         .with_capabilities(capabilities())
                         .with_extensions(leaf_extensions()?)
                         .build(),
+                );
+            let update = app_sync.map(|app_sync| {
+                AppDataUpdateProposal::update(
+                    component::PARTICIPANT_LIST,
+                    encode(app_sync).unwrap(),
                 )
-                .load_psks(provider.storage())
-                .unwrap()
-                .create_group_info(true)
-                .build(provider.rand(), provider.crypto(), key, |_| true)
-                .unwrap();
+            });
+            let builder = update
+                .into_iter()
+                .fold(builder, |builder, update| builder.add_app_data_update_proposal(update));
+            let mut builder =
+                builder.load_psks(provider.storage()).unwrap().create_group_info(true);
+            if app_sync.is_some() {
+                let list = ParticipantList::of_creator(client.user()).encode()?;
+                let mut updater = builder.app_data_dictionary_updater();
+                updater.set(ComponentData::from_parts(component::PARTICIPANT_LIST, list.into()));
+                let updates = updater.changes();
+                builder.with_app_data_dictionary_updates(updates);
+            }
+            let bundle = builder.build(provider.rand(), provider.crypto(), key, |_| true).unwrap();
             let (group, bundle) = bundle.finalize(provider).unwrap();
             let (message, _, group_info) = bundle.into_contents();
             let tree = group.export_ratchet_tree();
@@ -328,19 +346,23 @@ impl Member {
         self.join(welcome, tree).unwrap();
     }
 
-    /// Follows a commit that was fanned out, or reads a message and returns what it says.
+    /// Follows a commit that was fanned out, takes note of a proposal, or reads a message and returns
+    /// what it says.
     pub fn process(&mut self, fanout: &FanoutMessage) -> Option<Vec<u8>> {
         let message = MlsMessageIn::clone(&fanout.message).try_into_protocol_message().unwrap();
         self.with_group(|group, provider, _| {
             let processed = group.process_message(provider, message).unwrap();
-            if !matches!(processed.content(), ProcessedMessageContent::ApplicationMessage(_)) {
+            use ProcessedMessageContent::{ApplicationMessage, ProposalMessage};
+            if !matches!(processed.content(), ApplicationMessage(_) | ProposalMessage(_)) {
                 let staged = stage_at_member(group, provider, processed)?.staged;
                 group.merge_staged_commit(provider, staged).unwrap();
                 return Ok(None);
             }
             match processed.into_content() {
-                ProcessedMessageContent::ApplicationMessage(message) => {
-                    Ok::<_, Error>(Some(message.into_bytes()))
+                ApplicationMessage(message) => Ok::<_, Error>(Some(message.into_bytes())),
+                ProposalMessage(proposal) => {
+                    group.store_pending_proposal(provider.storage(), *proposal).unwrap();
+                    Ok(None)
                 }
                 _ => Ok(None),
             }
@@ -363,6 +385,15 @@ impl Member {
 
     pub fn list(&mut self) -> MimiParticipantList {
         self.with_group(|group, _, _| participant_list(group.extensions())).unwrap().to_wire()
+    }
+
+    /// The clients that have a leaf.
+    pub fn clients(&mut self) -> Vec<ClientUri> {
+        self.with_group(|group, _, _| {
+            let members = group.members();
+            Ok::<_, ()>(members.map(|member| client_uri_of(&member.credential).unwrap()).collect())
+        })
+        .unwrap()
     }
 
     pub fn leaf_of(&mut self, client: &ClientUri) -> LeafNodeIndex {

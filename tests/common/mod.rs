@@ -7,6 +7,7 @@ pub mod group;
 pub mod hub;
 pub mod member;
 pub mod own_group;
+pub mod proposals;
 pub mod storage;
 pub mod universe;
 pub mod user;

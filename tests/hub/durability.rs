@@ -120,11 +120,3 @@ fn a_commit_that_adds_100_clients_is_accepted() {
     assert_eq!(last.list().participants.len(), 102);
     hub.accept(provider("charlie.example"), &last.propose(Vec::new(), &[], &[]));
 }
-
-#[test]
-fn group_info_is_refused_until_it_is_served() {
-    let (mut hub, alice, _) = Hub::with_alice_and_bob();
-    let endpoint = Endpoint::GroupInfo { room: room() };
-    hub.refused(source_of(&alice.client), endpoint.clone(), Vec::new(), (403, vec![2]));
-    Hub::new().refused(source_of(&alice.client), endpoint, Vec::new(), (404, vec![3]));
-}

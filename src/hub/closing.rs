@@ -1,0 +1,56 @@
+//! The end of a room that nobody is left in (R57).
+
+use super::{fanout, group::Room, table};
+use crate::{
+    error::{InternalError, Result},
+    mls::proposals::check_together,
+    object::Step,
+    storage::Transaction,
+};
+
+/// The tables of a room that has not ended.
+const LIVING: [u8; 4] = [table::GROUP, table::GROUP_INFO, table::PROPOSALS, table::DEPARTURES];
+
+/// Closes the room if nobody can commit any more: from then on it is not found. What it sent is still
+/// delivered, its own devices still read its log, and its name stays taken.
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn close_if_deserted(cache: &mut Option<Room>, step: &mut Step<'_>) -> Result<()> {
+    let Some(room) = cache.as_ref() else { return Ok(()) };
+    if !is_deserted(room)? {
+        return Ok(());
+    }
+    let own = step.config.domain.clone();
+    let position = fanout::LOG.end(&step.transaction)?;
+    for user in room.roster.participants_of(&own) {
+        fanout::record_user(step, &user, position, None)?;
+    }
+    for device in room.roster.clients_of(&own) {
+        fanout::LOG.close_window(&mut step.transaction, &device, position)?;
+    }
+    for table in LIVING {
+        clear_table(&mut step.transaction, table)?;
+    }
+    *cache = None;
+    Ok(())
+}
+
+/// Whether there is no leaf left to commit, and no user who could come back by an external commit.
+fn is_deserted(room: &Room) -> Result<bool> {
+    let removed = room.queue.removed_leaves();
+    let mut staying = room.roster.leaves.iter().filter(|(leaf, _)| !removed.contains(leaf));
+    if staying.any(|(_, client)| room.roster.list.is_participant(&client.user())) {
+        return Ok(false);
+    }
+    let after = check_together(&room.group, room.queue.queued())?.list;
+    Ok(after.participants().all(|user| room.departures.is_deleted(user)))
+}
+
+fn clear_table(transaction: &mut Transaction<'_>, table: u8) -> Result<(), InternalError> {
+    let prefix = [table];
+    for (key, _) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+        transaction.delete(key);
+    }
+    Ok(())
+}
