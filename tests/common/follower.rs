@@ -323,7 +323,7 @@ impl Story {
     /// What `joiner` uploads to enter the room in its current epoch.
     pub fn upload_of(&mut self, joiner: &mut Member) -> Upload {
         let (group_info, tree) = self.group_state();
-        joiner.external_commit(&group_info, &tree)
+        joiner.external_commit(&group_info, &tree, &[])
     }
 
     /// The hub accepts this external commit and fans it out.
