@@ -217,6 +217,9 @@ pub enum Endpoint {
         /// The room in the path.
         room: RoomUri,
     },
+    /// `requestConsent/{targetUser}` and `updateConsent/{requesterUser}` (E6, E7), to the `User` who
+    /// is told. Body: a `ConsentEntry`.
+    Consent,
     /// Client API: `rooms/{room}` (D1). Body: GroupInfo ‖ RatchetTreeOption.
     CreateRoom {
         /// The room in the path.
@@ -279,6 +282,18 @@ pub enum Endpoint {
     /// Own objects, to the object for claims that name no room: whose KeyPackages these are. Body: a
     /// row of KeyPackageRefs; 200 with a row of users, as many, `None` where it is nobody's.
     ClaimedBy,
+    /// A device of ours claims, and a grant brought the KeyPackages (R97); to the `HubRoom`. Body: a row
+    /// of the encoded `KeyMaterialRequest` and its `KeyMaterialResponse`.
+    GrantedKeyMaterial {
+        /// The user in the path (R18).
+        target: UserUri,
+    },
+    /// Own objects, to the object for claims that name no room: a grant takes KeyPackages of this user
+    /// to that provider (R97). Body: a row of KeyPackageRefs.
+    Granted {
+        /// The user.
+        user: UserUri,
+    },
     /// Own objects, to a `User` or a `HubRoom`: 200 if it exists, else 404 (D15).
     Exists,
 }
@@ -312,6 +327,8 @@ pub enum PeerEndpoint {
     SubmitMessage,
     Notify,
     GroupInfo,
+    RequestConsent,
+    UpdateConsent,
 }
 
 /// A MIMI request to another provider, before its URL is known.

@@ -5,6 +5,7 @@ mod common;
 
 use mimi_edge::{
     mls::key_package::KeyPackageKind,
+    storage::encode_row,
     transport::{
         Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outgoing,
         Response, Source,
@@ -201,6 +202,21 @@ fn r32_whose_key_packages_went_out_is_recorded_before_the_answer() {
     other.ask_through(device("bea@bravo.example/x"), key_material_of(BOB_USER), &body, asked);
     let claims = other.storage.snapshot();
     assert!(!claims.rows().any(|(key, _)| key.ends_with(&package.reference)));
+}
+
+#[test]
+fn r97_whose_key_packages_a_grant_takes_along_is_known_to_the_rooms_of_that_provider() {
+    let mut claims = Follower::named("*@charlie.example");
+    let endpoint = Endpoint::Granted { user: user_uri(BOB_USER) };
+    let body = encode_row(&vec![b"ref".to_vec(), b"other".to_vec()]).unwrap();
+    for source in [provider("charlie.example"), device(BOB)] {
+        claims.assert_refused(404, |claims| claims.answer(source.clone(), endpoint.clone(), &body));
+    }
+    assert_eq!(claims.answer(Source::Own, endpoint, &body), Response::empty(200));
+    let asked = encode_row(&vec![b"other".to_vec(), b"unknown".to_vec()]).unwrap();
+    let answer = claims.answer(Source::Own, Endpoint::ClaimedBy, &asked);
+    let known = encode_row(&vec![Some(user_uri(BOB_USER)), None]).unwrap();
+    assert_eq!(answer, Response::tls(200, known));
 }
 
 #[test]

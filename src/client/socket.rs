@@ -49,6 +49,7 @@ impl Client {
                 let room = RoomUri::from_wire(&room_id)?;
                 self.step(now, |step| inbound::gap(step, &room))
             }
+            FromProvider::Consent { .. } => Ok(()),
             FromProvider::CaughtUp => {
                 self.events.push(Event::CaughtUp);
                 self.refresh_devices(now)

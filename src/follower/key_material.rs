@@ -127,6 +127,19 @@ pub(super) fn record(
     Ok(response)
 }
 
+/// Remembers whose KeyPackages a grant takes to a provider: it may use them in its own rooms (R97).
+pub(super) fn record_granted(
+    transaction: &mut Transaction<'_>,
+    user: &UserUri,
+    body: &[u8],
+) -> Result<Response> {
+    let references: Vec<Vec<u8>> = decode_row(body)?;
+    for reference in references {
+        transaction.store(key(&reference), user)?;
+    }
+    Ok(Response::empty(200))
+}
+
 /// Answers the object of a room whose hub claimed without naming a room.
 pub(super) fn claimed_by(transaction: &Transaction<'_>, body: &[u8]) -> Result<Response> {
     let references: Vec<Vec<u8>> = decode_row(body)?;

@@ -175,6 +175,9 @@ impl Role for FollowedRoom {
             Endpoint::ClaimedBy if source == Source::Own => {
                 key_material::claimed_by(&step.transaction, &body)?
             }
+            Endpoint::Granted { user } if source == Source::Own => {
+                key_material::record_granted(&mut step.transaction, &user, &body)?
+            }
             Endpoint::Events { after, .. } => self.events(step, &source, after)?,
             Endpoint::Exists => {
                 Room::require(&step.transaction)?;

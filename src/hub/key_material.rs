@@ -42,14 +42,8 @@ pub(super) fn claim(
     target: &UserUri,
     body: Vec<u8>,
 ) -> Result<Reply> {
-    let request = parse(&hub.uri, target, &body)?;
-    let room = Room::cached(&mut hub.cache, &hub.uri, &step.transaction)?;
-    let requester = requester(source, &request)?;
-    if let KeyMaterialBody::Unknown(_) = request.body {
-        return answer(&request, KeyMaterialUserCode::IncompatibleProtocol);
-    }
-    if !room.roster.is_active(&requester) {
-        return answer(&request, KeyMaterialUserCode::NoConsentForThisRoom);
+    if let Some(refusal) = refusal(hub, step, source, target, &body)? {
+        return Ok(refusal);
     }
     let call = if *target.domain() == step.config.domain {
         Call::Object(ObjectCall {
@@ -71,6 +65,42 @@ pub(super) fn claim(
     };
     let then = encode_row(&Then::Claimed { target: target.clone() })?;
     Ok(Reply::Ask(Ask { call, label: "keyMaterial".into(), then }))
+}
+
+/// Answers a claim of a device of ours with KeyPackages that came with a grant (R97): they are as
+/// good as claimed through this hub.
+pub(super) fn granted(
+    hub: &mut HubRoom,
+    step: &mut Step<'_>,
+    source: &Source,
+    target: &UserUri,
+    body: &[u8],
+) -> Result<Reply> {
+    let (request, response): (Vec<u8>, Vec<u8>) = decode_row(body)?;
+    if let Some(refusal) = refusal(hub, step, source, target, &request)? {
+        return Ok(refusal);
+    }
+    resume(&hub.crypto, step, target, Some(Response::tls(200, response)))
+}
+
+/// The answer to a claim that goes no further.
+fn refusal(
+    hub: &mut HubRoom,
+    step: &Step<'_>,
+    source: &Source,
+    target: &UserUri,
+    body: &[u8],
+) -> Result<Option<Reply>> {
+    let request = parse(&hub.uri, target, body)?;
+    let room = Room::cached(&mut hub.cache, &hub.uri, &step.transaction)?;
+    let requester = requester(source, &request)?;
+    if let KeyMaterialBody::Unknown(_) = request.body {
+        return answer(&request, KeyMaterialUserCode::IncompatibleProtocol).map(Some);
+    }
+    if !room.roster.is_active(&requester) {
+        return answer(&request, KeyMaterialUserCode::NoConsentForThisRoom).map(Some);
+    }
+    Ok(None)
 }
 
 /// R17, R18, R22: the one target is the path's, the room is this one, there is a cipher suite.

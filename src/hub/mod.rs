@@ -106,6 +106,9 @@ impl Role for HubRoom {
             Endpoint::KeyMaterial { target } => {
                 return key_material::claim(self, step, &source, &target, body);
             }
+            Endpoint::GrantedKeyMaterial { target } => {
+                return key_material::granted(self, step, &source, &target, &body);
+            }
             Endpoint::CreateRoom { .. } => return create::create(self, step, &source, body),
             Endpoint::Update { .. } => update::update(self, step, &source, &body)?,
             Endpoint::SubmitMessage { sending_user, .. } => {

@@ -63,6 +63,12 @@ impl Directories {
             PeerEndpoint::SubmitMessage => (&directory.submit_message, MESSAGE_MLS, TIMEOUT_MILLIS),
             PeerEndpoint::Notify => (&directory.notify, OCTET_STREAM, TIMEOUT_MILLIS),
             PeerEndpoint::GroupInfo => (&directory.group_info, OCTET_STREAM, TIMEOUT_MILLIS),
+            PeerEndpoint::RequestConsent => {
+                (&directory.request_consent, OCTET_STREAM, TIMEOUT_MILLIS)
+            }
+            PeerEndpoint::UpdateConsent => {
+                (&directory.update_consent, OCTET_STREAM, TIMEOUT_MILLIS)
+            }
         };
         let mut headers = vec![
             ("from".to_owned(), format!("mimi@{own}")),

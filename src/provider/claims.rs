@@ -64,14 +64,15 @@ fn decide(
     wanted: &Mls10Request,
     reservation: &Reservation,
 ) -> Result<(KeyMaterialUserCode, Vec<ClientKeyMaterial>)> {
+    let Reservation { requester, room } = reservation;
+    let refusal = consent::refusal(step, requester, user, room.as_ref())?;
     if deletion::is_deleted(&step.transaction)? {
         return Ok((KeyMaterialUserCode::UserDeleted, Vec::new()));
     }
     if !devices::exists(&step.transaction)? {
         return Ok((unknown(step.config.unknown_users), Vec::new()));
     }
-    let default = step.config.consent_default;
-    if let Some(code) = consent::refusal(default, &reservation.requester, user) {
+    if let Some(code) = refusal {
         return Ok((code, Vec::new()));
     }
     let room = reservation.room.as_ref();
@@ -139,7 +140,7 @@ fn claim_of_client(
 }
 
 /// R30: the suite is acceptable and the leaf can do what is required.
-fn is_compatible(row: &InStock, wanted: &Mls10Request) -> bool {
+pub(super) fn is_compatible(row: &InStock, wanted: &Mls10Request) -> bool {
     wanted.acceptable_ciphersuites.contains(&row.cipher_suite)
         && covers(&row.capabilities, &wanted.required_capabilities)
 }

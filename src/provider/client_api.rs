@@ -27,6 +27,10 @@ pub(super) enum ClientRequest {
     DeleteUser,
     /// `GET rooms` (D10).
     Rooms,
+    /// `GET consent` (D17).
+    ConsentState,
+    /// `POST consent`.
+    Consent,
     /// `GET inbox?after=N`.
     Inbox { after: u64 },
     /// `GET external-sender/{suite}`, the suite as a decimal number (D2).
@@ -82,6 +86,8 @@ impl ClientRequest {
             }
             ["pseudonyms"] => Ok(Self::RequestPseudonym),
             ["delete-user"] => Ok(Self::DeleteUser),
+            ["consent"] if method == "GET" => Ok(Self::ConsentState),
+            ["consent"] => Ok(Self::Consent),
             ["rooms"] => Ok(Self::Rooms),
             ["inbox"] => Ok(Self::Inbox { after }),
             ["external-sender", suite] => Ok(Self::ExternalSender { cipher_suite: number(suite)? }),
@@ -101,8 +107,8 @@ impl ClientRequest {
 /// The method of a path, and whether it takes `?after=N`.
 fn shape(method: &str, segments: &[&str]) -> Result<(&'static str, bool), ProtocolError> {
     match segments {
-        ["keyPackages"] if method == "GET" => Ok(("GET", false)),
-        ["keyPackages" | "pseudonyms" | "delete-user"] => Ok(("POST", false)),
+        ["keyPackages" | "consent"] if method == "GET" => Ok(("GET", false)),
+        ["keyPackages" | "consent" | "pseudonyms" | "delete-user"] => Ok(("POST", false)),
         ["inbox"] | ["events", _] => Ok(("GET", true)),
         ["rooms" | "devices"] | ["external-sender" | "directory", _] => Ok(("GET", false)),
         ["devices", _, "revoke"] => Ok(("POST", false)),
@@ -211,6 +217,8 @@ mod tests {
         assert_eq!(parse("GET", "/client/v1/rooms"), Ok(ClientRequest::Rooms));
         assert_eq!(parse("GET", "/client/v1/keyPackages"), Ok(ClientRequest::KeyPackageStock));
         assert_eq!(parse("POST", "/client/v1/keyPackages"), Ok(ClientRequest::PublishKeyPackages));
+        assert_eq!(parse("GET", "/client/v1/consent"), Ok(ClientRequest::ConsentState));
+        assert_eq!(parse("POST", "/client/v1/consent"), Ok(ClientRequest::Consent));
         assert_eq!(parse("GET", "/client/v1/devices"), Ok(ClientRequest::Devices));
         assert_eq!(parse("POST", "/client/v1/delete-user"), Ok(ClientRequest::DeleteUser));
         let tablet = ClientUri::parse("alice@alpha.example/tablet").unwrap();

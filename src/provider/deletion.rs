@@ -3,10 +3,7 @@
 //! Its name is never given out again. Every room that it was in is told, so that the hub takes its
 //! clients out (R56, R77) and a follower stops its fan-out.
 
-use super::{
-    devices, inbox, pseudonyms,
-    user::{Entry, table},
-};
+use super::{devices, inbox, outgoing::Entry, pseudonyms, user::table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     object::Step,

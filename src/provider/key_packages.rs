@@ -65,6 +65,18 @@ pub(super) struct InStock {
 }
 
 impl InStock {
+    /// What is kept of a KeyPackage.
+    pub(super) fn new(valid: ValidKeyPackage) -> Self {
+        Self {
+            cipher_suite: valid.key_package.ciphersuite().into(),
+            capabilities: valid.key_package.leaf_node().capabilities().clone(),
+            not_before: valid.not_before,
+            not_after: valid.not_after,
+            reference: valid.reference,
+            bytes: valid.bytes,
+        }
+    }
+
     /// Whether it may be handed out at `now` (R29, D4).
     pub(super) const fn is_live(&self, now: UnixMillis) -> bool {
         self.not_before.0 <= now.0 && now.plus(MIN_REMAINING_MILLIS).0 <= self.not_after.0
@@ -104,7 +116,7 @@ pub(super) fn publish(
 }
 
 /// R30, D9: the KeyPackage is the client's, under the one key of its device.
-fn check_owner(
+pub(super) fn check_owner(
     valid: &ValidKeyPackage,
     client: &ClientUri,
     device: &Device,
@@ -121,25 +133,27 @@ fn check_owner(
 }
 
 fn store(step: &mut Step<'_>, client: &ClientUri, valid: ValidKeyPackage) -> Result<()> {
-    let in_stock = InStock {
-        cipher_suite: valid.key_package.ciphersuite().into(),
-        capabilities: valid.key_package.leaf_node().capabilities().clone(),
-        not_before: valid.not_before,
-        not_after: valid.not_after,
-        reference: valid.reference,
-        bytes: valid.bytes,
-    };
+    let kind = valid.kind;
+    let in_stock = InStock::new(valid);
     if !in_stock.is_live(step.now) {
         return Err(ProtocolError::InvalidProposal("a KeyPackage that ends within 28 days").into());
     }
-    let reference = &in_stock.reference;
-    if issued(&step.transaction, reference)?.is_some() {
+    if issued(&step.transaction, &in_stock.reference)?.is_some() {
         return Ok(());
     }
-    let row = Issued { client: client.clone(), reserved: None };
-    step.transaction.store(issued_key(reference), &row)?;
-    step.transaction.write(expiry_key(in_stock.not_after, reference), Vec::new());
-    Ok(step.transaction.store(stock_key(client, valid.kind, &in_stock), &in_stock)?)
+    record(&mut step.transaction, &in_stock, &Issued { client: client.clone(), reserved: None })?;
+    Ok(step.transaction.store(stock_key(client, kind, &in_stock), &in_stock)?)
+}
+
+/// Takes note of whose a KeyPackage is, until it has ended (R32, R33).
+pub(super) fn record(
+    transaction: &mut Transaction<'_>,
+    key_package: &InStock,
+    issued: &Issued,
+) -> Result<(), InternalError> {
+    let InStock { reference, not_after, .. } = key_package;
+    transaction.write(expiry_key(*not_after, reference), Vec::new());
+    transaction.store(issued_key(reference), issued)
 }
 
 /// What a device has in stock.

@@ -9,6 +9,7 @@ mod deletion;
 mod devices;
 mod inbox;
 mod key_packages;
+mod outgoing;
 mod pseudonyms;
 mod route;
 mod socket;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     deletion,
     devices::{self, Device},
-    user::{Entry, Then, ask, table},
+    outgoing::Entry,
+    user::{Then, ask, table},
 };
 use crate::{
     error::{InternalError, ProtocolError, Result},

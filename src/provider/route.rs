@@ -5,6 +5,7 @@
 //! of a claim, which decides where the claim goes; that is for the objects. Requests that are
 //! refused here reach no object.
 
+use super::consent;
 use crate::{
     config::ProviderConfig,
     error::{InternalError, ProtocolError},
@@ -142,6 +143,7 @@ fn route_provider(
     }
     let max_bytes = match endpoint {
         "keyMaterial" | "submitMessage" | "groupInfo" => MAX_BODY_BYTES,
+        consent::REQUEST | consent::UPDATE => MAX_BODY_BYTES,
         "update" => MAX_UPDATE_BYTES,
         "notify" => MAX_NOTIFY_BYTES,
         _ => return Err(ProtocolError::NotFound("path")),
@@ -152,6 +154,11 @@ fn route_provider(
     let (object, endpoint) = match endpoint {
         "keyMaterial" => claim(config, &source, user_in(segment)?, &request.body)?,
         "notify" => notification(config, room_in(segment)?)?,
+        consent::REQUEST | consent::UPDATE => {
+            let user =
+                consent::told(config, &source, endpoint, &identifier(segment)?, &request.body)?;
+            (ObjectName::user(&user), Endpoint::Consent)
+        }
         endpoint => {
             let room = room_in(segment)?;
             if room.domain() != &config.domain {

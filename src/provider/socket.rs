@@ -1,6 +1,7 @@
 //! A device's WebSocket: hello, catching up, acknowledgements.
 //!
-//! After a good hello the device gets its Welcomes, then room by room what it lacks of each log, then
+//! After a good hello the device gets its Welcomes, the version of the user's consent if anything was
+//! said about it, then room by room what it lacks of each log, then
 //! `caughtUp`. Pushes come in between; positions tell the device what it has already.
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     client_auth::{SignedRequest, authenticate},
-    inbox,
+    consent, inbox,
     route::{CLIENT_PATH, room_named},
     user::Then,
 };
@@ -102,6 +103,10 @@ fn hello(
         if !page.more {
             break;
         }
+    }
+    let version = consent::version(&step.transaction)?;
+    if version > 0 {
+        send(step, &device, &FromProvider::Consent { version })?;
     }
     proceed(step, CatchUp { socket, device, rooms, incomplete: false })?;
     Ok(None)

@@ -7,14 +7,14 @@ use super::{
     claims,
     client_api::ClientRequest,
     client_auth::{self, SignedRequest},
-    deletion,
+    consent, deletion,
     devices::{self, Name, Registered},
-    inbox, key_packages, pseudonyms,
+    inbox, key_packages, outgoing, pseudonyms,
     route::room_of_claim,
     socket::{self, CatchUp},
 };
 use crate::{
-    error::{InternalError, ProtocolError, Result},
+    error::{ProtocolError, Result},
     mls::{MlsCrypto, credential::credential_of_hub},
     object::{Ask, Call, Lane, LaneRequest, Reply, Role, Step, plain_refusal},
     storage::{decode_row, encode_row},
@@ -58,6 +58,24 @@ pub(super) mod table {
     pub(crate) const PSEUDONYM: u8 = 0x10;
     /// Public key → pseudonym of this user.
     pub(crate) const PSEUDONYMS: u8 = 0x11;
+    /// The version of what follows.
+    pub(crate) const CONSENT_VERSION: u8 = 0x20;
+    /// Requester, room → what the user said to it.
+    pub(crate) const CONSENT_GIVEN: u8 = 0x21;
+    /// Requester, room → open request.
+    pub(crate) const CONSENT_INCOMING: u8 = 0x22;
+    /// Version → key of an open request.
+    pub(crate) const CONSENT_INCOMING_AGES: u8 = 0x23;
+    /// Target, room → open request of the user.
+    pub(crate) const CONSENT_REQUESTED: u8 = 0x24;
+    /// Version → key of an open request of the user.
+    pub(crate) const CONSENT_REQUESTED_AGES: u8 = 0x25;
+    /// Target, room → grant.
+    pub(crate) const CONSENT_RECEIVED: u8 = 0x26;
+    /// Version → key of a grant.
+    pub(crate) const CONSENT_RECEIVED_AGES: u8 = 0x27;
+    /// Target, KeyPackageRef → KeyPackage that came with a grant.
+    pub(crate) const CONSENT_KEY_PACKAGES: u8 = 0x28;
 }
 
 /// What the user waits for.
@@ -73,28 +91,6 @@ pub(super) enum Then {
     Issued { key: Vec<u8>, client: ClientUri },
     /// The directory document of this provider.
     Directory(Domain),
-}
-
-/// What waits in a lane of the user's outbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Entry {
-    /// To the object of a room: the user was deleted (D19).
-    UserDeleted,
-    /// To a pseudonym: it is deleted with its owner.
-    DeleteUser,
-    /// To the owner of a pseudonym: it was deleted.
-    PseudonymDeleted,
-}
-
-impl Entry {
-    /// Puts it at the end of the lane of `object`.
-    pub(super) fn enqueue(
-        &self,
-        step: &mut Step<'_>,
-        object: ObjectName,
-    ) -> Result<(), InternalError> {
-        step.enqueue(&Lane::Object(object), encode_row(self)?)
-    }
 }
 
 /// A user of this provider.
@@ -179,6 +175,10 @@ impl User {
             ClientRequest::KeyMaterial { target } => {
                 return claim_for(step, device, target, body);
             }
+            ClientRequest::ConsentState => {
+                Response::tls(200, encode(&consent::state(&step.transaction)?)?)
+            }
+            ClientRequest::Consent => consent::post(step, &self.crypto, &self.uri, &body)?,
             ClientRequest::CreateRoom { room } => {
                 if room.domain() != &step.config.domain {
                     return Err(ProtocolError::NotFound("room of another provider").into());
@@ -199,7 +199,7 @@ impl User {
 impl Role for User {
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
         let IncomingRequest { source, endpoint, body } = request;
-        if source != Source::Own {
+        if !is_for(&source, &endpoint) {
             return Err(ProtocolError::PeerRefused("not for others").into());
         }
         let response = match endpoint {
@@ -208,6 +208,7 @@ impl Role for User {
                 return self.signed(step, (&method, &path, &auth), body);
             }
             Endpoint::KeyMaterial { target } => claims::claim(step, &self.uri, &target, &body)?,
+            Endpoint::Consent => consent::receive(step, &self.crypto, &self.uri, &body)?,
             Endpoint::DeliverWelcome { room } => inbox::deliver(step, &room, &body)?,
             Endpoint::Push { devices } => push(step, devices, &body)?,
             Endpoint::Membership { room, cipher_suite } => {
@@ -234,6 +235,8 @@ impl Role for User {
             | Endpoint::CreateRoom { .. }
             | Endpoint::UserDeleted { .. }
             | Endpoint::ClaimedBy
+            | Endpoint::Granted { .. }
+            | Endpoint::GrantedKeyMaterial { .. }
             | Endpoint::Events { .. } => return Err(ProtocolError::NotFound("room").into()),
         };
         Ok(Reply::Respond(response))
@@ -262,23 +265,11 @@ impl Role for User {
 
     fn lane_request(
         &mut self,
-        _step: &mut Step<'_>,
+        step: &mut Step<'_>,
         lane: &Lane,
         entries: &[Vec<u8>],
     ) -> Result<Option<LaneRequest>> {
-        let (Lane::Object(object), Some(entry)) = (lane, entries.first()) else { return Ok(None) };
-        let (endpoint, label) = match decode_row(entry)? {
-            Entry::UserDeleted => {
-                (Endpoint::UserDeleted { user: self.uri.clone() }, "user deleted")
-            }
-            Entry::DeleteUser => (Endpoint::DeleteUser, "delete user"),
-            Entry::PseudonymDeleted => {
-                (Endpoint::PseudonymDeleted { user: self.uri.clone() }, "pseudonym deleted")
-            }
-        };
-        let request = IncomingRequest { source: Source::Own, endpoint, body: Vec::new() };
-        let call = Call::Object(ObjectCall { object: object.clone(), request });
-        Ok(Some(LaneRequest { call, label: label.into(), entries: 1 }))
+        outgoing::request(step, &self.uri, lane, entries)
     }
 
     fn refuse(_endpoint: &Endpoint, error: &ProtocolError) -> Response {
@@ -302,17 +293,30 @@ fn claim_for(
     }
     let room = room_of_claim(&request.room_id)?;
     pseudonyms::bind(step, room.as_ref())?;
-    let own = &step.config.domain;
-    let object = match room {
-        None => ObjectName::claims(own),
-        Some(room) => ObjectName::room(&room, own),
+    let own = step.config.domain.clone();
+    let Some(room) = room else {
+        return pass(ObjectName::claims(&own), device, Endpoint::KeyMaterial { target }, body);
     };
+    let object = ObjectName::room(&room, &own);
+    if let Some(answer) = consent::granted_answer(step, &target, &room, &request)? {
+        let body = encode_row(&(body, answer))?;
+        return pass(object, device, Endpoint::GrantedKeyMaterial { target }, body);
+    }
     pass(object, device, Endpoint::KeyMaterial { target }, body)
+}
+
+/// Own objects ask a user; other providers tell it what somebody says of consent, and no more.
+const fn is_for(source: &Source, endpoint: &Endpoint) -> bool {
+    match source {
+        Source::Own => true,
+        Source::Provider(_) => matches!(endpoint, Endpoint::Consent),
+        Source::Device(_) => false,
+    }
 }
 
 fn pass(object: ObjectName, device: ClientUri, endpoint: Endpoint, body: Vec<u8>) -> Result<Reply> {
     let label = match &endpoint {
-        Endpoint::KeyMaterial { .. } => "keyMaterial",
+        Endpoint::KeyMaterial { .. } | Endpoint::GrantedKeyMaterial { .. } => "keyMaterial",
         Endpoint::Update { .. } => "update",
         Endpoint::SubmitMessage { .. } => "submitMessage",
         Endpoint::GroupInfo { .. } => "groupInfo",

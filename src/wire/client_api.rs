@@ -14,6 +14,8 @@
 //! | `GET rooms` | – | 200 [`RoomList`] |
 //! | `GET external-sender/{suite}` | – | 200 RFC 9420's `ExternalSender` |
 //! | `GET directory/{domain}` | – | 200 that provider's directory document (JSON) |
+//! | `POST consent` | [`ConsentEntry`](super::ConsentEntry) | 200 [`ConsentState`] |
+//! | `GET consent` | – | 200 [`ConsentState`] |
 //! | `GET events/{room}?after=N` | – | 200 [`EventPage`] |
 //! | `GET inbox?after=N` | – | 200 [`EventPage`] |
 //! | `POST keyMaterial/{user}`, `update/{room}`, `submitMessage/{room}`, `groupInfo/{room}` | as the MIMI endpoint | as the MIMI endpoint |
@@ -27,7 +29,7 @@ use openmls::{key_packages::KeyPackageIn, messages::group_info::VerifiableGroupI
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
 use super::{
-    FanoutMessage, IdentifierUri, RatchetTreeOption, Verbatim, decode_exact, encode, flag,
+    FanoutMessage, IdentifierUri, RatchetTreeOption, RoomId, Verbatim, decode_exact, encode, flag,
 };
 use crate::error::{InternalError, ProtocolError};
 
@@ -181,6 +183,34 @@ pub struct RoomList {
     pub rooms: Vec<RoomSummary>,
 }
 
+/// One thing that was said about consent between a user of this provider and somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct ConsentItem {
+    /// The other user.
+    pub user: IdentifierUri,
+    /// The one room that it is about; `None`: any room (R96).
+    pub room_id: Option<RoomId>,
+    /// When this provider took note of it, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What there is about a user's consent (D17): five lists of at most 1,000, each by user and room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+pub struct ConsentState {
+    /// Grows with every change.
+    pub version: u64,
+    /// Open requests of others.
+    pub incoming: Vec<ConsentItem>,
+    /// Whom the user allows.
+    pub given: Vec<ConsentItem>,
+    /// Whom the user does not allow.
+    pub refused: Vec<ConsentItem>,
+    /// The user's own open requests.
+    pub requested: Vec<ConsentItem>,
+    /// Who said to allow the user. Nobody says it when that is over (R100).
+    pub received: Vec<ConsentItem>,
+}
+
 /// The last event of a log that a device has stored.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
 pub struct Cursor {
@@ -261,6 +291,12 @@ pub enum FromProvider {
     /// The last frame: the device was revoked, or its user deleted.
     #[tls_codec(discriminant = 6)]
     Revoked,
+    /// What there is about the user's consent changed; `GET consent` has it.
+    #[tls_codec(discriminant = 7)]
+    Consent {
+        /// The version of the [`ConsentState`].
+        version: u64,
+    },
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ mod verbatim;
 
 pub use app_sync::{AppSync, MimiParticipantList, Role, UserRoles};
 pub use client_api::{
-    Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceList, DeviceRegistration, DeviceRegistrationTbs,
-    DeviceRequestTbs, DeviceSummary, EventPage, FromClient, FromProvider, KeyPackageList,
-    KeyPackageStock, LogEvent, PseudonymGrant, REVOKED_CHALLENGE, RoomCreation, RoomList,
-    RoomSummary,
+    ConsentItem, ConsentState, Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceList,
+    DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, DeviceSummary, EventPage,
+    FromClient, FromProvider, KeyPackageList, KeyPackageStock, LogEvent, PseudonymGrant,
+    REVOKED_CHALLENGE, RoomCreation, RoomList, RoomSummary,
 };
 pub use consent::{ConsentEntry, ConsentOperation};
 pub use directory::{Directory, RatchetTreeSupport, percent_decode, percent_encode};

@@ -66,7 +66,7 @@ pub struct Device {
     pub client: ClientUri,
     keys: SignatureKeyPair,
     provider: OpenMlsRustCrypto,
-    nonces: Cell<u8>,
+    nonces: Cell<u64>,
 }
 
 impl Device {
@@ -97,7 +97,8 @@ impl Device {
     /// A proof with a nonce of its own.
     pub fn auth(&self, method: &str, path: &str, body: &[u8], created: UnixMillis) -> DeviceAuth {
         self.nonces.set(self.nonces.get() + 1);
-        self.auth_with_nonce(method, path, body, created, &[self.nonces.get(); 16])
+        let nonce = u128::from(self.nonces.get()).to_be_bytes();
+        self.auth_with_nonce(method, path, body, created, &nonce)
     }
 
     pub fn auth_with_nonce(

@@ -2,6 +2,7 @@
 
 use mimi_edge::{
     mls::key_package::LIFETIME_SECONDS,
+    storage::encode_row,
     transport::{Endpoint, ObjectName, Outgoing, Response, Source},
     wire::{
         ClientKeyMaterial, ClientMaterial, IdentifierUri, KeyMaterialBody, KeyMaterialRequest,
@@ -161,6 +162,33 @@ fn r19_a_claim_for_an_own_user_goes_to_that_user() {
         Some(Response::tls(200, answer.clone()))
     });
     assert_eq!((response.status, response.body), (200, answer));
+}
+
+#[test]
+fn r97_what_came_with_a_grant_is_as_good_as_claimed_through_this_hub() {
+    let (mut hub, mut alice, bob) = Hub::with_alice_and_bob();
+    let mut cathy = cathy();
+    let packages = [cathy.single_use()];
+    let [package] = &packages;
+    let target = || Endpoint::GrantedKeyMaterial { target: uri("cathy@charlie.example") };
+    let answer = encode(&claimed(&cathy.user(), &[(&cathy.client, package)])).unwrap();
+    let body = |requester: &UserUri| {
+        let claim = encode(&claim(requester, &cathy.user())).unwrap();
+        encode_row(&(claim, answer.clone())).unwrap()
+    };
+    // R20: for an active participant, and who that is has to be true.
+    let beth = member("beth@alpha.example/phone");
+    let nothing = (200, empty(Protocol::MLS10, Code::NoConsentForThisRoom));
+    hub.refused(source_of(&beth.client), target(), body(&beth.user()), nothing);
+    let text = b"peer refused: not the requesting user's provider".to_vec();
+    hub.refused(source_of(&alice.client), target(), body(&bob.user()), (403, text));
+    let response = hub.call(source_of(&alice.client), target(), body(&alice.user()));
+    assert_eq!((response.status, &response.body), (200, &answer));
+    let upload = alice.propose(vec![sync(&adds(&cathy.user()))], &packages, &[]);
+    hub.accept(source_of(&alice.client), &upload);
+    let sent = hub.deliver();
+    let welcome = sent.iter().find_map(|sent| sent.welcome_for(&cathy.client)).unwrap();
+    cathy.enter(&welcome);
 }
 
 #[test]
