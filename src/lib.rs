@@ -35,6 +35,8 @@ pub mod room_log;
 pub mod storage;
 pub mod time;
 pub mod transport;
+#[cfg(all(feature = "vectors", target_arch = "wasm32"))]
+pub mod vectors;
 #[cfg(all(feature = "wasm-client", target_arch = "wasm32"))]
 pub mod wasm;
 pub mod wire;

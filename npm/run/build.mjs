@@ -11,7 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { digest } from "./digest.mjs";
 import { wasmEnv, setUpBuild } from "./setup.mjs";
 import { at, cargoTarget, command, must, root, say } from "./shell.mjs";
@@ -24,6 +24,15 @@ export const WASM = {
   hub: { feature: "worker", bindgen: ["--experimental-reset-state-function"] },
 };
 
+/** The module that the official MLS test vectors run on: in no package. */
+const VECTORS = { feature: "vectors", bindgen: [] };
+
+/** Where the official MLS test vectors are; undefined when they are not there. */
+export function vectorsFolder() {
+  const folder = resolve(root, process.env.MLS_VECTORS || "../shared/vectors");
+  return existsSync(folder) ? folder : undefined;
+}
+
 /** What `build` takes: cargo profiles by purpose. */
 export const PROFILES = { test: "wasm-test", release: "release" };
 
@@ -32,14 +41,18 @@ export const PROFILES = { test: "wasm-test", release: "release" };
  * Expects `setUpBuild` to have run.
  */
 export async function build(profile) {
-  for (const name of Object.keys(WASM)) await wasm(name, profile);
+  for (const [name, module] of Object.entries(WASM)) await wasm(name, module, profile);
   await clientPackage();
   await hubPackage();
   await chatPage();
 }
 
-async function wasm(name, profile) {
-  const { feature, bindgen } = WASM[name];
+/** Builds the module for the official test vectors, when there are any. */
+export async function buildForVectors() {
+  if (vectorsFolder()) await wasm("vectors", VECTORS, "test");
+}
+
+async function wasm(name, { feature, bindgen }, profile) {
   const compiled = at("build", "wasm", profile, `${name}.wasm`);
   const rust = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src"];
   await whenChanged(`${name}-${profile}`, rust, [compiled], async () => {

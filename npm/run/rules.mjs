@@ -3,7 +3,7 @@
 // `npm test` kept when the sources are still the same, and runs what is missing.
 // `npm run rules -- --names` runs nothing and only looks for the names.
 import { readFileSync } from "node:fs";
-import { build } from "./build.mjs";
+import { build, buildForVectors } from "./build.mjs";
 import { filesUnder } from "./digest.mjs";
 import { parseRules, rulesOf, ruleTable, suiteOf, tableLines, testsIn } from "./rule-table.mjs";
 import { setUpBuild } from "./setup.mjs";
@@ -35,7 +35,10 @@ async function outcomes(tests) {
   for (const suite of new Set(tests.map(({ path }) => suiteOf(path)))) {
     if (!outcomesOf(suite)) {
       await setUpBuild();
-      if (suite !== "rust") await build("test");
+      if (suite !== "rust") {
+        await build("test");
+        await buildForVectors();
+      }
       const names = tests.filter(({ path }) => suiteOf(path) === suite).map(({ name }) => name);
       say(`\n── ${suite}: ${names.length} tests`);
       await SUITES[suite](names);

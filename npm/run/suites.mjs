@@ -1,11 +1,14 @@
 // The test suites and how each is run; what each test said is kept in build/test-results.json.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PROFILES, TARGET, WASM } from "./build.mjs";
+import { PROFILES, TARGET, WASM, vectorsFolder } from "./build.mjs";
 import { digest } from "./digest.mjs";
 import { cargoOutcomes, tapOutcomes } from "./rule-table.mjs";
 import { chrome, wasmEnv } from "./setup.mjs";
 import { at, cargoTarget, has, run, say } from "./shell.mjs";
+
+/** The tests that run on the module for the official vectors. */
+const VECTORS_TEST = "vectors.test.ts";
 
 /** With it cargo builds where the wasm modules are built. */
 export const rustEnv = { CARGO_TARGET_DIR: cargoTarget };
@@ -37,9 +40,8 @@ async function web() {
 /** The tests of one folder under Node's own runner, each bundled to JavaScript first. */
 function node(folder) {
   return async (names = []) => {
-    const files = has("tests", folder)
-      ? readdirSync(at("tests", folder)).filter((name) => name.endsWith(".test.ts"))
-      : [];
+    const vectors = vectorsFolder();
+    const files = testFiles(folder, vectors);
     if (files.length === 0) return { passed: 0, failed: 0 };
     if (folder === "browser") await chrome();
     const out = at("build/tests", folder);
@@ -55,10 +57,20 @@ function node(folder) {
     args.push("--test-reporter=tap", `--test-reporter-destination=${tap}`);
     if (names.length > 0) args.push(`--test-name-pattern=^(?:${names.join("|")})$`);
     args.push(...files.map((name) => join(out, name.replace(/\.ts$/, ".mjs"))));
-    const { code, stdout } = await run(process.execPath, args, { env: rustEnv });
+    const env = { ...rustEnv, ...(vectors && { MLS_VECTORS: vectors }) };
+    const { code, stdout } = await run(process.execPath, args, { env });
     const outcomes = existsSync(tap) ? tapOutcomes(readFileSync(tap, "utf8")) : new Map();
     return finish(folder, code, outcomes, nodeCounts(stdout));
   };
+}
+
+/** The files with tests of a folder. The official vectors run when they are there. */
+function testFiles(folder, vectors) {
+  if (!has("tests", folder)) return [];
+  const files = readdirSync(at("tests", folder)).filter((name) => name.endsWith(".test.ts"));
+  if (vectors || !files.includes(VECTORS_TEST)) return files;
+  say("the official MLS test vectors are NOT run: no folder MLS_VECTORS, and none at ../shared/vectors");
+  return files.filter((name) => name !== VECTORS_TEST);
 }
 
 async function bundleTests(folder, files, out) {
