@@ -25,8 +25,8 @@ use mimi_edge::{
 use openmls::{
     component::ComponentData,
     framing::{MlsMessageIn, ProcessedMessageContent, ProtocolMessage},
-    group::{GroupContext, MlsGroup, MlsGroupCreateConfig},
-    messages::proposals::{AppDataUpdateProposal, Proposal},
+    group::{CommitBuilder, GroupContext, Initial, MlsGroup, MlsGroupCreateConfig},
+    messages::proposals::Proposal,
     prelude::{
         Extensions, ExternalSender, LeafNodeIndex, LeafNodeParameters, OpenMlsProvider, WireFormat,
     },
@@ -97,6 +97,9 @@ impl Upload {
         encode(&request).unwrap()
     }
 }
+
+/// An external commit to be built.
+pub type Joining<'b> = CommitBuilder<'b, Initial, MlsGroup>;
 
 /// Whether a GroupInfo carries the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -276,16 +279,17 @@ impl Member {
         tree: &RatchetTreeOption,
         proposals: &[Vec<u8>],
     ) -> Upload {
-        self.external_commit_with(group_info, tree, (proposals, None))
+        self.external_commit_with(group_info, tree, proposals, |builder| builder)
     }
 
-    /// As [`Member::external_commit`], and with an AppSync, though it may not. What it makes of the list
-    /// does not matter: nobody looks.
+    /// As [`Member::external_commit`], with what `change` adds though it may not. What an AppSync makes
+    /// of the list does not matter: nobody looks.
     pub fn external_commit_with(
         &mut self,
         group_info: &[u8],
         tree: &RatchetTreeOption,
-        (proposals, app_sync): (&[Vec<u8>], Option<&AppSync>),
+        proposals: &[Vec<u8>],
+        change: impl for<'b> FnOnce(Joining<'b>) -> Joining<'b>,
     ) -> Upload {
         let RatchetTreeOption::Full(tree) = tree else { panic!("no tree") };
         let (nodes, client) = (tree.nodes().unwrap(), self.client.clone());
@@ -305,18 +309,9 @@ impl Member {
                         .with_extensions(leaf_extensions()?)
                         .build(),
                 );
-            let update = app_sync.map(|app_sync| {
-                AppDataUpdateProposal::update(
-                    component::PARTICIPANT_LIST,
-                    encode(app_sync).unwrap(),
-                )
-            });
-            let builder = update
-                .into_iter()
-                .fold(builder, |builder, update| builder.add_app_data_update_proposal(update));
             let mut builder =
-                builder.load_psks(provider.storage()).unwrap().create_group_info(true);
-            if app_sync.is_some() {
+                change(builder).load_psks(provider.storage()).unwrap().create_group_info(true);
+            if builder.app_data_update_proposals().next().is_some() {
                 let list = ParticipantList::of_creator(client.user()).encode()?;
                 let mut updater = builder.app_data_dictionary_updater();
                 updater.set(ComponentData::from_parts(component::PARTICIPANT_LIST, list.into()));

@@ -10,7 +10,7 @@ use crate::{
     common::{
         group::{Member, room, sync},
         hub::{Hub, Sent, provider, source_of, update_response},
-        member::{member, removes},
+        member::{adds, member, removes},
         proposals::bundle,
     },
     not_allowed,
@@ -138,6 +138,21 @@ fn d19_a_deleted_user_does_not_come_in_again() {
     let refused = not_allowed("the joiner's user was deleted");
     hub.refuses_update(source.clone(), upload.body(), refused);
     hub.refuses_group_info(source, &tablet.group_info_request(&room()));
+}
+
+#[test]
+fn r56_d19_a_deleted_user_without_a_leaf_leaves_the_list_too() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    let dave = UserUri::parse("dave@alpha.example").unwrap();
+    hub.accept(alices(), &alice.propose(vec![sync(&adds(&dave))], &[], &[]));
+    alice.merge_own();
+    hub.settle();
+    hub.call(Source::Own, deleted(&dave), Vec::new());
+    assert_eq!(hub.deliver(), Vec::new());
+    let refused = not_allowed("appsync-remove dave@alpha.example");
+    hub.refuses_update(alices(), alice.propose(Vec::new(), &[], &[]).body(), refused);
+    alice.clear_own();
+    hub.accept(alices(), &alice.propose(vec![sync(&removes(&dave))], &[], &[]));
 }
 
 /// `hubProposals: false` (D1): there is nothing that the hub could propose.

@@ -1,11 +1,18 @@
 //! External commits (R36, R55, R56, R64–R66, R90, A17): a client joins by itself.
 
-use mimi_edge::wire::UpdateResponseCode as Code;
+use mimi_edge::{
+    room::codepoints::component,
+    wire::{UpdateResponseCode as Code, encode},
+};
+use openmls::{
+    messages::proposals::{AppDataUpdateProposal, PreSharedKeyProposal},
+    schedule::PreSharedKeyId,
+};
 
 use crate::{
     BRAVO, CHARLIE, alices, bobs, cathys,
     common::{
-        group::sync,
+        group::{SUITE, sync},
         hub::{Hub, Sent, provider, source_of},
         member::{Upload, adds, bans, member, removes, uri},
     },
@@ -141,11 +148,20 @@ fn r9_r90_only_participants_join() {
 #[test]
 fn r36_an_external_commit_carries_no_app_sync_and_no_psk() {
     let (mut hub, _, _, _) = Hub::with_alice_bob_and_cathy();
-    let dave = uri("dave@alpha.example");
     let why = not_allowed("an external commit carries no AppSync and no PSK");
     let mut laptop = member("bob@bravo.example/laptop");
     let (group_info, tree) = hub.group_info(&laptop);
-    let upload = laptop.external_commit_with(&group_info, &tree, (&[], Some(&adds(&dave))));
+    let app_sync = encode(&adds(&uri("dave@alpha.example"))).unwrap();
+    let upload = laptop.external_commit_with(&group_info, &tree, &[], |builder| {
+        let update = AppDataUpdateProposal::update(component::PARTICIPANT_LIST, app_sync);
+        builder.add_app_data_update_proposal(update)
+    });
+    hub.refuses_update(bobs(), upload.body(), why);
+    let psk = PreSharedKeyId::external(b"psk".to_vec(), vec![7; SUITE.hash_length()]);
+    laptop.step(|provider, _| psk.store(provider, &[1; 32])).unwrap();
+    let upload = laptop.external_commit_with(&group_info, &tree, &[], |builder| {
+        builder.add_psk_proposal(PreSharedKeyProposal::new(psk))
+    });
     hub.refuses_update(bobs(), upload.body(), why);
 }
 

@@ -5,7 +5,7 @@ use mimi_edge::{
     transport::{Endpoint, Source},
     wire::{GroupInfoRequest, Verbatim, encode, uri::RoomUri},
 };
-use openmls::prelude::{BasicCredential, Credential};
+use openmls::prelude::{BasicCredential, Ciphersuite, Credential};
 
 use crate::{
     BRAVO, alices, bobs, cathys,
@@ -54,7 +54,7 @@ fn r87_what_is_given_out_is_what_the_committer_signed_without_a_tree() {
 }
 
 #[test]
-fn r85_the_request_is_signed_with_the_key_in_it() {
+fn r85_r88_the_request_is_signed_with_the_key_in_it_in_the_rooms_scheme() {
     let (mut hub, alice, bob) = Hub::with_alice_and_bob();
     hub.effects();
     let good = alice.group_info_request(&room());
@@ -72,9 +72,14 @@ fn r85_the_request_is_signed_with_the_key_in_it() {
         change(&mut request, &bob);
         hub.refuses_group_info(alices(), &request);
     }
-    // R88: the label is part of it.
-    let request = signed(&alice, good.clone(), DEVICE);
+    // The label is part of it.
+    let request = signed(&alice, good, DEVICE);
     hub.refuses_group_info(alices(), &request);
+    // A good signature in another scheme than that of the room's suite.
+    let mut p256 = member("alice@alpha.example/phone");
+    let suite = Ciphersuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256;
+    p256.key = p256.crypto.signature_key_pair(suite).unwrap();
+    hub.refuses_group_info(alices(), &p256.group_info_request(&room()));
     hub.group_info(&alice);
 }
 
