@@ -4,10 +4,11 @@ use openmls::key_packages::KeyPackageIn;
 
 use super::{
     ErrorCode, LastResort,
-    intent::{self, Add, Task},
+    intent::{self, WaitsFor},
     request::Settled,
     room::{Room, required_by},
     step::Step,
+    task::{Add, Task},
 };
 use crate::{
     error::{ProtocolError, Result},
@@ -42,16 +43,17 @@ pub(super) fn answered(
     room: &RoomUri,
     response: &Response,
 ) -> Result<Settled> {
-    let waiting = intent::all(&step.transaction, room)?.into_iter().find(|intent| intent.asking);
-    let Some(mut intent) = waiting else { return Ok(Settled::Delivered) };
+    let waiting = intent::first(&step.transaction, room)?;
+    let Some(mut intent) = waiting.filter(|it| it.waits_for == WaitsFor::Answer) else {
+        return Ok(Settled::Delivered);
+    };
     let Task::Add(add) = &mut intent.task else { return Ok(Settled::Delivered) };
     let group = step.group(room)?;
     let fitting = Fitting { suite: group.ciphersuite().into(), required: required_by(&group)? };
     match read(step, add, &fitting, response) {
         Ok(key_packages) => {
             add.key_packages = Some(key_packages);
-            intent.asking = false;
-            intent.store(step, room)?;
+            intent.wait(step, room, WaitsFor::Nothing)?;
         }
         Err(code) => intent.failed(step, room, code),
     }

@@ -1,20 +1,22 @@
 //! Own commits: made and stored before they are sent, kept until the log shows who ended their epoch
-//! (D6, R67).
+//! (D6, R67). Each covers all that is pending (R54).
 
 use openmls::{
     framing::PublicMessageIn,
-    group::MlsGroup,
-    key_packages::KeyPackageIn,
+    group::{CommitMessageBundle, MlsGroup},
+    key_packages::{KeyPackage, KeyPackageIn},
     messages::{Welcome, group_info::VerifiableGroupInfo},
-    prelude::WireFormat,
+    prelude::{LeafNodeIndex, WireFormat},
+    treesync::RatchetTree,
 };
 use openmls_traits::OpenMlsProvider;
 
 use super::{
-    ErrorCode, Event, IntentId, intent,
+    ErrorCode, IntentId, intent,
+    outlook::Outlook,
+    proposals,
     request::{Lane, Request, Settled},
     room::{Fate, OwnCommit, Room, hash, mls_error, required_by},
-    send,
     step::Step,
 };
 use crate::{
@@ -28,56 +30,94 @@ use crate::{
     storage::encode_row,
     transport::Response,
     wire::{
-        self, AppSync, CommitBundle, RatchetTreeOption, UpdateContent, UpdateRequest,
-        UpdateResponseCode, UpdateRoomResponse, Verbatim, uri::RoomUri,
+        self, AppSync, CommitBundle, PendingProposalsResponse, RatchetTreeOption, UpdateContent,
+        UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim,
+        uri::{RoomUri, UserUri},
     },
 };
 
-/// Makes one commit of the list's change and the Adds (R40), stores it pending, and sends it.
+/// Most commits of one epoch that are made anew because the hub wants more in them (D20).
+const MOST_REBUILDS: u32 = 5;
+/// What a hub's refusal says before the user whom the commit has to take off the list (R56).
+const DEPARTED: &str = "appsync-remove ";
+
+/// What a commit does beside covering what is pending.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The KeyPackages of the clients that come in.
+    pub(super) adds: Vec<Vec<u8>>,
+    /// The leaves that go.
+    pub(super) removes: Vec<u32>,
+    /// The change to the list.
+    pub(super) app_sync: Option<AppSync>,
+    /// The new policy.
+    pub(super) policy: Option<Vec<u8>>,
+    /// Whether this device's keys are replaced even if nothing else asks for it.
+    pub(super) update_keys: bool,
+}
+
+/// Makes one commit of what is pending and of the plan (R40–R42), stores it pending, and sends it.
+/// Without a plan it is about what is pending alone, and the intent has to look again.
 ///
 /// # Errors
-/// When the KeyPackages cannot be added; then nothing is stored.
+/// When the plan does not fit the room; then nothing is stored.
 pub(super) fn start(
     step: &mut Step<'_>,
     room: &mut Room,
     intent: IntentId,
-    app_sync: Option<AppSync>,
-    key_packages: &[Vec<u8>],
+    plan: Option<Plan>,
 ) -> Result<()> {
     let mut group = step.group(&room.uri)?;
     let epoch = group.epoch().as_u64();
-    let made = make(step, &mut group, app_sync, key_packages)?;
+    let fulfils = plan.is_some();
+    let plan = with_departures(room, &Outlook::of(&group)?, plan.unwrap_or_default());
+    let made = make(step, &mut group, plan)?;
     step.enqueue(&Request::Update(room.uri.clone(), epoch, made.body))?;
-    room.own_commit = Some(OwnCommit { intent, epoch, hash: made.hash, fate: Fate::Unknown });
+    let fate = Fate::Unknown;
+    room.own_commit = Some(OwnCommit { intent, epoch, hash: made.hash, fate, fulfils });
     Ok(step.store_room(room)?)
 }
 
-struct Made {
-    body: Vec<u8>,
-    hash: Vec<u8>,
+/// R56: who has lost the last leaf to the hub leaves the list in the next commit; also those whom the
+/// hub named, if they have none.
+fn with_departures(room: &Room, outlook: &Outlook, mut plan: Plan) -> Plan {
+    let named = room.departed.iter().filter(|user| {
+        outlook.list_after.roles_of(user).is_some() && outlook.is_without_devices(user)
+    });
+    let mut users = outlook.departing();
+    users.extend(named.cloned());
+    users.sort_unstable();
+    users.dedup();
+    for user in users.iter().map(UserUri::to_wire) {
+        let app_sync = plan.app_sync.get_or_insert_default();
+        let entries = app_sync.add_users.iter().chain(&app_sync.update_users);
+        let mut named = entries.map(|entry| &entry.user).chain(&app_sync.remove_users);
+        if !named.any(|named| *named == user) {
+            app_sync.remove_users.push(user);
+        }
+    }
+    plan
 }
 
-fn make(
-    step: &mut Step<'_>,
-    group: &mut MlsGroup,
-    app_sync: Option<AppSync>,
-    key_packages: &[Vec<u8>],
-) -> Result<Made> {
-    let (identity, now) = (step.identity, step.now);
+/// The bytes of an `UpdateRequest`, and the hash by which the log's commit is recognised.
+pub(super) struct Made {
+    pub(super) body: Vec<u8>,
+    pub(super) hash: Vec<u8>,
+}
+
+fn make(step: &mut Step<'_>, group: &mut MlsGroup, plan: Plan) -> Result<Made> {
+    let Plan { adds, removes, app_sync, policy, update_keys } = plan;
+    let identity = step.identity;
+    let adds = key_packages(step, group, &adds)?;
     let provider = MlsProvider::new(&mut step.transaction, step.crypto);
-    let required = required_by(group)?;
-    let mut adds = Vec::new();
-    for bytes in key_packages {
-        let key_package = Verbatim::<KeyPackageIn>::own(bytes.clone())?.into_value();
-        let valid = check_key_package(provider.crypto(), key_package, &required, now)?;
-        adds.push(valid.key_package);
-    }
     let extensions = group.extensions().clone();
-    let proposals = own_proposals(group, app_sync.as_ref(), None)?;
+    let proposals = own_proposals(group, app_sync.as_ref(), policy.as_deref())?;
     let mut builder = group
         .commit_builder()
+        .force_self_update(update_keys)
         .add_proposals(proposals)
         .propose_adds(adds)
+        .propose_removals(removes.into_iter().map(LeafNodeIndex::new))
         .load_psks(provider.storage())
         .map_err(mls_error("PSKs"))?
         .create_group_info(true)
@@ -94,6 +134,22 @@ fn make(
             staged.export_ratchet_tree(provider.crypto(), group.export_ratchet_tree()).ok()?
         })
         .ok_or(InternalError::Mls("the tree after a commit"))?;
+    upload(bundle, &tree)
+}
+
+/// The valid ones of these encoded KeyPackages have to be all.
+fn key_packages(step: &Step<'_>, group: &MlsGroup, encoded: &[Vec<u8>]) -> Result<Vec<KeyPackage>> {
+    let required = required_by(group)?;
+    let check = |bytes: &Vec<u8>| {
+        let key_package = Verbatim::<KeyPackageIn>::own(bytes.clone())?.into_value();
+        let valid = check_key_package(step.algorithms(), key_package, &required, step.now)?;
+        Ok(valid.key_package)
+    };
+    encoded.iter().map(check).collect()
+}
+
+/// The `UpdateRequest` of a commit after which the tree is `tree` (R46).
+pub(super) fn upload(bundle: CommitMessageBundle, tree: &RatchetTree) -> Result<Made> {
     let (commit, welcome, group_info) = bundle.into_contents();
     let group_info = group_info.ok_or(InternalError::Mls("GroupInfo"))?;
     let commit_bytes = wire::encode(&commit)?;
@@ -105,7 +161,7 @@ fn make(
                 .map(|welcome| Verbatim::<Welcome>::own(wire::encode(&welcome)?))
                 .transpose()?,
             group_info: Verbatim::<VerifiableGroupInfo>::own(wire::encode(&group_info)?)?,
-            ratchet_tree_option: RatchetTreeOption::Full(ratchet_tree::to_wire(&tree)?),
+            ratchet_tree_option: RatchetTreeOption::Full(ratchet_tree::to_wire(tree)?),
         })),
     };
     Ok(Made { body: wire::encode(&request)?, hash: hash(&commit_bytes) })
@@ -127,13 +183,10 @@ pub(super) fn answered(
         Verdict::Unknown => return Ok(Settled::Later(response.retry_after_millis())),
         Verdict::Accepted => own.fate = Fate::Accepted,
         Verdict::WrongEpoch => own.fate = Fate::WrongEpoch,
-        Verdict::Refused(code) => {
-            let intent = own.intent;
+        refusal => {
+            let own = own.clone();
             drop_pending(step, &mut room)?;
-            if let Some(intent) = intent::load(step, uri, intent)? {
-                intent.failed(step, uri, code);
-            }
-            intent::advance(step, uri)?;
+            not_taken(step, &mut room, &own, refusal)?;
             return Ok(Settled::Delivered);
         }
     }
@@ -142,20 +195,69 @@ pub(super) fn answered(
     Ok(Settled::Delivered)
 }
 
+/// The hub refused the commit, which is dropped, and the epoch goes on.
+fn not_taken(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    own: &OwnCommit,
+    refusal: Verdict,
+) -> Result<()> {
+    match refusal {
+        Verdict::LacksProposals(pending) => {
+            proposals::take_all(step, room, pending)?;
+            rebuild(step, room, own)
+        }
+        Verdict::LacksDeparture(user) => {
+            room.departed.push(user);
+            rebuild(step, room, own)
+        }
+        Verdict::Refused(code) => refused(step, room, own, code),
+        Verdict::Accepted | Verdict::WrongEpoch | Verdict::Unknown => Ok(()),
+    }
+}
+
+/// R63, R56: the commit is made anew with what the hub wants in it.
+fn rebuild(step: &mut Step<'_>, room: &mut Room, own: &OwnCommit) -> Result<()> {
+    room.rebuilds += 1;
+    if room.rebuilds > MOST_REBUILDS {
+        return refused(step, room, own, ErrorCode::Conflict);
+    }
+    step.store_room(room)?;
+    intent::advance(step, &room.uri)
+}
+
+/// The hub does not take the commit, whatever is done.
+fn refused(step: &mut Step<'_>, room: &mut Room, own: &OwnCommit, code: ErrorCode) -> Result<()> {
+    room.rebuilds = 0;
+    step.store_room(room)?;
+    if let Some(intent) = intent::load(step, &room.uri, own.intent)? {
+        intent.failed(step, &room.uri, code);
+    }
+    intent::advance(step, &room.uri)
+}
+
 enum Verdict {
     Accepted,
     WrongEpoch,
     Unknown,
     Refused(ErrorCode),
+    /// Proposals are pending that the commit does not cover (R54).
+    LacksProposals(Vec<Verbatim<PublicMessageIn>>),
+    /// The commit has to take this user off the list (R56).
+    LacksDeparture(UserUri),
 }
 
 /// R62: a body that decodes decides, else the status.
 fn verdict(response: &Response) -> Verdict {
+    if let Some(pending) = pending_proposals(response) {
+        return Verdict::LacksProposals(pending);
+    }
     match wire::decode_exact::<UpdateRoomResponse>(&response.body) {
         Ok(answer) => match answer.response_code {
             UpdateResponseCode::Success => Verdict::Accepted,
             UpdateResponseCode::WrongEpoch => Verdict::WrongEpoch,
-            UpdateResponseCode::NotAllowed => Verdict::Refused(ErrorCode::NotAllowed),
+            UpdateResponseCode::NotAllowed => departed(answer.error_description.as_slice())
+                .map_or(Verdict::Refused(ErrorCode::NotAllowed), Verdict::LacksDeparture),
             UpdateResponseCode::HubUnresponsive => Verdict::Unknown,
             UpdateResponseCode::InvalidProposal => Verdict::Refused(ErrorCode::InvalidProposal),
         },
@@ -163,6 +265,20 @@ fn verdict(response: &Response) -> Verdict {
         Err(_) if response.status == 409 => Verdict::WrongEpoch,
         Err(_) => Verdict::Refused(ErrorCode::of_status(response.status)),
     }
+}
+
+/// The proposals in a refusal for the lack of them (A12); any other 401 is about the device.
+pub(super) fn pending_proposals(response: &Response) -> Option<Vec<Verbatim<PublicMessageIn>>> {
+    if response.status != 401 {
+        return None;
+    }
+    let answer: PendingProposalsResponse = wire::decode_exact(&response.body).ok()?;
+    Some(answer.pending_proposals)
+}
+
+fn departed(description: &[u8]) -> Option<UserUri> {
+    let user = std::str::from_utf8(description).ok()?.strip_prefix(DEPARTED)?;
+    UserUri::parse(user).ok()
 }
 
 /// The log ends here for now and does not show the end of the own commit's epoch.
@@ -179,10 +295,9 @@ pub(super) fn settle_at_end_of_log(step: &mut Step<'_>, room: &mut Room) -> Resu
         }
         Fate::WrongEpoch => {
             let uri = room.uri.clone();
-            let Some(mut intent) = intent::load(step, &uri, own.intent)? else {
-                return drop_pending(step, room);
-            };
-            intent.replay(step, &uri)?;
+            if let Some(mut intent) = intent::load(step, &uri, own.intent)? {
+                intent.replay(step, &uri)?;
+            }
             if intent::load(step, &uri, own.intent)?.is_none() {
                 drop_pending(step, room)?;
             }
@@ -196,13 +311,13 @@ pub(super) fn merge_own(step: &mut Step<'_>, room: &mut Room, group: &mut MlsGro
     group.merge_pending_commit(&step.provider()).map_err(mls_error("the own commit"))?;
     if let Some(own) = room.own_commit.take() {
         room.last_own_commit = Some((own.epoch, own.hash));
-        if let Some(intent) = intent::load(step, &room.uri, own.intent)? {
+        if let Some(intent) = intent::load(step, &room.uri, own.intent)?
+            && own.fulfils
+        {
             intent.done(step, &room.uri);
         }
     }
-    step.store_room(room)?;
-    step.emit(Event::RoomChanged { room: room.uri.clone(), epoch: group.epoch().as_u64() });
-    send::epoch_changed(step, &room.uri)
+    room.epoch_changed(step, group)
 }
 
 /// The epoch ended by another commit, which is merged: the intent starts again (D6, D20).
@@ -216,6 +331,7 @@ pub(super) fn replay_own(step: &mut Step<'_>, room: &mut Room) -> Result<()> {
     Ok(step.outbox.wake(&mut step.transaction, &lane, step.now)?)
 }
 
+/// The own commit is not the one that ends the epoch.
 fn drop_pending(step: &mut Step<'_>, room: &mut Room) -> Result<()> {
     let mut group = step.group(&room.uri)?;
     group.clear_pending_commit(step.provider().storage())?;

@@ -4,11 +4,12 @@ use openmls::{extensions::ExternalSender, group::MlsGroup, prelude::WireFormat};
 use openmls_traits::OpenMlsProvider;
 
 use super::{
-    ErrorCode, Event, HubProposals, RoomPhase, intent,
+    CreateOptions, ErrorCode, Event, HubProposals, RoomPhase, intent,
     request::{Request, Settled},
     room::mls_error,
     step::{Step, group_id},
     tables,
+    task::Task,
 };
 use crate::{
     error::{InternalError, Result},
@@ -19,14 +20,10 @@ use crate::{
 };
 
 /// Starts: the hub's key is needed first, if the hub may propose.
-pub(super) fn start(
-    step: &mut Step<'_>,
-    room: &RoomUri,
-    hub_proposals: HubProposals,
-) -> Result<()> {
-    match hub_proposals {
+pub(super) fn start(step: &mut Step<'_>, room: &RoomUri, options: CreateOptions) -> Result<()> {
+    match options.hub_proposals {
         HubProposals::On => Ok(step.enqueue(&Request::ExternalSender(room.clone()))?),
-        HubProposals::Off => make(step, room, None),
+        HubProposals::Off => make(step, room, options.profile, None),
     }
 }
 
@@ -39,20 +36,29 @@ pub(super) fn external_sender_answered(
     if !response.is_success() {
         return failed(step, room, ErrorCode::of_status(response.status));
     }
+    let Some(Task::Create(options)) = intent::first(&step.transaction, room)?.map(|it| it.task)
+    else {
+        return Ok(Settled::Delivered);
+    };
     match wire::decode_exact::<ExternalSender>(&response.body) {
-        Ok(hub) => make(step, room, Some(hub))?,
+        Ok(hub) => make(step, room, options.profile, Some(hub))?,
         Err(_) => return failed(step, room, ErrorCode::Incompatible),
     }
     Ok(Settled::Delivered)
 }
 
 /// Makes the group and asks the provider to host it.
-fn make(step: &mut Step<'_>, room: &RoomUri, hub: Option<ExternalSender>) -> Result<()> {
+fn make(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    profile: Profile,
+    hub: Option<ExternalSender>,
+) -> Result<()> {
     let (identity, now) = (step.identity, step.now);
     let list = ParticipantList::of_creator(identity.client.user());
     let suite = mls::accepted_suite(cipher_suite::DEFAULT)
         .ok_or(InternalError::Mls("the default suite"))?;
-    let config = mls::create_config(suite, Profile::B, &list, hub, now)?;
+    let config = mls::create_config(suite, profile, &list, hub, now)?;
     let credential = credential::credential_with_key(&identity.client, identity.key_pair.public());
     let provider = step.provider();
     let group = MlsGroup::new_with_group_id(
@@ -84,8 +90,7 @@ pub(super) fn answered(step: &mut Step<'_>, uri: &RoomUri, response: &Response) 
     room.phase = RoomPhase::Joined;
     step.store_room(&room)?;
     step.emit(Event::RoomAdded { room: uri.clone() });
-    for mut created in intent::all(&step.transaction, uri)?.into_iter().take(1) {
-        created.asking = false;
+    if let Some(created) = intent::first(&step.transaction, uri)? {
         created.done(step, uri);
     }
     intent::advance(step, uri)?;

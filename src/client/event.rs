@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ErrorCode;
 use crate::{
+    room::Profile,
     time::UnixMillis,
     wire::{
         Role,
@@ -194,6 +195,8 @@ pub struct RoomState {
     pub participants: Vec<Participant>,
     /// The room's base policy, when one was set (R36).
     pub policy: Option<Vec<u8>>,
+    /// How the room carries its list, chosen at its creation.
+    pub profile: Profile,
     /// Whether the user is leaving: proposals that take it out wait for somebody's commit (R57).
     pub leaving: bool,
     /// What this device still has to do here, in order.

@@ -13,12 +13,11 @@ use openmls::{
     key_packages::errors::KeyPackageVerifyError,
     prelude::ContentType,
 };
-use openmls_traits::OpenMlsProvider;
 
 use super::{
     Event, Message, RoomPhase, commit,
     identity::hexadecimal,
-    intent,
+    intent, proposals,
     request::Settled,
     room::{Ending, Room, hash, mls_error},
     send,
@@ -132,7 +131,10 @@ fn take(
         MlsMessageBodyIn::PublicMessage(message) if *message.group_id() == *group.group_id() => {
             match message.content_type() {
                 ContentType::Commit => take_commit(step, room, group, message, &message_hash),
-                ContentType::Proposal => take_proposal(step, group, message),
+                ContentType::Proposal => {
+                    proposals::take(step, group, message)?;
+                    proposals::close_if_empty(step, room, group)
+                }
                 ContentType::Application => Ok(()),
             }
         }
@@ -178,8 +180,7 @@ fn take_commit(
         return room.end(step, Ending::Left);
     }
     commit::replay_own(step, room)?;
-    step.emit(Event::RoomChanged { room: room.uri.clone(), epoch: group.epoch().as_u64() });
-    send::epoch_changed(step, &room.uri)
+    room.epoch_changed(step, group)
 }
 
 /// Verifies, stages and merges somebody else's commit; an own one is left pending.
@@ -217,24 +218,6 @@ fn rejection(error: &ProcessMessageError<InternalError>) -> Ending {
         )) => Ending::Gap,
         _ => Ending::Diverged,
     }
-}
-
-fn take_proposal(
-    step: &mut Step<'_>,
-    group: &mut MlsGroup,
-    message: PublicMessageIn,
-) -> Result<()> {
-    let provider = step.provider();
-    let processed = match group.process_message(&provider, ProtocolMessage::from(message)) {
-        Ok(processed) => processed,
-        Err(ProcessMessageError::StorageError(error)) => return Err(error.into()),
-        // A commit that refers to it will not be understood; alone it changes nothing.
-        Err(_) => return Ok(()),
-    };
-    if let ProcessedMessageContent::ProposalMessage(proposal) = processed.into_content() {
-        group.store_pending_proposal(provider.storage(), *proposal)?;
-    }
-    Ok(())
 }
 
 fn take_message(

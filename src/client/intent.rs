@@ -1,25 +1,24 @@
 //! What a device was asked to do in a room and does until it is done, across restarts, lost answers
 //! and commits of others (D5, D6, D20).
 
-use openmls::key_packages::KeyPackageIn;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, IntentKind, RoomPhase, claim, commit, create,
+    ErrorCode, Event, IntentId, PendingIntent, RoomPhase, claim,
+    commit::{self, Plan},
+    create,
+    outlook::Outlook,
     request::Request,
-    room::{Fate, Room, leaves_of, list_of, required_by},
+    room::{Fate, Room},
     step::Step,
     tables,
+    task::{Next, Task},
 };
 use crate::{
     error::{Error, InternalError, Result},
-    mls::key_package::check_key_package,
     storage::{Transaction, decode_row},
     time::UnixMillis,
-    wire::{
-        self, AppSync, Role, UserRoles, Verbatim,
-        uri::{RoomUri, UserUri},
-    },
+    wire::uri::RoomUri,
 };
 
 /// Most replays of an intent (D20).
@@ -28,26 +27,6 @@ const MOST_REPLAYS: u32 = 20;
 const REPLAY_MILLIS: u64 = 30_000;
 /// The random delay before a replay grows by this many milliseconds with each (D20).
 const REPLAY_DELAY_MILLIS: u64 = 250;
-
-/// Whether the hub's key goes into the room, so that the hub may propose (A29, R77).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HubProposals {
-    /// It may.
-    #[default]
-    On,
-    /// It may not: for rooms with MLS stacks that cannot read external_senders.
-    Off,
-}
-
-/// Whether last-resort KeyPackages will do (D16).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LastResort {
-    /// They will not (R23).
-    #[default]
-    Refused,
-    /// They will, when a device has no other.
-    Allowed,
-}
 
 /// Something to do in a room.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,59 +41,31 @@ pub(super) struct Intent {
     replaying_since: Option<UnixMillis>,
     /// Nothing is done for it before this time.
     pub(super) not_before: UnixMillis,
-    /// Whether a request of it is on its way.
-    pub(super) asking: bool,
+    /// What else it waits for.
+    pub(super) waits_for: WaitsFor,
 }
 
-/// What is to be done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Task {
-    /// Create the room (D1).
-    Create(HubProposals),
-    /// Add a user with its clients (R40).
-    Add(Add),
-}
-
-/// A user to add.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Add {
-    pub(super) user: UserUri,
-    /// The encoded `UserRoles`.
-    entry: Vec<u8>,
-    pub(super) last_resort: LastResort,
-    /// The claimed KeyPackages, once they are there; kept across replays (D5).
-    pub(super) key_packages: Option<Vec<Vec<u8>>>,
-}
-
-/// What to do next for a user who is to be added.
-enum Next {
-    /// The user is in.
-    Done,
-    /// Ask for KeyPackages.
-    Claim,
-    /// Commit this.
-    Commit(Option<AppSync>, Vec<Vec<u8>>),
+/// What has to come before anything more is done for an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum WaitsFor {
+    /// Nothing.
+    Nothing,
+    /// The answer to a request of it.
+    Answer,
+    /// The room's next epoch.
+    Epoch,
 }
 
 impl Intent {
-    fn new(id: IntentId, task: Task, now: UnixMillis) -> Self {
-        Self { id, task, tries: 0, replaying_since: None, not_before: now, asking: false }
+    fn new(id: IntentId, task: Task, not_before: UnixMillis) -> Self {
+        let waits_for = WaitsFor::Nothing;
+        Self { id, task, tries: 0, replaying_since: None, not_before, waits_for }
     }
 
-    /// The user that it adds.
-    pub(super) fn user(&self) -> Option<UserUri> {
-        match &self.task {
-            Task::Create(_) => None,
-            Task::Add(add) => Some(add.user.clone()),
-        }
-    }
-
-    /// What it does.
-    pub(super) const fn kind(&self) -> IntentKind {
-        match &self.task {
-            Task::Create(_) => IntentKind::Create,
-            Task::Add(_) => IntentKind::Add,
-        }
+    /// The intent as the application sees it, if it asked for it.
+    pub(super) fn shown(&self) -> Option<PendingIntent> {
+        let what = self.task.kind()?;
+        Some(PendingIntent { id: self.id, what, user: self.task.user(), tries: self.tries })
     }
 
     /// Stores it.
@@ -122,17 +73,33 @@ impl Intent {
         step.transaction.store(tables::intent(room, self.id), self)
     }
 
+    /// It waits.
+    pub(super) fn wait(
+        mut self,
+        step: &mut Step<'_>,
+        room: &RoomUri,
+        waits_for: WaitsFor,
+    ) -> Result<(), InternalError> {
+        self.waits_for = waits_for;
+        self.store(step, room)
+    }
+
     /// It is fulfilled.
     pub(super) fn done(&self, step: &mut Step<'_>, room: &RoomUri) {
         step.transaction.delete(tables::intent(room, self.id));
-        step.emit(Event::IntentDone { room: room.clone(), id: self.id });
+        if self.task.kind().is_some() {
+            step.emit(Event::IntentDone { room: room.clone(), id: self.id });
+        }
     }
 
     /// It is given up.
     pub(super) fn failed(&self, step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) {
         step.transaction.delete(tables::intent(room, self.id));
+        if self.task.kind().is_none() {
+            return;
+        }
         let retryable = matches!(code, ErrorCode::Conflict | ErrorCode::NoKeyPackage)
-            && matches!(self.task, Task::Add(_));
+            && !matches!(self.task, Task::Create(_));
         step.emit(Event::IntentFailed { room: room.clone(), id: self.id, code, retryable });
     }
 
@@ -165,21 +132,44 @@ pub(super) fn all(
     rows.iter().map(|(_, row)| decode_row(row)).collect()
 }
 
+/// The intent of a room whose turn it is.
+pub(super) fn first(
+    transaction: &Transaction<'_>,
+    room: &RoomUri,
+) -> Result<Option<Intent>, InternalError> {
+    Ok(all(transaction, room)?.into_iter().next())
+}
+
 /// Takes note of something to do.
 pub(super) fn add(step: &mut Step<'_>, room: &RoomUri, task: Task) -> Result<IntentId> {
-    let mut account = step.account()?;
-    let id = account.next_intent;
-    account.next_intent += 1;
-    step.store_account(&account)?;
-    Intent::new(id, task, step.now).store(step, room)?;
+    let id = insert(step, room, task, step.now)?;
     advance(step, room)?;
     Ok(id)
 }
 
-/// The task to add `user`.
-pub(super) fn add_user(user: UserUri, roles: Vec<Role>, last_resort: LastResort) -> Result<Task> {
-    let entry = wire::encode(&UserRoles { user: user.to_wire(), roles })?;
-    Ok(Task::Add(Add { user, entry, last_resort, key_packages: None }))
+fn insert(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    task: Task,
+    not_before: UnixMillis,
+) -> Result<IntentId> {
+    let mut account = step.account()?;
+    let id = account.next_intent;
+    account.next_intent += 1;
+    step.store_account(&account)?;
+    Intent::new(id, task, not_before).store(step, room)?;
+    Ok(id)
+}
+
+/// Messages wait for a commit of what is pending: makes one a little later, unless something else
+/// that is to be done here brings one (D20).
+pub(super) fn commit_pending(step: &mut Step<'_>, room: &Room, outlook: &Outlook) -> Result<()> {
+    if outlook.own_leaf_goes() || first(&step.transaction, &room.uri)?.is_some() {
+        return Ok(());
+    }
+    let not_before = step.now.plus(step.random_delay(REPLAY_DELAY_MILLIS)?);
+    insert(step, &room.uri, Task::CommitPending, not_before)?;
+    Ok(())
 }
 
 /// Every intent of the room is given up.
@@ -190,11 +180,24 @@ pub(super) fn give_up_all(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) 
     Ok(())
 }
 
+/// The room is in another epoch: what waited for that may go on.
+pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+    for intent in all(&step.transaction, room)? {
+        if intent.waits_for == WaitsFor::Epoch {
+            intent.wait(step, room, WaitsFor::Nothing)?;
+        }
+    }
+    Ok(())
+}
+
 /// Does for the room's first intent what can be done now.
 pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
     while let Some(mut room) = step.room(uri)? {
-        let Some(mut intent) = all(&step.transaction, uri)?.into_iter().next() else { break };
-        if intent.asking || intent.not_before > step.now || !step.is_registered()? {
+        let Some(intent) = first(&step.transaction, uri)? else { break };
+        if intent.waits_for != WaitsFor::Nothing
+            || intent.not_before > step.now
+            || !step.is_registered()?
+        {
             break;
         }
         if let Some(own) = &room.own_commit {
@@ -206,15 +209,13 @@ pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
             break;
         }
         match (room.phase, &intent.task) {
-            (RoomPhase::Creating, Task::Create(hub_proposals)) => {
-                let hub_proposals = *hub_proposals;
-                intent.asking = true;
-                intent.store(step, uri)?;
-                return create::start(step, uri, hub_proposals);
+            (RoomPhase::Creating, Task::Create(options)) => {
+                let options = *options;
+                intent.wait(step, uri, WaitsFor::Answer)?;
+                return create::start(step, uri, options);
             }
             (RoomPhase::Creating | RoomPhase::Joining, _) => break,
-            (RoomPhase::Joined, Task::Add(_)) => advance_add(step, &mut room, intent)?,
-            (RoomPhase::Joined, Task::Create(_)) => intent.done(step, uri),
+            (RoomPhase::Joined, _) => advance_joined(step, &mut room, intent)?,
             (RoomPhase::Gap, _) => intent.failed(step, uri, ErrorCode::Gap),
             (RoomPhase::Diverged, _) => intent.failed(step, uri, ErrorCode::Diverged),
             (RoomPhase::Left, _) => intent.failed(step, uri, ErrorCode::NotAllowed),
@@ -223,63 +224,40 @@ pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
     Ok(())
 }
 
-fn advance_add(step: &mut Step<'_>, room: &mut Room, mut intent: Intent) -> Result<()> {
-    let Task::Add(add) = &intent.task else { return Ok(()) };
-    match next(step, room, add)? {
+fn advance_joined(step: &mut Step<'_>, room: &mut Room, intent: Intent) -> Result<()> {
+    let group = step.group(&room.uri)?;
+    let outlook = Outlook::of(&group)?;
+    match intent.task.next(step, &group, &outlook)? {
         Next::Done => intent.done(step, &room.uri),
+        Next::Fail(code) => intent.failed(step, &room.uri, code),
+        // Somebody else commits, and then this device is out (R54, R57).
+        _ if outlook.own_leaf_goes() => intent.wait(step, &room.uri, WaitsFor::Epoch)?,
         Next::Claim => {
+            let Task::Add(add) = &intent.task else { return Ok(()) };
             let body = claim::body(step, room, add)?;
             let request = Request::Claim(room.uri.clone(), add.user.clone(), body);
-            intent.asking = true;
-            intent.store(step, &room.uri)?;
+            intent.wait(step, &room.uri, WaitsFor::Answer)?;
             step.enqueue(&request)?;
         }
-        Next::Commit(app_sync, key_packages) => {
-            match commit::start(step, room, intent.id, app_sync, &key_packages) {
-                Err(Error::Internal(
-                    error @ (InternalError::Storage(_) | InternalError::Codec(_)),
-                )) => {
-                    return Err(error.into());
-                }
-                // Our own state allows the commit, so it is the KeyPackages that do not.
-                Err(_) => intent.failed(step, &room.uri, ErrorCode::Incompatible),
-                Ok(()) => {}
-            }
-        }
+        Next::Commit(plan) => start_commit(step, room, &intent, Some(plan))?,
+        Next::CommitPending => start_commit(step, room, &intent, None)?,
     }
     Ok(())
 }
 
-/// R40, D5: what is still to do, seen from the room as it stands.
-fn next(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Next> {
-    let group = step.group(&room.uri)?;
-    let list = list_of(&group)?;
-    let leaves = leaves_of(&group, &add.user)?;
-    let takes_part = list.is_participant(&add.user);
-    if takes_part && !leaves.is_empty() {
-        return Ok(Next::Done);
+fn start_commit(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    intent: &Intent,
+    plan: Option<Plan>,
+) -> Result<()> {
+    match commit::start(step, room, intent.id, plan) {
+        Err(Error::Internal(error @ (InternalError::Storage(_) | InternalError::Codec(_)))) => {
+            return Err(error.into());
+        }
+        // Our own state allows the commit, so it is what the intent brings that does not.
+        Err(_) => intent.failed(step, &room.uri, ErrorCode::Incompatible),
+        Ok(()) => {}
     }
-    let Some(key_packages) = &add.key_packages else { return Ok(Next::Claim) };
-    let entry: UserRoles = wire::decode_exact(&add.entry)?;
-    let app_sync = match list.roles_of(&add.user) {
-        None => Some(AppSync { add_users: vec![entry], ..AppSync::default() }),
-        Some(_) if takes_part => None,
-        Some(_) => Some(AppSync { update_users: vec![entry], ..AppSync::default() }),
-    };
-    let required = required_by(&group)?;
-    let mut valid = Vec::new();
-    for bytes in key_packages {
-        let key_package = Verbatim::<KeyPackageIn>::own(bytes.clone())?.into_value();
-        valid.extend(check_key_package(step.algorithms(), key_package, &required, step.now).ok());
-    }
-    if valid.is_empty() {
-        // They were valid when they came: too much time has passed.
-        return Ok(Next::Claim);
-    }
-    valid.retain(|key_package| !leaves.contains(&key_package.client));
-    let wanted: Vec<_> = valid.into_iter().map(|key_package| key_package.bytes).collect();
-    if wanted.is_empty() && app_sync.is_none() {
-        return Ok(Next::Done);
-    }
-    Ok(Next::Commit(app_sync, wanted))
+    Ok(())
 }

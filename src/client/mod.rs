@@ -21,6 +21,9 @@ mod inbound;
 mod intent;
 mod join;
 mod key_packages;
+mod options;
+mod outlook;
+mod proposals;
 mod pump;
 mod request;
 mod room;
@@ -28,6 +31,8 @@ mod send;
 mod socket;
 mod step;
 mod tables;
+mod task;
+mod wishes;
 
 pub use code::ErrorCode;
 pub use devices::Device;
@@ -35,15 +40,13 @@ pub use event::{
     Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
     RoomPhase, RoomState, Stock,
 };
-pub use intent::{HubProposals, LastResort};
+pub use options::{AddOptions, ClientOptions, CreateOptions, HubProposals, LastResort};
 
 use std::collections::BTreeMap;
 
 use self::{
     identity::{Account, Identity, Registration},
-    intent::Task,
     request::Request,
-    room::Room,
     step::Step,
 };
 use crate::{
@@ -53,50 +56,8 @@ use crate::{
     storage::{MemoryStorage, Row, Storage, Transaction, Write, decode_row, encode_row},
     time::UnixMillis,
     transport::RequestId,
-    wire::{
-        Role,
-        uri::{ClientUri, RoomUri, UserUri},
-    },
+    wire::uri::{ClientUri, RoomUri},
 };
-
-/// Whose client to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientOptions {
-    /// The user.
-    pub user: UserUri,
-    /// The name of a new device; at random when it is not given.
-    pub device: Option<String>,
-}
-
-impl ClientOptions {
-    /// The client of `user`, of any name.
-    #[must_use]
-    pub const fn new(user: UserUri) -> Self {
-        Self { user, device: None }
-    }
-}
-
-/// How a room is created.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CreateOptions {
-    /// Whether the hub may send proposals.
-    pub hub_proposals: HubProposals,
-}
-
-/// Who is added, as what, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddOptions {
-    /// The user's roles, at least one (R38).
-    pub roles: Vec<Role>,
-    /// Whether last-resort KeyPackages will do (D16).
-    pub last_resort: LastResort,
-}
-
-impl Default for AddOptions {
-    fn default() -> Self {
-        Self { roles: vec![Role::RegularUser], last_resort: LastResort::Refused }
-    }
-}
 
 /// One device of one user.
 pub struct Client {
@@ -171,55 +132,6 @@ impl Client {
     fn registration(&self) -> Result<Registration> {
         let account: Option<Account> = Transaction::new(&self.storage).load(&tables::account())?;
         Ok(account.unwrap_or_default().registration)
-    }
-
-    /// Creates a room at the own provider (D1). It can be used once its intent is done.
-    ///
-    /// # Errors
-    /// [`UsageError::BadArgument`] when the room's domain is not the own provider's,
-    /// [`UsageError::BadState`] when this device knows the room already.
-    pub fn create_room(
-        &mut self,
-        room: &RoomUri,
-        options: CreateOptions,
-        now: UnixMillis,
-    ) -> Result<IntentId> {
-        if room.domain() != self.identity.client.domain() {
-            return Err(UsageError::BadArgument("a room is created at the own provider").into());
-        }
-        self.step(now, |step| {
-            if step.room(room)?.is_some() {
-                return Err(UsageError::BadState("the room is there").into());
-            }
-            step.store_room(&Room::new(room.clone(), RoomPhase::Creating, 0))?;
-            intent::add(step, room, Task::Create(options.hub_proposals))
-        })
-    }
-
-    /// Adds a user with its devices to a room (R19, R40).
-    ///
-    /// # Errors
-    /// [`UsageError::RoomUnknown`]; [`UsageError::BadArgument`] for roles that nobody can have (R38).
-    pub fn add_user(
-        &mut self,
-        room: &RoomUri,
-        user: &UserUri,
-        options: AddOptions,
-        now: UnixMillis,
-    ) -> Result<IntentId> {
-        let AddOptions { roles, last_resort } = options;
-        let twice = roles
-            .iter()
-            .enumerate()
-            .any(|(n, role)| roles.iter().skip(n + 1).any(|other| other == role));
-        if roles.is_empty() || twice || roles.contains(&Role::Banned) {
-            return Err(UsageError::BadArgument("roles").into());
-        }
-        self.step(now, |step| {
-            step.room(room)?.ok_or(UsageError::RoomUnknown)?;
-            let task = intent::add_user(user.clone(), roles, last_resort)?;
-            intent::add(step, room, task)
-        })
     }
 
     /// Queues a message; the key names it from now on.

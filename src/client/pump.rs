@@ -3,7 +3,8 @@
 use super::{
     Client,
     identity::{Account, Registration},
-    intent, key_packages,
+    intent::{self, WaitsFor},
+    key_packages,
     request::{Made, Request, Settled},
     step::{self, Step},
     tables,
@@ -128,9 +129,9 @@ impl Client {
         }
         let mut next = key_packages::replacement_due(account.published_at);
         for room in step::rooms(&transaction)? {
-            let first = intent::all(&transaction, &room.uri)?.into_iter().next();
-            let due = first
-                .filter(|intent| !intent.asking && room.is_ready_for_intents())
+            let due = intent::first(&transaction, &room.uri)?
+                .filter(|intent| intent.waits_for == WaitsFor::Nothing)
+                .filter(|_| room.is_ready_for_intents())
                 .map(|intent| intent.not_before);
             next = next.into_iter().chain(due).min();
         }

@@ -173,7 +173,9 @@ impl Request {
             devices::revoked(step)?;
             return Ok(Settled::Delivered);
         }
-        if response.status >= 500 || RETRY_CODES.contains(&response.status) {
+        let lacks_proposals = commit::pending_proposals(response).is_some();
+        let comes_again = response.status >= 500 || RETRY_CODES.contains(&response.status);
+        if comes_again && !lacks_proposals {
             return Ok(Settled::Later(response.retry_after_millis()));
         }
         match self {

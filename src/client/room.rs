@@ -5,8 +5,11 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, Participant, PendingIntent, RoomPhase, RoomState, intent,
-    request::Request, send, step::Step,
+    ErrorCode, Event, IntentId, Participant, RoomPhase, RoomState,
+    intent::{self, Intent},
+    request::Request,
+    send,
+    step::Step,
 };
 use crate::{
     error::{InternalError, Result},
@@ -14,7 +17,7 @@ use crate::{
     room::{ParticipantList, Profile, app_sync, policy},
     wire::{
         RequiredCapabilities,
-        uri::{ClientUri, RoomUri, UserUri},
+        uri::{RoomUri, UserUri},
     },
 };
 
@@ -35,6 +38,10 @@ pub(super) struct Room {
     pub(super) own_commit: Option<OwnCommit>,
     /// Epoch and hash of the last commit of this device that was merged.
     pub(super) last_own_commit: Option<(u64, Vec<u8>)>,
+    /// How many commits of this epoch were made anew because the hub wanted more in them (D20).
+    pub(super) rebuilds: u32,
+    /// Users whom the hub wants off the list with the next commit (R56).
+    pub(super) departed: Vec<UserUri>,
 }
 
 /// A commit of this device, from stored to the end of its epoch (D6).
@@ -48,6 +55,8 @@ pub(super) struct OwnCommit {
     pub(super) hash: Vec<u8>,
     /// What the hub said.
     pub(super) fate: Fate,
+    /// Whether it does all that it is for; if not, it was in the way of that.
+    pub(super) fulfils: bool,
 }
 
 /// What the hub said about a commit. The log has the last word.
@@ -72,6 +81,8 @@ impl Room {
             fetching: false,
             own_commit: None,
             last_own_commit: None,
+            rebuilds: 0,
+            departed: Vec::new(),
         }
     }
 
@@ -92,6 +103,17 @@ impl Room {
         }
         self.fetching = true;
         Ok(step.enqueue(&Request::Log(self.uri.clone()))?)
+    }
+
+    /// The group is in another epoch.
+    pub(super) fn epoch_changed(&mut self, step: &mut Step<'_>, group: &MlsGroup) -> Result<()> {
+        self.rebuilds = 0;
+        self.departed.clear();
+        step.store_room(self)?;
+        let epoch = group.epoch().as_u64();
+        step.emit(Event::RoomChanged { room: self.uri.clone(), epoch });
+        intent::epoch_changed(step, &self.uri)?;
+        send::epoch_changed(step, &self.uri)
     }
 
     /// The room ends here: nothing more is sent, and what waits is given up.
@@ -134,16 +156,6 @@ pub(super) fn required_by(group: &MlsGroup) -> Result<RequiredCapabilities> {
     Ok(app_sync::required_capabilities(Profile::of(group.extensions())?))
 }
 
-/// The clients of `user` that have a leaf.
-pub(super) fn leaves_of(group: &MlsGroup, user: &UserUri) -> Result<Vec<ClientUri>> {
-    let leaves = mls::commit::leaves(group.public_group())?;
-    Ok(leaves
-        .into_iter()
-        .map(|(_, client)| client)
-        .filter(|client| client.user() == *user)
-        .collect())
-}
-
 /// The room as the application sees it; `None` when this device does not know it or has no state of
 /// it yet.
 pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomState>> {
@@ -164,15 +176,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
                 .collect(),
         })
         .collect();
-    let pending = intent::all(&step.transaction, uri)?
-        .into_iter()
-        .map(|intent| PendingIntent {
-            id: intent.id,
-            what: intent.kind(),
-            user: intent.user(),
-            tries: intent.tries,
-        })
-        .collect();
+    let pending = intent::all(&step.transaction, uri)?.iter().filter_map(Intent::shown).collect();
     Ok(Some(RoomState {
         room: uri.clone(),
         hub: uri.domain().clone(),
@@ -182,6 +186,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
         me: step.identity.client.clone(),
         participants,
         policy: policy::room_policy(group.extensions())?,
+        profile: Profile::of(group.extensions())?,
         leaving: false,
         pending,
     }))

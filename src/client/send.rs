@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Delivery, ErrorCode, Event, Message, MessageKey, RoomPhase,
     identity::hexadecimal,
+    intent,
+    outlook::Outlook,
     request::{Lane, Request, Settled},
     room::{Room, hash, mls_error},
     step::Step,
@@ -124,7 +126,11 @@ fn encrypt(step: &mut Step<'_>, room: &Room, message: &Outgoing) -> Result<Optio
     let identity = step.identity;
     let mut group = step.group(&room.uri)?;
     let epoch = group.epoch().as_u64();
-    if epoch < message.least_epoch || group.has_pending_proposals() {
+    if epoch < message.least_epoch {
+        return Ok(None);
+    }
+    if group.has_pending_proposals() {
+        intent::commit_pending(step, room, &Outlook::of(&group)?)?;
         return Ok(None);
     }
     let encrypted = group

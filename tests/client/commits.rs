@@ -24,16 +24,6 @@ use super::{
     world::{ALICE, BOB, CATHY, World, room, user},
 };
 
-fn failures(world: &World, who: usize) -> Vec<&'static str> {
-    let events = world.devices[who].events.iter();
-    events
-        .filter_map(|event| match event {
-            Event::IntentFailed { code, .. } => Some(code.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
 fn updates(world: &World) -> Vec<&Vec<u8>> {
     let requests = world.desk.requests.iter();
     requests.filter(|(path, _)| path.starts_with("POST update/")).map(|(_, body)| body).collect()
@@ -116,7 +106,7 @@ fn d6_d20_wrong_epoch_catches_up_and_replays_with_the_same_keypackages() {
     let response = world.desk.handle(&call);
     world.respond(ALICE, id, response);
     world.run();
-    assert_eq!(failures(&world, ALICE), [] as [&str; 0]);
+    assert_eq!(world.failures(ALICE), [] as [&str; 0]);
     assert!(world.now.since(now) <= 250);
     assert_eq!(world.desk.count("keyMaterial/cathy"), 1);
     // One for Bob, two for Cathy.
@@ -141,7 +131,7 @@ fn d5_somebody_else_added_the_user_meanwhile_and_it_is_done() {
     world.respond(ALICE, id, response);
     world.run();
     assert!(world.devices[ALICE].events.contains(&Event::IntentDone { room: room(), id: 2 }));
-    assert_eq!(failures(&world, ALICE), [] as [&str; 0]);
+    assert_eq!(world.failures(ALICE), [] as [&str; 0]);
     world.assert_agreement(&[ALICE, BOB, CATHY]);
     assert_eq!(world.devices[ALICE].epoch(), 2);
 }
@@ -215,7 +205,7 @@ fn assert_rejected(world: &mut World, commit: Vec<u8>) {
     world.send(ALICE, "anybody there?");
     world.add(ALICE, "cathy@charlie.example");
     world.run();
-    assert_eq!(failures(world, ALICE), ["diverged"]);
+    assert_eq!(world.failures(ALICE), ["diverged"]);
     assert_eq!(world.desk.count("POST"), 0);
 }
 
@@ -318,7 +308,7 @@ fn r62_a_conflict_without_a_body_is_a_wrong_epoch() {
     world.add(ALICE, "bob@bravo.example");
     // Nothing ended the epoch, so the log is asked again until the time is up.
     world.run();
-    assert_eq!(failures(&world, ALICE), ["conflict"]);
+    assert_eq!(world.failures(ALICE), ["conflict"]);
 }
 
 #[test]
@@ -346,6 +336,6 @@ fn d4_an_expired_keypackage_is_not_added() {
     world.devices[BOB].online = false;
     world.add(ALICE, "bob@bravo.example");
     world.run();
-    assert_eq!(failures(&world, ALICE), ["incompatible"]);
+    assert_eq!(world.failures(ALICE), ["incompatible"]);
     assert_eq!(world.desk.count("update/"), 0);
 }

@@ -7,11 +7,7 @@ use mimi_edge::{
     mls::{MlsCrypto, key_package::key_package_ref, with_header},
     transport::{HttpCall, Method, Response},
     wire::{
-        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceList,
-        DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, IdentifierUri,
-        KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode, KeyPackageList,
-        KeyPackageStock, LogEvent, Protocol, SubmitMessageResponse, SubmitStatus, UpdateContent,
-        UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim,
+        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceList, DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, IdentifierUri, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode, KeyPackageList, KeyPackageStock, LogEvent, Protocol, SubmitMessageResponse, SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim, PendingProposalsResponse,
     },
 };
 use openmls::{
@@ -54,6 +50,29 @@ pub struct Desk {
 pub fn update_response(status: u16, code: UpdateResponseCode) -> Response {
     let answer = UpdateRoomResponse { response_code: code, error_description: Vec::new().into() };
     Response::tls(status, wire::encode(&answer).unwrap())
+}
+
+/// A refusal of a commit, with a text (R56).
+pub fn refusal(text: &str) -> Response {
+    let answer = UpdateRoomResponse {
+        response_code: UpdateResponseCode::NotAllowed,
+        error_description: text.as_bytes().into(),
+    };
+    Response::tls(403, wire::encode(&answer).unwrap())
+}
+
+/// The refusal of a commit that omits these proposals (A12).
+pub fn lacks_proposals(proposals: &[Vec<u8>]) -> Response {
+    let response = UpdateRoomResponse {
+        response_code: UpdateResponseCode::NotAllowed,
+        error_description: Vec::new().into(),
+    };
+    let pending = proposals.iter().map(|proposal| Verbatim::own(proposal.clone()).unwrap());
+    let answer =
+        PendingProposalsResponse { response, pending_proposals: pending.collect::<Vec<_>>() };
+    let mut response = Response::tls(401, wire::encode(&answer).unwrap());
+    response.headers.push(("www-authenticate".into(), "MIMI-Pending-Proposals".into()));
+    response
 }
 
 pub fn submit_response(status: u16, answer: SubmitStatus) -> Response {

@@ -1,6 +1,7 @@
 //! Client cores around a scripted provider.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod changes;
 #[path = "../common/clock.rs"]
 mod clock;
 mod commits;
@@ -9,6 +10,7 @@ mod desk;
 mod devices;
 mod identity;
 mod messages;
+mod pending;
 mod rogue;
 mod rooms;
 mod story;

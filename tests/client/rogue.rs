@@ -36,13 +36,21 @@ impl Twin {
         &mut self,
         make: impl FnOnce(&mut MlsGroup, &MlsProvider<'_, '_>, &SignatureKeyPair) -> MlsMessageOut,
     ) -> Vec<u8> {
+        self.bytes(|group, provider, key| wire::encode(&make(group, provider, key)).unwrap())
+    }
+
+    /// Bytes that it makes; what that changes stays with it.
+    pub fn bytes(
+        &mut self,
+        make: impl FnOnce(&mut MlsGroup, &MlsProvider<'_, '_>, &SignatureKeyPair) -> Vec<u8>,
+    ) -> Vec<u8> {
         let (_, key_pair) = identity(&self.stored);
         let crypto = MlsCrypto::new();
         let mut transaction = Transaction::new(&self.stored);
         let provider = MlsProvider::new(&mut transaction, &crypto);
         let id = GroupId::from_slice(room().as_str().as_bytes());
         let mut group = MlsGroup::load(provider.storage(), &id).unwrap().unwrap();
-        let message = wire::encode(&make(&mut group, &provider, &key_pair)).unwrap();
+        let message = make(&mut group, &provider, &key_pair);
         let changes = transaction.into_changes();
         self.stored.apply(changes).unwrap();
         message

@@ -90,7 +90,7 @@ fn d1_without_hub_proposals_the_hub_has_no_key_in_the_room() {
     let mut world = World::new();
     let now = world.now;
     world.desk.requests.clear();
-    let options = CreateOptions { hub_proposals: HubProposals::Off };
+    let options = CreateOptions { hub_proposals: HubProposals::Off, ..CreateOptions::default() };
     world.devices[ALICE].act(|alice| alice.create_room(&room(), options, now)).unwrap();
     world.run();
     assert_eq!(world.desk.count("external-sender"), 0);
@@ -264,13 +264,13 @@ fn r40_one_commit_carries_the_list_change_and_the_adds() {
 }
 
 #[test]
-fn d5_a_user_who_is_in_already_is_done_without_a_claim() {
+fn d5_a_user_whose_devices_are_all_in_already_is_done_without_a_commit() {
     let mut world = World::with_bob();
     world.desk.requests.clear();
     let id = world.add(ALICE, "bob@bravo.example");
     world.run();
     assert_eq!(world.devices[ALICE].events, [Event::IntentDone { room: room(), id }]);
-    assert_eq!(world.desk.count("POST"), 0);
+    assert_eq!(world.desk.count("POST update"), 0);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //! else at any moment.
 
 use mimi_edge::{
-    client::{AddOptions, Client, ClientOptions, CreateOptions, Event, IntentId},
+    client::{
+        AddOptions, Client, ClientOptions, CreateOptions, ErrorCode, Event, IntentId, RoomState,
+    },
+    error::Error,
     mls::MlsCrypto,
     storage::{MemoryStorage, Storage as _},
     time::UnixMillis,
@@ -113,6 +116,15 @@ impl World {
         world
     }
 
+    /// The same, with Bob and Cathy in it.
+    pub fn with_bob_and_cathy() -> Self {
+        let mut world = Self::with_bob();
+        world.add(ALICE, "cathy@charlie.example");
+        world.run();
+        world.forget_events();
+        world
+    }
+
     /// The same, with Bob in it.
     pub fn with_bob() -> Self {
         let mut world = Self::with_room();
@@ -133,6 +145,21 @@ impl World {
         let now = self.now;
         let options = AddOptions::default();
         self.devices[by].act(|client| client.add_user(&room(), &user(name), options, now)).unwrap()
+    }
+
+    /// A call of one device's client.
+    pub fn ask<T>(
+        &mut self,
+        by: usize,
+        call: impl FnOnce(&mut Client, UnixMillis) -> Result<T, Error>,
+    ) -> T {
+        let now = self.now;
+        self.devices[by].act(|client| call(client, now)).unwrap()
+    }
+
+    /// The room as a device sees it.
+    pub fn state(&mut self, of: usize) -> RoomState {
+        self.devices[of].client.room_state(&room()).unwrap().unwrap()
     }
 
     pub fn send(&mut self, by: usize, text: &str) -> String {
@@ -236,6 +263,15 @@ impl World {
             }
         }
         panic!("it never ends");
+    }
+
+    /// The codes with which a device gave up what it was asked for, in order.
+    pub fn failures(&self, who: usize) -> Vec<&'static str> {
+        let code = |event: &Event| match event {
+            Event::IntentFailed { code, .. } => Some(ErrorCode::as_str(*code)),
+            _ => None,
+        };
+        self.devices[who].events.iter().filter_map(code).collect()
     }
 
     /// All devices are in the same epoch with the same list.
