@@ -43,10 +43,10 @@ pub(super) fn answered(
     room: &RoomUri,
     response: &Response,
 ) -> Result<Settled> {
-    let waiting = intent::first(&step.transaction, room)?;
-    let Some(mut intent) = waiting.filter(|it| it.waits_for == WaitsFor::Answer) else {
-        return Ok(Settled::Delivered);
-    };
+    let mut intents = intent::all(&step.transaction, room)?.into_iter();
+    let waiting = intents
+        .find(|intent| matches!(intent.task, Task::Add(_)) && intent.waits_for == WaitsFor::Answer);
+    let Some(mut intent) = waiting else { return Ok(Settled::Delivered) };
     let Task::Add(add) = &mut intent.task else { return Ok(Settled::Delivered) };
     let group = step.group(room)?;
     let fitting = Fitting { suite: group.ciphersuite().into(), required: required_by(&group)? };

@@ -36,8 +36,6 @@ use crate::{
     },
 };
 
-/// Most commits of one epoch that are made anew because the hub wants more in them (D20).
-const MOST_REBUILDS: u32 = 5;
 /// What a hub's refusal says before the user whom the commit has to take off the list (R56).
 const DEPARTED: &str = "appsync-remove ";
 
@@ -218,8 +216,7 @@ fn not_taken(
 
 /// R63, R56: the commit is made anew with what the hub wants in it.
 fn rebuild(step: &mut Step<'_>, room: &mut Room, own: &OwnCommit) -> Result<()> {
-    room.rebuilds += 1;
-    if room.rebuilds > MOST_REBUILDS {
+    if !room.may_rebuild() {
         return refused(step, room, own, ErrorCode::Conflict);
     }
     step.store_room(room)?;
@@ -236,7 +233,8 @@ fn refused(step: &mut Step<'_>, room: &mut Room, own: &OwnCommit, code: ErrorCod
     intent::advance(step, &room.uri)
 }
 
-enum Verdict {
+/// What the hub says to an update (R62).
+pub(super) enum Verdict {
     Accepted,
     WrongEpoch,
     Unknown,
@@ -248,7 +246,7 @@ enum Verdict {
 }
 
 /// R62: a body that decodes decides, else the status.
-fn verdict(response: &Response) -> Verdict {
+pub(super) fn verdict(response: &Response) -> Verdict {
     if let Some(pending) = pending_proposals(response) {
         return Verdict::LacksProposals(pending);
     }

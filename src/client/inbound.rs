@@ -38,7 +38,7 @@ const KEY_BYTES: usize = 16;
 /// An event was pushed.
 pub(super) fn pushed(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
     let Some(mut room) = known(step, event)? else { return Ok(()) };
-    if event.position <= room.cursor || room.phase == RoomPhase::Creating {
+    if event.position <= room.cursor || !room.follows_the_log() {
         return Ok(());
     }
     if event.previous != room.cursor {
@@ -72,7 +72,10 @@ pub(super) fn page_answered(
         // The provider has no such log, or not yet.
         _ => EventPage { events: Vec::new(), end: room.cursor, more: false, gap: false },
     };
-    if page.gap && room.phase == RoomPhase::Joined {
+    if !room.follows_the_log() {
+        return Ok(step.store_room(&room).map(|()| Settled::Delivered)?);
+    }
+    if page.gap && room.phase == RoomPhase::Joined && !room.awaits_own_join {
         room.end(step, Ending::Gap)?;
     }
     let before = room.cursor;
@@ -90,7 +93,9 @@ pub(super) fn page_answered(
 /// Events of this room are gone (D22).
 pub(super) fn gap(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
     match step.room(uri)? {
-        Some(mut room) if room.phase == RoomPhase::Joined => room.end(step, Ending::Gap),
+        Some(mut room) if room.phase == RoomPhase::Joined && !room.awaits_own_join => {
+            room.end(step, Ending::Gap)
+        }
         _ => Ok(()),
     }
 }
@@ -160,6 +165,9 @@ fn take_commit(
     message_hash: &[u8],
 ) -> Result<()> {
     let (epoch, current) = (message.epoch().as_u64(), group.epoch().as_u64());
+    if epoch >= room.joined_epoch || room.has_own_commit(message_hash) {
+        room.awaits_own_join = false;
+    }
     if epoch < current {
         // D11; only the end of an epoch that this device ended itself can be checked again.
         let other = room
@@ -179,6 +187,7 @@ fn take_commit(
     if !group.is_active() {
         return room.end(step, Ending::Left);
     }
+    room.rejoined = false;
     commit::replay_own(step, room)?;
     room.epoch_changed(step, group)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ErrorCode, Event, IntentId, PendingIntent, RoomPhase, claim,
     commit::{self, Plan},
-    create,
+    create, external, leave,
     outlook::Outlook,
     request::Request,
     room::{Fate, Room},
@@ -137,7 +137,11 @@ pub(super) fn first(
     transaction: &Transaction<'_>,
     room: &RoomUri,
 ) -> Result<Option<Intent>, InternalError> {
-    Ok(all(transaction, room)?.into_iter().next())
+    let mut intents = all(transaction, room)?;
+    // Nothing else can be done before this device is in the room.
+    let join = intents.iter().position(|intent| matches!(intent.task, Task::Join(_)));
+    let turn = join.unwrap_or(0);
+    Ok((turn < intents.len()).then(|| intents.swap_remove(turn)))
 }
 
 /// Takes note of something to do.
@@ -180,10 +184,10 @@ pub(super) fn give_up_all(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) 
     Ok(())
 }
 
-/// The room is in another epoch: what waited for that may go on.
+/// The room is in another epoch: what waited for that may go on, and a leaver's proposals are void.
 pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
     for intent in all(&step.transaction, room)? {
-        if intent.waits_for == WaitsFor::Epoch {
+        if intent.waits_for == WaitsFor::Epoch || matches!(intent.task, Task::Leave(_)) {
             intent.wait(step, room, WaitsFor::Nothing)?;
         }
     }
@@ -214,6 +218,7 @@ pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
                 intent.wait(step, uri, WaitsFor::Answer)?;
                 return create::start(step, uri, options);
             }
+            (RoomPhase::Joining, Task::Join(_)) => external::ask(step, uri, intent)?,
             (RoomPhase::Creating | RoomPhase::Joining, _) => break,
             (RoomPhase::Joined, _) => advance_joined(step, &mut room, intent)?,
             (RoomPhase::Gap, _) => intent.failed(step, uri, ErrorCode::Gap),
@@ -225,13 +230,14 @@ pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
 }
 
 fn advance_joined(step: &mut Step<'_>, room: &mut Room, intent: Intent) -> Result<()> {
-    let group = step.group(&room.uri)?;
+    let mut group = step.group(&room.uri)?;
     let outlook = Outlook::of(&group)?;
     match intent.task.next(step, &group, &outlook)? {
         Next::Done => intent.done(step, &room.uri),
         Next::Fail(code) => intent.failed(step, &room.uri, code),
         // Somebody else commits, and then this device is out (R54, R57).
         _ if outlook.own_leaf_goes() => intent.wait(step, &room.uri, WaitsFor::Epoch)?,
+        Next::Propose => leave::propose(step, room, intent, &mut group, &outlook)?,
         Next::Claim => {
             let Task::Add(add) = &intent.task else { return Ok(()) };
             let body = claim::body(step, room, add)?;

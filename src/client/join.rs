@@ -9,10 +9,11 @@ use openmls::{
 use openmls_traits::{OpenMlsProvider, storage::StorageProvider};
 
 use super::{
-    Event, RoomPhase, intent, key_packages,
+    Event, RoomPhase, external, intent, key_packages,
     request::{Request, Settled},
     room::Room,
     step::{Step, group_id},
+    task::Join,
 };
 use crate::{
     error::{Error, ProtocolError, Result},
@@ -91,23 +92,27 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
     }
     if !is_for_us(step, &welcome)? {
         // Used already, or for a key that is lost.
-        if known.is_none() {
-            step.emit(Event::WelcomeFailed { room });
-        }
-        return Ok(());
+        return if known.is_none() { join_otherwise(step, room, known) } else { Ok(()) };
     }
     let Some(RatchetTreeOption::Full(tree)) = &event.message.ratchet_tree_option else {
-        step.emit(Event::WelcomeFailed { room });
-        return Ok(());
+        return join_otherwise(step, room, known);
     };
     match join(step, &room, welcome, tree) {
         Ok(epoch) => joined(step, room, epoch),
-        Err(Error::Protocol(_)) => {
-            step.emit(Event::WelcomeFailed { room });
-            Ok(())
-        }
+        Err(Error::Protocol(_)) => join_otherwise(step, room, known),
         Err(error) => Err(error),
     }
+}
+
+/// D9: the Welcome cannot be opened, but its room is open to this device.
+fn join_otherwise(step: &mut Step<'_>, uri: RoomUri, known: Option<Room>) -> Result<()> {
+    step.emit(Event::WelcomeFailed { room: uri.clone() });
+    let was = known.as_ref().map(|room| room.phase);
+    let mut room = known.unwrap_or_else(|| Room::new(uri, RoomPhase::Joining, 0));
+    if room.follows_the_log() || was.is_none() {
+        external::begin(step, &mut room, Join::automatic(was))?;
+    }
+    Ok(())
 }
 
 /// Whether one of this device's KeyPackages opens the Welcome.
@@ -155,6 +160,7 @@ fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64) -> Result<()> {
     room.fetch(step)?;
     step.store_room(&room)?;
     step.emit(Event::RoomAdded { room: room.uri.clone() });
+    external::superseded(step, &room.uri)?;
     key_packages::ask_stock(step)?;
     intent::advance(step, &room.uri)
 }

@@ -16,11 +16,13 @@ mod commit;
 mod create;
 mod devices;
 mod event;
+mod external;
 mod identity;
 mod inbound;
 mod intent;
 mod join;
 mod key_packages;
+mod leave;
 mod options;
 mod outlook;
 mod proposals;
@@ -137,7 +139,8 @@ impl Client {
     /// Queues a message; the key names it from now on.
     ///
     /// # Errors
-    /// [`UsageError::RoomUnknown`]; `TooLarge` for a content that no hub takes (D18).
+    /// [`UsageError::RoomUnknown`]; [`UsageError::BadState`] when this device is leaving (R57);
+    /// `TooLarge` for a content that no hub takes (D18).
     pub fn send(
         &mut self,
         room: &RoomUri,
@@ -146,6 +149,9 @@ impl Client {
     ) -> Result<MessageKey> {
         self.step(now, |step| {
             step.room(room)?.ok_or(UsageError::RoomUnknown)?;
+            if leave::is_asked_for(step, room)? {
+                return Err(UsageError::BadState("this device is leaving").into());
+            }
             send::queue(step, room, content)
         })
     }

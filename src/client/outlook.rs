@@ -108,8 +108,8 @@ impl Outlook {
         self.removed.contains(&self.own_leaf)
     }
 
-    /// Whether pending proposals are about `user`, who then must not be named again (R38).
-    pub(super) fn is_about(&self, user: &UserUri) -> bool {
+    /// Whether a pending AppSync names `user`, who then must not be named again (R38).
+    pub(super) fn names(&self, user: &UserUri) -> bool {
         let wire = user.to_wire();
         let named = |app_sync: &AppSync| {
             let entries = app_sync.add_users.iter().chain(&app_sync.update_users);
@@ -117,6 +117,11 @@ impl Outlook {
             all.any(|named: &IdentifierUri| *named == wire)
         };
         self.app_syncs.iter().any(named)
+    }
+
+    /// Whether pending proposals are about `user` or its devices.
+    pub(super) fn is_about(&self, user: &UserUri) -> bool {
+        self.names(user)
             || self.added.iter().any(|client| client.user() == *user)
             || self
                 .leaves
@@ -157,9 +162,19 @@ impl Outlook {
 
     /// Whether nobody is left who could commit the pending proposals: the hub closes the room (R57).
     pub(super) fn is_closed(&self) -> bool {
-        let stays = |(leaf, client): &(u32, ClientUri)| {
+        self.is_pending && !self.committers().any(|_| true)
+    }
+
+    /// Whether that is so when `user` leaves too.
+    pub(super) fn is_closed_without(&self, user: &UserUri) -> bool {
+        !self.committers().any(|other| other.user() != *user)
+    }
+
+    /// The clients who can commit the pending proposals.
+    fn committers(&self) -> impl Iterator<Item = &ClientUri> {
+        let stays = |(leaf, client): &&(u32, ClientUri)| {
             !self.removed.contains(leaf) && self.list_after.is_participant(&client.user())
         };
-        self.is_pending && !self.leaves.iter().any(stays)
+        self.leaves.iter().filter(stays).map(|(_, client)| client)
     }
 }

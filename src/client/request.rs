@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth, claim, commit, create, devices, identity, inbound, join, key_packages,
+    RoomPhase, auth, claim, commit, create, devices, external, identity, inbound, join,
+    key_packages, leave,
     send::{self, Prepared},
     step::Step,
 };
@@ -61,6 +62,12 @@ pub(super) enum Request {
     Claim(RoomUri, UserUri, Vec<u8>),
     /// `POST update/{room}` with this body: the commit for this epoch.
     Update(RoomUri, u64, Vec<u8>),
+    /// `POST update/{room}` with this body: the proposals of a leaver for this epoch.
+    Propose(RoomUri, u64, Vec<u8>),
+    /// `POST groupInfo/{room}`.
+    GroupInfo(RoomUri),
+    /// `POST update/{room}` with this body: the external commit for this epoch.
+    Join(RoomUri, u64, Vec<u8>),
     /// `POST submitMessage/{room}` with the message of this key.
     Submit(RoomUri, String),
     /// `GET events/{room}` after the cursor.
@@ -101,7 +108,10 @@ impl Request {
             Self::ExternalSender(room)
             | Self::CreateRoom(room, _)
             | Self::Claim(room, ..)
-            | Self::Update(room, ..) => Lane::Intents(room.clone()),
+            | Self::Update(room, ..)
+            | Self::Propose(room, ..)
+            | Self::GroupInfo(room)
+            | Self::Join(room, ..) => Lane::Intents(room.clone()),
             Self::Submit(room, _) => Lane::Messages(room.clone()),
             Self::Log(room) => Lane::Log(room.clone()),
             Self::Inbox => Lane::Inbox,
@@ -139,11 +149,30 @@ impl Request {
                 sized(step, "claim", Method::Post, &path, body.clone())?
             }
             Self::Update(room, epoch, body) => {
-                if !step.room(room)?.is_some_and(|room| room.awaits(*epoch)) {
+                if !step.room(room)?.is_some_and(|room| room.awaits(RoomPhase::Joined, *epoch)) {
                     return Ok(Made::Drop);
                 }
                 let path = path("update", room.as_str());
                 sized(step, "commit", Method::Post, &path, body.clone())?
+            }
+            Self::Propose(room, epoch, body) => {
+                if !leave::awaits(step, room, *epoch)? {
+                    return Ok(Made::Drop);
+                }
+                let path = path("update", room.as_str());
+                sized(step, "proposals", Method::Post, &path, body.clone())?
+            }
+            Self::GroupInfo(room) => {
+                let path = path("groupInfo", room.as_str());
+                let body = external::request(step, room)?;
+                sized(step, "GroupInfo", Method::Post, &path, body)?
+            }
+            Self::Join(room, epoch, body) => {
+                if !step.room(room)?.is_some_and(|room| room.awaits(RoomPhase::Joining, *epoch)) {
+                    return Ok(Made::Drop);
+                }
+                let path = path("update", room.as_str());
+                sized(step, "external commit", Method::Post, &path, body.clone())?
             }
             Self::Submit(room, key) => match send::prepare(step, room, key)? {
                 Prepared::Send(body) => {
@@ -189,6 +218,9 @@ impl Request {
             Self::CreateRoom(room, _) => create::answered(step, room, response),
             Self::Claim(room, ..) => claim::answered(step, room, response),
             Self::Update(room, epoch, _) => commit::answered(step, room, *epoch, response),
+            Self::Propose(room, epoch, _) => leave::answered(step, room, *epoch, response),
+            Self::GroupInfo(room) => external::group_info_answered(step, room, response),
+            Self::Join(room, epoch, _) => external::answered(step, room, *epoch, response),
             Self::Submit(room, key) => send::answered(step, room, key, response),
             Self::Log(room) => inbound::page_answered(step, room, response),
             Self::Inbox => join::page_answered(step, response),

@@ -5,21 +5,26 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, Participant, RoomPhase, RoomState,
+    ErrorCode, Event, IntentId, Participant, RoomPhase, RoomState, external,
     intent::{self, Intent},
+    leave,
+    outlook::Outlook,
     request::Request,
     send,
     step::Step,
+    task::{Join, Task},
 };
 use crate::{
     error::{InternalError, Result},
-    mls,
-    room::{ParticipantList, Profile, app_sync, policy},
+    room::{Profile, app_sync, policy},
     wire::{
         RequiredCapabilities,
         uri::{RoomUri, UserUri},
     },
 };
+
+/// Most commits of one epoch that are made anew because the hub wants more in them (D20).
+const MOST_REBUILDS: u32 = 5;
 
 /// One room of this device.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +45,11 @@ pub(super) struct Room {
     pub(super) last_own_commit: Option<(u64, Vec<u8>)>,
     /// How many commits of this epoch were made anew because the hub wanted more in them (D20).
     pub(super) rebuilds: u32,
+    /// Whether this device joined by an external commit that the log has not shown yet: what is missing
+    /// before it does not matter.
+    pub(super) awaits_own_join: bool,
+    /// Whether this device has joined anew by itself and has not followed a commit since (D8).
+    pub(super) rejoined: bool,
     /// Users whom the hub wants off the list with the next commit (R56).
     pub(super) departed: Vec<UserUri>,
 }
@@ -82,13 +92,25 @@ impl Room {
             own_commit: None,
             last_own_commit: None,
             rebuilds: 0,
+            awaits_own_join: false,
+            rejoined: false,
             departed: Vec::new(),
         }
     }
 
-    /// Whether the answer to the commit for `epoch` still matters.
-    pub(super) fn awaits(&self, epoch: u64) -> bool {
-        self.own_commit.as_ref().is_some_and(|own| own.epoch == epoch)
+    /// Whether the answer to this phase's commit for `epoch` still matters.
+    pub(super) fn awaits(&self, phase: RoomPhase, epoch: u64) -> bool {
+        self.phase == phase && self.own_commit.as_ref().is_some_and(|own| own.epoch == epoch)
+    }
+
+    /// Whether what the log brings is taken in: not while another state of the room is on its way.
+    pub(super) const fn follows_the_log(&self) -> bool {
+        !matches!(self.phase, RoomPhase::Creating | RoomPhase::Joining)
+    }
+
+    /// Whether the last commit of this device has this hash.
+    pub(super) fn has_own_commit(&self, hash: &[u8]) -> bool {
+        self.last_own_commit.as_ref().is_some_and(|(_, own)| own == hash)
     }
 
     /// Whether its intents can go on, given time.
@@ -105,6 +127,12 @@ impl Room {
         Ok(step.enqueue(&Request::Log(self.uri.clone()))?)
     }
 
+    /// Counts a commit that is made anew because the hub wants more in it; whether that may be (D20).
+    pub(super) const fn may_rebuild(&mut self) -> bool {
+        self.rebuilds += 1;
+        self.rebuilds <= MOST_REBUILDS
+    }
+
     /// The group is in another epoch.
     pub(super) fn epoch_changed(&mut self, step: &mut Step<'_>, group: &MlsGroup) -> Result<()> {
         self.rebuilds = 0;
@@ -116,7 +144,8 @@ impl Room {
         send::epoch_changed(step, &self.uri)
     }
 
-    /// The room ends here: nothing more is sent, and what waits is given up.
+    /// The room ends here: nothing more is sent, and what waits is given up. A device that lost the
+    /// thread joins anew by itself, once, before that (D4, D8).
     pub(super) fn end(&mut self, step: &mut Step<'_>, ending: Ending) -> Result<()> {
         let room = self.uri.clone();
         let (phase, code, event) = match ending {
@@ -128,9 +157,25 @@ impl Room {
         };
         self.phase = phase;
         self.own_commit = None;
-        step.store_room(self)?;
         step.emit(event);
-        intent::give_up_all(step, &self.uri, code)?;
+        if phase != RoomPhase::Left && !self.rejoined {
+            self.rejoined = true;
+            external::begin(step, self, Join::automatic(Some(phase)))?;
+            return Ok(());
+        }
+        step.store_room(self)?;
+        self.give_up_all(step, code)
+    }
+
+    /// What waits is given up; whoever wanted to leave has left.
+    pub(super) fn give_up_all(&self, step: &mut Step<'_>, code: ErrorCode) -> Result<()> {
+        for intent in intent::all(&step.transaction, &self.uri)? {
+            if self.phase == RoomPhase::Left && matches!(intent.task, Task::Leave(_)) {
+                intent.done(step, &self.uri);
+            } else {
+                intent.failed(step, &self.uri, code);
+            }
+        }
         send::give_up_all(step, &self.uri, code)
     }
 }
@@ -146,11 +191,6 @@ pub(super) enum Ending {
     Diverged,
 }
 
-/// The list of a group.
-pub(super) fn list_of(group: &MlsGroup) -> Result<ParticipantList> {
-    Ok(app_sync::participant_list(group.extensions())?)
-}
-
 /// What a group requires of every KeyPackage that is added.
 pub(super) fn required_by(group: &MlsGroup) -> Result<RequiredCapabilities> {
     Ok(app_sync::required_capabilities(Profile::of(group.extensions())?))
@@ -162,18 +202,14 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     let Some(room) = step.room(uri)? else { return Ok(None) };
     let group = MlsGroup::load(step.provider().storage(), &super::step::group_id(uri))?;
     let Some(group) = group else { return Ok(None) };
-    let leaves = mls::commit::leaves(group.public_group())?;
-    let participants = list_of(&group)?
+    let outlook = Outlook::of(&group)?;
+    let participants = outlook
+        .list
         .iter()
         .map(|(user, roles)| Participant {
             user: user.clone(),
             roles: roles.to_vec(),
-            devices: leaves
-                .iter()
-                .map(|(_, client)| client)
-                .filter(|client| client.user() == *user)
-                .cloned()
-                .collect(),
+            devices: outlook.leaves_of(user).map(|(_, client)| client.clone()).collect(),
         })
         .collect();
     let pending = intent::all(&step.transaction, uri)?.iter().filter_map(Intent::shown).collect();
@@ -187,7 +223,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
         participants,
         policy: policy::room_policy(group.extensions())?,
         profile: Profile::of(group.extensions())?,
-        leaving: false,
+        leaving: outlook.own_leaf_goes() || leave::is_asked_for(step, uri)?,
         pending,
     }))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Delivery, ErrorCode, Event, Message, MessageKey, RoomPhase,
     identity::hexadecimal,
-    intent,
+    intent, leave,
     outlook::Outlook,
     request::{Lane, Request, Settled},
     room::{Room, hash, mls_error},
@@ -127,6 +127,9 @@ fn encrypt(step: &mut Step<'_>, room: &Room, message: &Outgoing) -> Result<Optio
     let mut group = step.group(&room.uri)?;
     let epoch = group.epoch().as_u64();
     if epoch < message.least_epoch {
+        return Ok(None);
+    }
+    if leave::is_asked_for(step, &room.uri)? {
         return Ok(None);
     }
     if group.has_pending_proposals() {

@@ -9,7 +9,7 @@ use crate::{
     wire::{self, Cursor, FromClient, FromProvider, IdentifierUri, percent_encode, uri::RoomUri},
 };
 
-use super::{RoomPhase, identity::Account, tables};
+use super::{identity::Account, tables};
 
 impl Client {
     /// The path of this device's socket, below the provider's base URL.
@@ -30,7 +30,7 @@ impl Client {
         let account: Account = transaction.load(&tables::account())?.unwrap_or_default();
         let mut cursors = vec![cursor(None, account.inbox)];
         for room in step::rooms(&transaction)? {
-            if room.phase != RoomPhase::Creating {
+            if room.follows_the_log() {
                 cursors.push(cursor(Some(&room.uri), room.cursor));
             }
         }

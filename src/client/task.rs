@@ -5,13 +5,14 @@ use openmls::{group::MlsGroup, key_packages::KeyPackageIn};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CreateOptions, ErrorCode, IntentKind, LastResort, commit::Plan, outlook::Outlook,
+    CreateOptions, ErrorCode, IntentKind, LastResort, RoomPhase, commit::Plan, outlook::Outlook,
     room::required_by, step::Step,
 };
 use crate::{
     error::Result,
     mls::key_package::check_key_package,
     room::policy,
+    storage::Row,
     wire::{
         self, AppSync, Role, UserRoles, Verbatim,
         uri::{ClientUri, UserUri},
@@ -35,6 +36,10 @@ pub(super) enum Task {
     SetPolicy(Vec<u8>),
     /// Replace this device's keys.
     UpdateKeys,
+    /// Leave the room (R57); what was proposed for that last.
+    Leave(Option<Leave>),
+    /// Join by an external commit.
+    Join(Join),
     /// Commit what others proposed, so that messages can go on. Nobody asked for it.
     CommitPending,
 }
@@ -58,6 +63,28 @@ pub(super) struct Roles {
     entry: Vec<u8>,
 }
 
+/// The proposals by which this user leaves, as they were sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Leave {
+    /// The epoch that they are for.
+    pub(super) epoch: u64,
+    /// Whether nobody is left after them who could commit them.
+    pub(super) closes_room: bool,
+}
+
+/// An external commit on its way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Join {
+    /// Whether nobody asked for it.
+    is_automatic: bool,
+    /// What the room was before; `None` for one that this device did not know.
+    pub(super) was: Option<RoomPhase>,
+    /// SelfRemoves that the commit has to cover (A17).
+    pub(super) self_removes: Vec<Vec<u8>>,
+    /// The rows of the group after the commit, kept until the hub takes it.
+    pub(super) group: Vec<Row>,
+}
+
 /// What to do next.
 pub(super) enum Next {
     /// The room is as it should be.
@@ -68,6 +95,8 @@ pub(super) enum Next {
     Commit(Plan),
     /// Commit what is pending, and look again.
     CommitPending,
+    /// Propose this user's way out.
+    Propose,
     /// It cannot be done.
     Fail(ErrorCode),
 }
@@ -81,6 +110,18 @@ impl Roles {
 
     fn entry(&self) -> Result<UserRoles> {
         Ok(wire::decode_exact(&self.entry)?)
+    }
+}
+
+impl Join {
+    /// One that the application asked for, in a room that was in this phase.
+    pub(super) const fn wished(was: Option<RoomPhase>) -> Self {
+        Self { is_automatic: false, was, self_removes: Vec::new(), group: Vec::new() }
+    }
+
+    /// One that nobody asked for (D4, D8, D9).
+    pub(super) const fn automatic(was: Option<RoomPhase>) -> Self {
+        Self { is_automatic: true, was, self_removes: Vec::new(), group: Vec::new() }
     }
 }
 
@@ -109,7 +150,9 @@ impl Task {
             Self::RemoveDevice(_) => IntentKind::RemoveDevice,
             Self::SetPolicy(_) => IntentKind::SetPolicy,
             Self::UpdateKeys => IntentKind::UpdateKeys,
-            Self::CommitPending => return None,
+            Self::Leave(_) => IntentKind::Leave,
+            Self::Join(Join { is_automatic: false, .. }) => IntentKind::Join,
+            Self::Join(_) | Self::CommitPending => return None,
         })
     }
 
@@ -119,7 +162,12 @@ impl Task {
             Self::Add(Add { user, .. }) | Self::Remove(user) => Some(user.clone()),
             Self::SetRoles(roles) => Some(roles.user.clone()),
             Self::RemoveDevice(client) => Some(client.user()),
-            Self::Create(_) | Self::SetPolicy(_) | Self::UpdateKeys | Self::CommitPending => None,
+            Self::Create(_)
+            | Self::SetPolicy(_)
+            | Self::UpdateKeys
+            | Self::Leave(_)
+            | Self::Join(_)
+            | Self::CommitPending => None,
         }
     }
 
@@ -133,8 +181,9 @@ impl Task {
             Self::RemoveDevice(client) => remove_device(room, client),
             Self::SetPolicy(policy) => set_policy(group, policy)?,
             Self::UpdateKeys => Next::Commit(Plan { update_keys: true, ..Plan::default() }),
+            Self::Leave(_) => leave(step, room),
             Self::CommitPending if room.is_pending() => Next::CommitPending,
-            Self::Create(_) | Self::CommitPending => Next::Done,
+            Self::Create(_) | Self::Join(_) | Self::CommitPending => Next::Done,
         };
         let waits = self.user().is_some_and(|user| room.is_about(&user))
             || matches!(self, Self::SetPolicy(_)) && room.list_changes();
@@ -220,6 +269,15 @@ fn remove_device(room: &Outlook, client: &ClientUri) -> Next {
         Some((leaf, _)) => Next::Commit(Plan { removes: vec![*leaf], ..Plan::default() }),
         None => Next::Done,
     }
+}
+
+/// R57. What others want of this user's roles is committed before: it cannot be named twice (R38).
+fn leave(step: &Step<'_>, room: &Outlook) -> Next {
+    let user = step.identity.client.user();
+    if room.names(&user) && room.list_after.is_participant(&user) && !room.own_leaf_goes() {
+        return Next::CommitPending;
+    }
+    Next::Propose
 }
 
 fn set_policy(group: &MlsGroup, policy: &[u8]) -> Result<Next> {

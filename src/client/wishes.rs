@@ -1,11 +1,11 @@
 //! What an application can ask of a client: the calls that name an intent.
 
 use super::{
-    AddOptions, Client, CreateOptions, IntentId, RoomPhase, intent,
+    AddOptions, Client, CreateOptions, IntentId, RoomPhase, external, intent,
     outlook::Outlook,
     room::Room,
     step::Step,
-    task::{Roles, Task},
+    task::{Join, Roles, Task},
 };
 use crate::{
     error::{Result, UsageError},
@@ -138,6 +138,43 @@ impl Client {
     /// [`UsageError::RoomUnknown`].
     pub fn update_keys(&mut self, room: &RoomUri, now: UnixMillis) -> Result<IntentId> {
         self.wish(room, Task::UpdateKeys, now)
+    }
+
+    /// Leaves a room with all devices of this user (R57). The hub makes others commit it; it is done
+    /// when this device is out, and until then nothing more is sent.
+    ///
+    /// # Errors
+    /// [`UsageError::RoomUnknown`].
+    pub fn leave(&mut self, room: &RoomUri, now: UnixMillis) -> Result<IntentId> {
+        self.step(now, |step| {
+            step.room(room)?.ok_or(UsageError::RoomUnknown)?;
+            let intents = intent::all(&step.transaction, room)?;
+            match intents.iter().find(|intent| matches!(intent.task, Task::Leave(_))) {
+                Some(leaving) => Ok(leaving.id),
+                None => intent::add(step, room, Task::Leave(None)),
+            }
+        })
+    }
+
+    /// Joins a room of this user by an external commit, with nobody online (R89, D10): as a new device,
+    /// or again after this one lost the thread or was removed.
+    ///
+    /// # Errors
+    /// [`UsageError::BadState`] when this device is in the room, or on its way.
+    pub fn join_room(&mut self, room: &RoomUri, now: UnixMillis) -> Result<IntentId> {
+        self.step(now, |step| {
+            let (mut room, was) = match step.room(room)? {
+                None => (Room::new(room.clone(), RoomPhase::Joining, 0), None),
+                Some(room) => {
+                    let was = room.phase;
+                    if !matches!(was, RoomPhase::Left | RoomPhase::Gap | RoomPhase::Diverged) {
+                        return Err(UsageError::BadState("this device is in the room").into());
+                    }
+                    (room, Some(was))
+                }
+            };
+            external::begin(step, &mut room, Join::wished(was))
+        })
     }
 
     /// Takes note of a task in a room that this device knows.

@@ -139,6 +139,7 @@ fn d20_a_change_is_replayed_over_the_room_as_it_stands() {
         };
         let epoch = world.state(ALICE).epoch;
         let (id, call) = world.poll(ALICE).unwrap();
+        world.devices[CATHY].online = false;
         // Cathy's twin is faster, and Cathy follows it no more.
         let rival = Twin::of(&world.devices[CATHY]).update();
         rogue::accept(&mut world, rival);

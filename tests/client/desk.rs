@@ -7,14 +7,21 @@ use mimi_edge::{
     mls::{MlsCrypto, key_package::key_package_ref, with_header},
     transport::{HttpCall, Method, Response},
     wire::{
-        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceList, DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, IdentifierUri, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode, KeyPackageList, KeyPackageStock, LogEvent, Protocol, SubmitMessageResponse, SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim, PendingProposalsResponse,
+        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceList,
+        DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, GroupInfoResponse,
+        IdentifierUri, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
+        KeyPackageList, KeyPackageStock, LogEvent, PendingProposalsResponse, Protocol,
+        RatchetTreeOption, RoomCreation, RoomList, RoomSummary, SubmitMessageResponse,
+        SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode, UpdateRoomResponse,
+        Verbatim,
     },
 };
 use openmls::{
     credentials::{BasicCredential, Credential},
     extensions::ExternalSender,
-    framing::{MlsMessageBodyIn, MlsMessageIn},
+    framing::{MlsMessageBodyIn, MlsMessageIn, Sender},
     key_packages::KeyPackageIn,
+    messages::group_info::VerifiableGroupInfo,
     prelude::WireFormat,
 };
 
@@ -27,6 +34,8 @@ pub struct Room {
     pub windows: BTreeMap<String, u64>,
     accepted: Vec<(Vec<u8>, Response)>,
     creation: Vec<u8>,
+    /// What a joiner gets: the last GroupInfo and tree that were uploaded.
+    group_info: Option<(Verbatim<VerifiableGroupInfo>, RatchetTreeOption)>,
 }
 
 /// All providers in one.
@@ -34,6 +43,7 @@ pub struct Room {
 pub struct Desk {
     pub rooms: BTreeMap<String, Room>,
     pub key_packages: BTreeMap<String, VecDeque<Vec<u8>>>,
+    /// By client.
     pub inboxes: BTreeMap<String, Vec<LogEvent>>,
     pub clock: u64,
     /// Method, path and body of every request, in order.
@@ -95,6 +105,12 @@ impl Desk {
         self.script.push((part.into(), response));
     }
 
+    /// The inbox of a user's only device.
+    pub fn inbox_of(&mut self, user: &str) -> &mut Vec<LogEvent> {
+        let mut inboxes = self.inboxes.iter_mut();
+        inboxes.find(|(client, _)| client.starts_with(&format!("{user}/"))).unwrap().1
+    }
+
     /// How many requests went to paths that contain `part`.
     pub fn count(&self, part: &str) -> usize {
         self.requests.iter().filter(|(path, _)| path.contains(part)).count()
@@ -133,7 +149,13 @@ impl Desk {
             (Method::Get, "external-sender") => external_sender(),
             (Method::Post, "rooms") => self.create(&client, name, &call.body),
             (Method::Post, "keyMaterial") => self.claim(name, &call.body),
-            (Method::Post, "update") => self.update(name, &call.body),
+            (Method::Post, "update") => {
+                let response = self.update(name, &call.body);
+                self.open_window(&client, name, &call.body, &response);
+                response
+            }
+            (Method::Post, "groupInfo") => self.group_info(name),
+            (Method::Get, "rooms") => self.room_list(),
             (Method::Post, "submitMessage") => self.submit(name, &call.body),
             (Method::Get, "events") => self.events(&client, name, after),
             (Method::Get, "inbox") => self.inbox(&client, after),
@@ -191,7 +213,9 @@ impl Desk {
             return Response::empty(if room.creation == body { 200 } else { 409 });
         }
         let windows = BTreeMap::from([(client.to_owned(), 0)]);
-        let room = Room { creation: body.to_vec(), windows, ..Room::default() };
+        let RoomCreation { group_info, ratchet_tree_option } = wire::decode_exact(body).unwrap();
+        let group_info = Some((group_info, ratchet_tree_option));
+        let room = Room { creation: body.to_vec(), windows, group_info, ..Room::default() };
         self.rooms.insert(name.into(), room);
         Response::empty(201)
     }
@@ -224,14 +248,59 @@ impl Desk {
         if request.proposal_or_commit.epoch().as_u64() != room.epoch {
             return update_response(409, UpdateResponseCode::WrongEpoch);
         }
-        let UpdateContent::Commit(bundle) = request.content else { panic!("no commit") };
-        room.epoch += 1;
-        let message = Verbatim::own(with_header(&message, WireFormat::PublicMessage)).unwrap();
-        room.log.push(FanoutMessage { message, timestamp: self.clock, ratchet_tree_option: None });
+        let mut messages = vec![message];
+        let bundle = match request.content {
+            UpdateContent::Commit(bundle) => Some(bundle),
+            UpdateContent::Proposal(more) => {
+                messages.extend(more.iter().map(|message| message.bytes().to_vec()));
+                None
+            }
+        };
+        for message in messages {
+            let message = Verbatim::own(with_header(&message, WireFormat::PublicMessage)).unwrap();
+            let timestamp = self.clock;
+            room.log.push(FanoutMessage { message, timestamp, ratchet_tree_option: None });
+        }
         let response = update_response(200, UpdateResponseCode::Success);
         room.accepted.push((body.to_vec(), response.clone()));
-        self.welcome(name, *bundle);
+        if let Some(bundle) = bundle {
+            room.epoch += 1;
+            let CommitBundle { group_info, ratchet_tree_option, .. } = bundle.as_ref();
+            room.group_info = Some((group_info.clone(), ratchet_tree_option.clone()));
+            self.welcome(name, *bundle);
+        }
         response
+    }
+
+    /// Whoever joined by an external commit reads what comes after it (D11).
+    fn open_window(&mut self, client: &str, name: &str, body: &[u8], response: &Response) {
+        let request: UpdateRequest = wire::decode_exact(body).unwrap();
+        let joins = *request.proposal_or_commit.sender() == Sender::NewMemberCommit;
+        if joins && response.is_success() {
+            let room = self.rooms.get_mut(name).unwrap();
+            let position = room.log.len() as u64;
+            room.windows.entry(client.to_owned()).or_insert(position);
+        }
+    }
+
+    /// What a joiner is told.
+    pub fn group_info(&self, name: &str) -> Response {
+        let Some((group_info, ratchet_tree_option)) =
+            self.rooms.get(name).and_then(|room| room.group_info.clone())
+        else {
+            let answer = wire::encode(&GroupInfoResponse::NoSuchRoom).unwrap();
+            return Response::tls(404, answer);
+        };
+        let group_info = Box::new(group_info);
+        let answer = GroupInfoResponse::Success { group_info, ratchet_tree_option };
+        Response::tls(200, wire::encode(&answer).unwrap())
+    }
+
+    fn room_list(&self) -> Response {
+        let summary =
+            |name: &String| RoomSummary { room_id: IdentifierUri(name.clone()), cipher_suite: 1 };
+        let rooms = self.rooms.keys().map(summary).collect();
+        Response::tls(200, wire::encode(&RoomList { rooms }).unwrap())
     }
 
     fn welcome(&mut self, name: &str, bundle: CommitBundle) {
@@ -244,17 +313,17 @@ impl Desk {
             let credential = key_package.unverified_credential().credential;
             refs.insert(reference, BasicCredential::try_from(credential).unwrap());
         }
-        let mut users = BTreeMap::new();
+        let mut clients = Vec::new();
         let position = self.rooms[name].log.len() as u64;
         for secrets in welcome.secrets() {
             let client = refs[secrets.new_member().as_slice()].identity();
             let client = String::from_utf8(client.to_vec()).unwrap();
-            users.insert(client.split('/').next().unwrap().to_owned(), ());
-            self.rooms.get_mut(name).unwrap().windows.insert(client, position);
+            self.rooms.get_mut(name).unwrap().windows.insert(client.clone(), position);
+            clients.push(client);
         }
         let message = with_header(welcome.bytes(), WireFormat::Welcome);
-        for user in users.into_keys() {
-            let inbox = self.inboxes.entry(user).or_default();
+        for client in clients {
+            let inbox = self.inboxes.entry(client).or_default();
             let previous = inbox.len() as u64;
             inbox.push(LogEvent {
                 room_id: IdentifierUri(name.into()),
@@ -313,8 +382,7 @@ impl Desk {
     }
 
     fn inbox(&self, client: &str, after: u64) -> Response {
-        let user = client.split('/').next().unwrap();
-        let events = self.inboxes.get(user).cloned().unwrap_or_default();
+        let events = self.inboxes.get(client).cloned().unwrap_or_default();
         let end = events.len() as u64;
         let events = events.into_iter().filter(|event| event.position > after).collect();
         let page = EventPage { events, end, more: false, gap: false };

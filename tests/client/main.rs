@@ -9,6 +9,8 @@ mod crash;
 mod desk;
 mod devices;
 mod identity;
+mod joining;
+mod leaving;
 mod messages;
 mod pending;
 mod rogue;

@@ -268,6 +268,7 @@ fn a_gap_in_the_log_ends_the_room_here() {
     let mut world = World::with_bob();
     let page = EventPage { events: Vec::new(), end: 9, more: false, gap: true };
     world.desk.answer("events/", Some(Response::tls(200, encode(&page).unwrap())));
+    world.desk.answer("groupInfo", Some(Response::empty(403)));
     let now = world.now;
     world.devices[BOB].act(|bob| bob.catch_up(now)).unwrap();
     world.run();
@@ -308,7 +309,7 @@ fn a_page_that_brings_nothing_new_is_the_last_one() {
     let bob = world.devices[BOB].client.device().to_string();
     let known = world.desk.seen_by(&bob, room().as_str(), 0);
     assert!(!known.is_empty());
-    let inbox = world.desk.inboxes["bob@bravo.example"].clone();
+    let inbox = world.desk.inbox_of("bob@bravo.example").clone();
     for (part, events) in [("events", known), ("inbox", inbox)] {
         let page = EventPage { events, end: 0, more: true, gap: false };
         let page = Response::tls(200, encode(&page).unwrap());

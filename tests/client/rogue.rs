@@ -56,6 +56,11 @@ impl Twin {
         message
     }
 
+    /// What it has stored.
+    pub fn into_stored(self) -> MemoryStorage {
+        self.stored
+    }
+
     /// A commit that changes its leaf's keys, merged.
     pub fn update(&mut self) -> Vec<u8> {
         self.message(|group, provider, key| {
@@ -74,14 +79,18 @@ pub fn message(
     Twin::of(device).message(make)
 }
 
-/// A commit with a path to a leaf of these parameters.
+/// A commit with a path to a leaf of these parameters, and of nothing that is pending.
 pub fn update(
     group: &mut MlsGroup,
     provider: &MlsProvider<'_, '_>,
     key: &SignatureKeyPair,
     parameters: LeafNodeParameters,
 ) -> MlsMessageOut {
-    let builder = group.commit_builder().force_self_update(true).leaf_node_parameters(parameters);
+    let builder = group
+        .commit_builder()
+        .consume_proposal_store(false)
+        .force_self_update(true)
+        .leaf_node_parameters(parameters);
     commit(builder.load_psks(provider.storage()).unwrap(), provider, key)
 }
 

@@ -316,9 +316,9 @@ fn a_welcome_to_another_group_under_the_rooms_name_brings_nobody_out_of_the_room
     elsewhere.desk.key_packages.insert(bob, stock);
     elsewhere.add(ALICE, "bob@bravo.example");
     elsewhere.run();
-    let mut welcome = elsewhere.desk.inboxes["bob@bravo.example"][0].clone();
+    let mut welcome = elsewhere.desk.inbox_of("bob@bravo.example")[0].clone();
     (welcome.position, welcome.previous) = (2, 1);
-    world.desk.inboxes.get_mut("bob@bravo.example").unwrap().push(welcome);
+    world.desk.inbox_of("bob@bravo.example").push(welcome);
     world.run();
     assert_eq!(world.devices[BOB].events, []);
     world.assert_agreement(&[ALICE, BOB]);

@@ -147,6 +147,13 @@ impl World {
         self.devices[by].act(|client| client.add_user(&room(), &user(name), options, now)).unwrap()
     }
 
+    /// One more device, which its provider knows.
+    pub fn add_device(&mut self, user: &str) -> usize {
+        self.devices.push(Device::new(user, self.now));
+        self.run();
+        self.devices.len() - 1
+    }
+
     /// A call of one device's client.
     pub fn ask<T>(
         &mut self,
@@ -217,8 +224,7 @@ impl World {
         let mut pushed = false;
         for cursor in cursors {
             let frames: Vec<FromProvider> = if cursor.room_id.0.is_empty() {
-                let user = client.split('/').next().unwrap();
-                let inbox = self.desk.inboxes.get(user).cloned().unwrap_or_default();
+                let inbox = self.desk.inboxes.get(&client).cloned().unwrap_or_default();
                 let new = inbox.into_iter().filter(|event| event.position > cursor.position);
                 new.map(FromProvider::Inbox).collect()
             } else {

@@ -1,0 +1,301 @@
+//! Joining by an external commit over the hub's GroupInfo, with nobody online: a new device, a device
+//! that lost the thread, or one that was taken out (R85–R90, D4, D8–D10).
+//!
+//! The new group is kept aside until the hub has taken the commit; until then the room's old state, if
+//! there is one, stays as it was.
+
+use openmls::{
+    framing::PublicMessageIn, group::MlsGroup, messages::group_info::VerifiableGroupInfo,
+    prelude::LeafNodeParameters,
+};
+use openmls_traits::OpenMlsProvider;
+
+use super::{
+    ErrorCode, Event, IntentId, RoomPhase,
+    commit::{self, Made, Verdict, verdict},
+    intent::{self, Intent, WaitsFor},
+    request::{Request, Settled},
+    room::{Fate, OwnCommit, Room},
+    step::{Step, group_id},
+    tables,
+    task::{Join, Task},
+};
+use crate::{
+    error::{Error, ProtocolError, Result},
+    mls::{self, MlsProvider, credential, labels},
+    room::app_sync,
+    storage::{MemoryStorage, Storage as _, Transaction},
+    transport::Response,
+    wire::{
+        self, GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse, RatchetTreeOption,
+        Verbatim, uri::RoomUri,
+    },
+};
+
+const UNUSABLE: ProtocolError = ProtocolError::InvalidProposal("a GroupInfo cannot be joined by");
+
+/// Starts to join a room; this device may know it already, but is not in it.
+pub(super) fn begin(step: &mut Step<'_>, room: &mut Room, join: Join) -> Result<IntentId> {
+    room.phase = RoomPhase::Joining;
+    room.own_commit = None;
+    step.store_room(room)?;
+    intent::add(step, &room.uri, Task::Join(join))
+}
+
+/// Asks for the room's GroupInfo.
+pub(super) fn ask(step: &mut Step<'_>, room: &RoomUri, intent: Intent) -> Result<()> {
+    intent.wait(step, room, WaitsFor::Answer)?;
+    Ok(step.enqueue(&Request::GroupInfo(room.clone()))?)
+}
+
+/// The body of `POST groupInfo` (R85): signed with the key that the new leaf will have. The signature
+/// does not name its scheme; the hub takes the room's (R88).
+pub(super) fn request(step: &Step<'_>, room: &RoomUri) -> Result<Vec<u8>> {
+    let identity = step.identity;
+    let tbs = GroupInfoRequestTbs {
+        room_id: room.to_wire(),
+        requesting_signature_key: identity.key_pair.public().into(),
+        requesting_credential: Verbatim::own(wire::encode(&credential::credential_of(
+            &identity.client,
+        ))?)?,
+    };
+    let content = wire::encode(&tbs)?;
+    let signature =
+        labels::sign_with_label(&identity.key_pair, labels::GROUP_INFO_REQUEST, &content)?;
+    Ok(wire::encode(&GroupInfoRequest { signature: signature.into(), tbs })?)
+}
+
+/// The intent to join, while it waits for an answer.
+fn waiting(step: &Step<'_>, room: &RoomUri) -> Result<Option<(Intent, Join)>> {
+    let first = intent::first(&step.transaction, room)?;
+    Ok(first.filter(|intent| intent.waits_for == WaitsFor::Answer).and_then(|intent| match intent
+        .task
+        .clone()
+    {
+        Task::Join(join) => Some((intent, join)),
+        _ => None,
+    }))
+}
+
+/// The hub answered `POST groupInfo` (R86, R87): the external commit is made and sent.
+pub(super) fn group_info_answered(
+    step: &mut Step<'_>,
+    uri: &RoomUri,
+    response: &Response,
+) -> Result<Settled> {
+    let (Some(mut room), Some((mut intent, mut join))) = (step.room(uri)?, waiting(step, uri)?)
+    else {
+        return Ok(Settled::Delivered);
+    };
+    let code = match wire::decode_exact::<GroupInfoResponse>(&response.body) {
+        Ok(GroupInfoResponse::Success { group_info, ratchet_tree_option })
+            if response.is_success() =>
+        {
+            match make(step, uri, &join, *group_info, &ratchet_tree_option) {
+                Ok(joining) => {
+                    join.group = joining.rows;
+                    intent.task = Task::Join(join);
+                    let Made { body, hash } = joining.made;
+                    let (epoch, fate) = (joining.epoch, Fate::Unknown);
+                    room.own_commit =
+                        Some(OwnCommit { intent: intent.id, epoch, hash, fate, fulfils: true });
+                    step.store_room(&room)?;
+                    intent.wait(step, uri, WaitsFor::Answer)?;
+                    step.enqueue(&Request::Join(uri.clone(), epoch, body))?;
+                    return Ok(Settled::Delivered);
+                }
+                Err(Error::Protocol(ProtocolError::NotAllowed(_))) => ErrorCode::NotAllowed,
+                Err(Error::Protocol(_)) => ErrorCode::Incompatible,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(GroupInfoResponse::NotAuthorized) => ErrorCode::NotAllowed,
+        Ok(GroupInfoResponse::NoSuchRoom) => ErrorCode::RoomUnknown,
+        _ if response.is_success() => ErrorCode::Incompatible,
+        _ => ErrorCode::of_status(response.status),
+    };
+    failed(step, room, &intent, &join, code)?;
+    Ok(Settled::Delivered)
+}
+
+/// A Welcome was faster: what was asked for is done.
+pub(super) fn superseded(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+    for intent in intent::all(&step.transaction, room)? {
+        if matches!(intent.task, Task::Join(_)) {
+            intent.done(step, room);
+        }
+    }
+    Ok(())
+}
+
+/// A group after this device's external commit, and the commit.
+struct Joining {
+    /// The epoch that the commit ends.
+    epoch: u64,
+    made: Made,
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// R87, R90: verifies GroupInfo and tree and makes the commit. Lifetimes are not checked (D4).
+fn make(
+    step: &Step<'_>,
+    uri: &RoomUri,
+    join: &Join,
+    group_info: Verbatim<VerifiableGroupInfo>,
+    tree: &RatchetTreeOption,
+) -> Result<Joining> {
+    let RatchetTreeOption::Full(tree) = tree else { return Err(UNUSABLE.into()) };
+    let identity = step.identity;
+    let group_info = group_info.into_value();
+    // R8: another group under this room's name; and a key of another scheme cannot sign in it.
+    if *group_info.group_context().group_id() != group_id(uri)
+        || group_info.ciphersuite().signature_algorithm() != identity.key_pair.signature_scheme()
+    {
+        return Err(UNUSABLE.into());
+    }
+    let list = app_sync::participant_list(group_info.group_context().extensions())?;
+    if !list.is_participant(&identity.client.user()) {
+        return Err(ProtocolError::NotAllowed("not on the list".into()).into());
+    }
+    let self_removes = join
+        .self_removes
+        .iter()
+        .map(|bytes| Ok(Verbatim::<PublicMessageIn>::own(bytes.clone())?.into_value()))
+        .collect::<Result<Vec<_>>>()?;
+    // The room may have moved on since.
+    let epoch = group_info.group_context().epoch();
+    let self_removes = self_removes.into_iter().filter(|message| message.epoch() == epoch);
+    let parameters = LeafNodeParameters::builder()
+        .with_capabilities(mls::capabilities())
+        .with_extensions(app_sync::leaf_extensions()?)
+        .build();
+    let aside = MemoryStorage::default();
+    let mut transaction = Transaction::new(&aside);
+    let provider = MlsProvider::new(&mut transaction, step.crypto);
+    let (group, bundle) = MlsGroup::external_commit_builder()
+        .with_proposals(self_removes.collect())
+        .with_ratchet_tree(tree.nodes()?)
+        .with_config(mls::join_config())
+        .skip_lifetime_validation()
+        .build_group(
+            &provider,
+            group_info,
+            credential::credential_with_key(&identity.client, identity.key_pair.public()),
+        )
+        .map_err(|_| UNUSABLE)?
+        .leaf_node_parameters(parameters)
+        .load_psks(provider.storage())
+        .map_err(|_| UNUSABLE)?
+        .create_group_info(true)
+        .use_ratchet_tree_extension(false)
+        .build(provider.rand(), provider.crypto(), &identity.key_pair, |_| true)
+        .map_err(|_| UNUSABLE)?
+        .finalize(&provider)
+        .map_err(|_| UNUSABLE)?;
+    let made = commit::upload(bundle, &group.export_ratchet_tree())?;
+    let mut kept = MemoryStorage::default();
+    kept.apply(transaction.into_changes())?;
+    let rows = kept.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+    Ok(Joining { epoch: epoch.as_u64(), made, rows })
+}
+
+/// The hub answered the external commit (R62).
+pub(super) fn answered(
+    step: &mut Step<'_>,
+    uri: &RoomUri,
+    epoch: u64,
+    response: &Response,
+) -> Result<Settled> {
+    let (Some(mut room), Some((mut intent, mut join))) = (step.room(uri)?, waiting(step, uri)?)
+    else {
+        return Ok(Settled::Delivered);
+    };
+    let Some(own) = room.own_commit.take().filter(|own| own.epoch == epoch) else {
+        return Ok(Settled::Delivered);
+    };
+    let verdict = verdict(response);
+    if matches!(verdict, Verdict::Unknown) {
+        return Ok(Settled::Later(response.retry_after_millis()));
+    }
+    let rows = std::mem::take(&mut join.group);
+    intent.task = Task::Join(join.clone());
+    match verdict {
+        Verdict::Accepted => joined(step, room, &intent, join, own, rows)?,
+        Verdict::WrongEpoch => {
+            step.store_room(&room)?;
+            intent.waits_for = WaitsFor::Nothing;
+            intent.replay(step, uri)?;
+            if intent::load(step, uri, intent.id)?.is_none() {
+                abandon(step, room, &join, ErrorCode::Conflict)?;
+            }
+        }
+        // A17: SelfRemoves are all that an external commit can and has to cover.
+        Verdict::LacksProposals(pending) if room.may_rebuild() => {
+            step.store_room(&room)?;
+            join.self_removes = pending.into_iter().map(Verbatim::into_bytes).collect();
+            intent.task = Task::Join(join);
+            ask(step, uri, intent)?;
+        }
+        Verdict::LacksProposals(_) => failed(step, room, &intent, &join, ErrorCode::Conflict)?,
+        Verdict::Refused(code) => failed(step, room, &intent, &join, code)?,
+        Verdict::LacksDeparture(_) | Verdict::Unknown => {
+            failed(step, room, &intent, &join, ErrorCode::NotAllowed)?;
+        }
+    }
+    Ok(Settled::Delivered)
+}
+
+/// The hub took the commit: the group that was kept aside is the room's.
+fn joined(
+    step: &mut Step<'_>,
+    mut room: Room,
+    intent: &Intent,
+    join: Join,
+    own: OwnCommit,
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+) -> Result<()> {
+    let provider = step.provider();
+    if let Some(mut old) = MlsGroup::load(provider.storage(), &group_id(&room.uri))? {
+        old.delete(provider.storage())?;
+    }
+    for (key, value) in rows {
+        step.transaction.write(key, value);
+    }
+    room.phase = RoomPhase::Joined;
+    room.joined_epoch = own.epoch.saturating_add(1);
+    room.last_own_commit = Some((own.epoch, own.hash));
+    room.awaits_own_join = true;
+    let group = step.group(&room.uri)?;
+    step.emit(match join.was {
+        None => Event::RoomAdded { room: room.uri.clone() },
+        Some(_) => Event::Rejoined { room: room.uri.clone() },
+    });
+    intent.done(step, &room.uri);
+    room.epoch_changed(step, &group)?;
+    room.fetch(step)?;
+    step.store_room(&room)?;
+    intent::advance(step, &room.uri)
+}
+
+fn failed(
+    step: &mut Step<'_>,
+    room: Room,
+    intent: &Intent,
+    join: &Join,
+    code: ErrorCode,
+) -> Result<()> {
+    intent.failed(step, &room.uri, code);
+    abandon(step, room, join, code)
+}
+
+/// The room is what it was, and what waited for it is given up.
+fn abandon(step: &mut Step<'_>, mut room: Room, join: &Join, code: ErrorCode) -> Result<()> {
+    match join.was {
+        Some(phase) => {
+            room.phase = phase;
+            step.store_room(&room)?;
+        }
+        None => step.transaction.delete(tables::room(&room.uri)),
+    }
+    room.give_up_all(step, code)
+}
