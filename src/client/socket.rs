@@ -2,7 +2,7 @@
 
 use super::{Client, Event, auth, devices, inbound, join, request::api_path, step};
 use crate::{
-    error::{InternalError, Result},
+    error::{InternalError, ProtocolError, Result},
     storage::Transaction,
     time::UnixMillis,
     transport::Method,
@@ -46,7 +46,8 @@ impl Client {
             FromProvider::Event(event) => self.step(now, |step| inbound::pushed(step, &event)),
             FromProvider::Inbox(event) => self.step(now, |step| join::pushed(step, &event)),
             FromProvider::Gap { room_id } => {
-                let room = RoomUri::from_wire(&room_id)?;
+                let room = RoomUri::from_wire(&room_id)
+                    .map_err(|_| ProtocolError::Malformed("room of a gap"))?;
                 self.step(now, |step| inbound::gap(step, &room))
             }
             FromProvider::Consent { .. } => Ok(()),

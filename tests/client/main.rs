@@ -8,6 +8,7 @@ mod commits;
 mod crash;
 mod desk;
 mod devices;
+mod hostile;
 mod identity;
 mod joining;
 mod leaving;

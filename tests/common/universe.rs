@@ -183,6 +183,15 @@ impl Universe {
         self.http(&from, call, "test").unwrap()
     }
 
+    /// A request that somebody sends to the clients' door of a provider.
+    pub fn own_request(&mut self, to: &str, request: &HttpRequest) -> Response {
+        let to = Domain::parse(to).unwrap();
+        match self.providers.get_mut(&to).unwrap().route_from_client(request) {
+            Ok(call) => self.call(&to, call),
+            Err(response) => response,
+        }
+    }
+
     /// Calls one object of a provider, follows what it forwards, and gives the answer.
     pub fn call(&mut self, domain: &Domain, call: ObjectCall) -> Response {
         let now = self.now;
@@ -410,12 +419,9 @@ impl Universe {
             headers: call.headers.clone(),
             body: call.body.clone(),
         };
-        let domain = uri.domain().clone();
-        let provider = self.providers.get_mut(&domain).filter(|provider| provider.online)?;
-        let response = match provider.route_from_client(&request) {
-            Ok(call) => self.call(&domain, call),
-            Err(response) => response,
-        };
+        let domain = uri.domain();
+        self.providers.get(domain).filter(|provider| provider.online)?;
+        let response = self.own_request(domain.as_str(), &request);
         if self.faults.drops() { None } else { Some(response) }
     }
 }
