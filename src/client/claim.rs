@@ -9,6 +9,7 @@ use super::{
     room::{Room, required_by},
     step::Step,
     task::{Add, Task},
+    waiting,
 };
 use crate::{
     error::{ProtocolError, Result},
@@ -55,6 +56,7 @@ pub(super) fn answered(
             add.key_packages = Some(key_packages);
             intent.wait(step, room, WaitsFor::Nothing)?;
         }
+        Err(ErrorCode::NoConsent) => waiting::refused(step, room, intent)?,
         Err(code) => intent.failed(step, room, code),
     }
     intent::advance(step, room)?;

@@ -32,6 +32,8 @@ pub enum ErrorCode {
     Diverged,
     /// The content or the room is larger than the endpoint takes (D18).
     TooLarge,
+    /// The application gave it up.
+    Aborted,
     /// The user does not consent to be added.
     NoConsent,
     /// The user's devices have no KeyPackage left.
@@ -64,6 +66,7 @@ impl ErrorCode {
             Self::Conflict => "conflict",
             Self::Diverged => "diverged",
             Self::TooLarge => "too-large",
+            Self::Aborted => "aborted",
             Self::NoConsent => "no-consent",
             Self::NoKeyPackage => "no-key-package",
             Self::Incompatible => "incompatible",

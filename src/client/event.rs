@@ -105,6 +105,48 @@ pub enum Event {
         /// Whether asking again may help.
         retryable: bool,
     },
+    /// An intent to add somebody has asked for consent and waits for it.
+    WaitingForConsent {
+        /// The room.
+        room: RoomUri,
+        /// The intent.
+        id: IntentId,
+    },
+    /// Somebody asks to be allowed to add the user.
+    ConsentRequested {
+        /// Who asks.
+        from: UserUri,
+        /// The room that it is about; `None`: any room.
+        room: Option<RoomUri>,
+        /// When the own provider took note of it.
+        at: UnixMillis,
+    },
+    /// Somebody took a request back.
+    ConsentCancelled {
+        /// Who asked.
+        from: UserUri,
+        /// The room that it was about; `None`: any room.
+        room: Option<RoomUri>,
+    },
+    /// Somebody allows the user to add it.
+    ConsentGranted {
+        /// Who allows it.
+        by: UserUri,
+        /// The room that it is about; `None`: any room.
+        room: Option<RoomUri>,
+    },
+    /// The own provider has what was said about consent.
+    ConsentDone {
+        /// The name of the call.
+        id: IntentId,
+    },
+    /// The own provider does not take what was said about consent.
+    ConsentFailed {
+        /// The name of the call.
+        id: IntentId,
+        /// Why.
+        code: ErrorCode,
+    },
     /// A Welcome for this device cannot be opened (D9).
     WelcomeFailed {
         /// The room that it would have led into.
@@ -240,6 +282,8 @@ pub struct PendingIntent {
     pub what: IntentKind,
     /// The user whom it is about, if it is about one.
     pub user: Option<UserUri>,
+    /// Whether it waits for the user's consent.
+    pub waits_for_consent: bool,
     /// How often the room changed under it.
     pub tries: u32,
 }

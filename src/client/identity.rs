@@ -4,7 +4,7 @@ use openmls_basic_credential::SignatureKeyPair;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, intent, key_packages,
+    ErrorCode, Event, consent, intent, key_packages,
     request::{Request, Settled},
     step::Step,
     tables,
@@ -46,6 +46,8 @@ pub(super) struct Account {
     pub(super) fetching_inbox: bool,
     /// When the provider last said what it holds.
     pub(super) stock_known_at: UnixMillis,
+    /// What is under way to learn about consent.
+    pub(super) consent: consent::Sync,
     /// When KeyPackages were last made (D4).
     pub(super) published_at: Option<UnixMillis>,
 }

@@ -1,6 +1,7 @@
 //! What a device was asked to do in a room and does until it is done, across restarts, lost answers
 //! and commits of others (D5, D6, D20).
 
+use openmls::group::MlsGroup;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
     step::Step,
     tables,
     task::{Next, Task},
+    waiting,
 };
 use crate::{
     error::{Error, InternalError, Result},
@@ -54,6 +56,8 @@ pub(super) enum WaitsFor {
     Answer,
     /// The room's next epoch.
     Epoch,
+    /// A grant of the user who is to be added. The room's other intents do not wait with it.
+    Consent,
 }
 
 impl Intent {
@@ -65,7 +69,9 @@ impl Intent {
     /// The intent as the application sees it, if it asked for it.
     pub(super) fn shown(&self) -> Option<PendingIntent> {
         let what = self.task.kind()?;
-        Some(PendingIntent { id: self.id, what, user: self.task.user(), tries: self.tries })
+        let waits_for_consent = self.waits_for == WaitsFor::Consent;
+        let (user, tries) = (self.task.user(), self.tries);
+        Some(PendingIntent { id: self.id, what, user, waits_for_consent, tries })
     }
 
     /// Stores it.
@@ -132,16 +138,21 @@ pub(super) fn all(
     rows.iter().map(|(_, row)| decode_row(row)).collect()
 }
 
-/// The intent of a room whose turn it is.
+/// The intent of a room whose turn it is: one that has been asked for something, else the oldest, but
+/// for those that wait for consent.
 pub(super) fn first(
     transaction: &Transaction<'_>,
     room: &RoomUri,
 ) -> Result<Option<Intent>, InternalError> {
     let mut intents = all(transaction, room)?;
-    // Nothing else can be done before this device is in the room.
-    let join = intents.iter().position(|intent| matches!(intent.task, Task::Join(_)));
-    let turn = join.unwrap_or(0);
-    Ok((turn < intents.len()).then(|| intents.swap_remove(turn)))
+    intents.retain(|intent| intent.waits_for != WaitsFor::Consent);
+    let rank = |intent: &Intent| match intent {
+        // Nothing else can be done before this device is in the room.
+        Intent { task: Task::Join(_), .. } => 0,
+        Intent { waits_for: WaitsFor::Answer, .. } => 1,
+        _ => 2,
+    };
+    Ok(intents.into_iter().min_by_key(rank))
 }
 
 /// Takes note of something to do.
@@ -157,11 +168,17 @@ fn insert(
     task: Task,
     not_before: UnixMillis,
 ) -> Result<IntentId> {
+    let id = new_id(step)?;
+    Intent::new(id, task, not_before).store(step, room)?;
+    Ok(id)
+}
+
+/// A name for something that is asked for.
+pub(super) fn new_id(step: &mut Step<'_>) -> Result<IntentId> {
     let mut account = step.account()?;
     let id = account.next_intent;
     account.next_intent += 1;
     step.store_account(&account)?;
-    Intent::new(id, task, not_before).store(step, room)?;
     Ok(id)
 }
 
@@ -179,16 +196,20 @@ pub(super) fn commit_pending(step: &mut Step<'_>, room: &Room, outlook: &Outlook
 /// Every intent of the room is given up.
 pub(super) fn give_up_all(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) -> Result<()> {
     for intent in all(&step.transaction, room)? {
-        intent.failed(step, room, code);
+        waiting::give_up(step, room, &intent, code)?;
     }
     Ok(())
 }
 
 /// The room is in another epoch: what waited for that may go on, and a leaver's proposals are void.
-pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri, group: &MlsGroup) -> Result<()> {
     for intent in all(&step.transaction, room)? {
         if intent.waits_for == WaitsFor::Epoch || matches!(intent.task, Task::Leave(_)) {
             intent.wait(step, room, WaitsFor::Nothing)?;
+        } else if intent.waits_for == WaitsFor::Consent
+            && let Next::Done = intent.task.next(step, group, &Outlook::of(group)?)?
+        {
+            waiting::done(step, room, &intent)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! KeyPackages: made, published and replaced, so that others can add this device (D4).
 
-use openmls::prelude::KeyPackageRef;
+use openmls::{key_packages::KeyPackageIn, prelude::KeyPackageRef};
 use openmls_traits::{OpenMlsProvider, storage::StorageProvider};
 use serde::{Deserialize, Serialize};
 
@@ -102,29 +102,12 @@ pub(super) fn replace_if_due(step: &mut Step<'_>) -> Result<()> {
 }
 
 fn publish(step: &mut Step<'_>, single_use: u32, last_resort: u32) -> Result<()> {
-    let suite = mls::accepted_suite(cipher_suite::DEFAULT)
-        .ok_or(InternalError::Mls("the default suite"))?;
     let kinds = (0..single_use)
         .map(|_| KeyPackageKind::SingleUse)
         .chain((0..last_resort).map(|_| KeyPackageKind::LastResort));
     let mut key_packages = Vec::new();
     for kind in kinds {
-        let (identity, now) = (step.identity, step.now);
-        let made = create_key_package(
-            &MlsProvider::new(&mut step.transaction, step.crypto),
-            &identity.key_pair,
-            (&identity.client, identity.key_pair.public()),
-            suite,
-            kind,
-            now,
-        )?;
-        let reference = made
-            .key_package
-            .hash_ref(step.algorithms())
-            .map_err(|_| InternalError::Mls("KeyPackageRef"))?;
-        let published = Published { reference, not_after: made.not_after };
-        step.transaction.store(tables::published(&made.reference), &published)?;
-        key_packages.push(Verbatim::own(made.bytes)?);
+        key_packages.push(make(step, kind)?);
     }
     let mut account = step.account()?;
     account.published_at = Some(account.published_at.map_or(step.now, |at| {
@@ -134,6 +117,32 @@ fn publish(step: &mut Step<'_>, single_use: u32, last_resort: u32) -> Result<()>
     step.store_account(&account)?;
     let body = wire::encode(&KeyPackageList { key_packages })?;
     Ok(step.enqueue(&Request::PublishKeyPackages(body))?)
+}
+
+/// Makes a KeyPackage that is not published (R97).
+pub(super) fn make_single_use(step: &mut Step<'_>) -> Result<Verbatim<KeyPackageIn>> {
+    make(step, KeyPackageKind::SingleUse)
+}
+
+fn make(step: &mut Step<'_>, kind: KeyPackageKind) -> Result<Verbatim<KeyPackageIn>> {
+    let suite = mls::accepted_suite(cipher_suite::DEFAULT)
+        .ok_or(InternalError::Mls("the default suite"))?;
+    let (identity, now) = (step.identity, step.now);
+    let made = create_key_package(
+        &MlsProvider::new(&mut step.transaction, step.crypto),
+        &identity.key_pair,
+        (&identity.client, identity.key_pair.public()),
+        suite,
+        kind,
+        now,
+    )?;
+    let reference = made
+        .key_package
+        .hash_ref(step.algorithms())
+        .map_err(|_| InternalError::Mls("KeyPackageRef"))?;
+    let published = Published { reference, not_after: made.not_after };
+    step.transaction.store(tables::published(&made.reference), &published)?;
+    Ok(Verbatim::own(made.bytes)?)
 }
 
 /// Deletes the private keys of KeyPackages that nobody can use any more.

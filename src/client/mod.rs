@@ -13,6 +13,7 @@ mod auth;
 mod claim;
 mod code;
 mod commit;
+mod consent;
 mod create;
 mod devices;
 mod event;
@@ -34,9 +35,11 @@ mod socket;
 mod step;
 mod tables;
 mod task;
+mod waiting;
 mod wishes;
 
 pub use code::ErrorCode;
+pub use consent::Consent;
 pub use devices::Device;
 pub use event::{
     Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
@@ -156,7 +159,7 @@ impl Client {
         })
     }
 
-    /// Asks for the inbox and every room's log after the cursors: for a client without a socket.
+    /// Asks for the state of consent, the inbox and every room's log after the cursors: for a client without a socket.
     ///
     /// # Errors
     /// When the storage fails.
@@ -166,6 +169,7 @@ impl Client {
                 return Ok(());
             }
             join::fetch(step)?;
+            consent::fetch(step)?;
             for mut room in step.rooms()? {
                 if room.phase == RoomPhase::Joined {
                     room.fetch(step)?;

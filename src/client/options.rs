@@ -40,11 +40,18 @@ pub struct AddOptions {
     pub roles: Vec<Role>,
     /// Whether last-resort KeyPackages will do (D16).
     pub last_resort: LastResort,
+    /// Whether to ask the user for consent if it has to be asked, and wait for it (R31). Otherwise the
+    /// intent fails then.
+    pub request_consent: bool,
 }
 
 impl Default for AddOptions {
     fn default() -> Self {
-        Self { roles: vec![Role::RegularUser], last_resort: LastResort::Refused }
+        Self {
+            roles: vec![Role::RegularUser],
+            last_resort: LastResort::Refused,
+            request_consent: false,
+        }
     }
 }
 

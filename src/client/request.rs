@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RoomPhase, auth, claim, commit, create, devices, external, identity, inbound, join,
-    key_packages, leave,
+    IntentId, RoomPhase, auth, claim, commit, consent, create, devices, external, identity,
+    inbound, join, key_packages, leave,
     send::{self, Prepared},
     step::Step,
 };
@@ -37,6 +37,8 @@ pub(super) enum Lane {
     Log(RoomUri),
     /// The inbox.
     Inbox,
+    /// Consent.
+    Consent,
 }
 
 /// One request, as it stands in the outbox. Whatever has to be the same bytes each time is in it.
@@ -74,6 +76,10 @@ pub(super) enum Request {
     Log(RoomUri),
     /// `GET inbox` after the cursor.
     Inbox,
+    /// `POST consent` with this body; named if the application asked for it.
+    Consent(Option<IntentId>, Vec<u8>),
+    /// `GET consent`.
+    ConsentState,
 }
 
 /// What a request in the outbox comes to when its turn is there.
@@ -115,6 +121,7 @@ impl Request {
             Self::Submit(room, _) => Lane::Messages(room.clone()),
             Self::Log(room) => Lane::Log(room.clone()),
             Self::Inbox => Lane::Inbox,
+            Self::Consent(..) | Self::ConsentState => Lane::Consent,
         }
     }
 
@@ -193,6 +200,10 @@ impl Request {
                 let after = step.account()?.inbox;
                 get(step, &format!("inbox?after={after}"), "inbox")?
             }
+            Self::Consent(_, body) => {
+                sized(step, "consent", Method::Post, "consent", body.clone())?
+            }
+            Self::ConsentState => get(step, "consent", "consent")?,
         })
     }
 
@@ -224,6 +235,8 @@ impl Request {
             Self::Submit(room, key) => send::answered(step, room, key, response),
             Self::Log(room) => inbound::page_answered(step, room, response),
             Self::Inbox => join::page_answered(step, response),
+            Self::Consent(id, body) => consent::answered(step, *id, body, response),
+            Self::ConsentState => consent::state_answered(step, response),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     send,
     step::Step,
     task::{Join, Task},
+    waiting,
 };
 use crate::{
     error::{InternalError, Result},
@@ -140,7 +141,7 @@ impl Room {
         step.store_room(self)?;
         let epoch = group.epoch().as_u64();
         step.emit(Event::RoomChanged { room: self.uri.clone(), epoch });
-        intent::epoch_changed(step, &self.uri)?;
+        intent::epoch_changed(step, &self.uri, group)?;
         send::epoch_changed(step, &self.uri)
     }
 
@@ -173,7 +174,7 @@ impl Room {
             if self.phase == RoomPhase::Left && matches!(intent.task, Task::Leave(_)) {
                 intent.done(step, &self.uri);
             } else {
-                intent.failed(step, &self.uri, code);
+                waiting::give_up(step, &self.uri, &intent, code)?;
             }
         }
         send::give_up_all(step, &self.uri, code)

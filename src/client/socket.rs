@@ -1,6 +1,6 @@
 //! The frames of the socket to the own provider.
 
-use super::{Client, Event, auth, devices, inbound, join, request::api_path, step};
+use super::{Client, Event, auth, consent, devices, inbound, join, request::api_path, step};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     storage::Transaction,
@@ -50,7 +50,9 @@ impl Client {
                     .map_err(|_| ProtocolError::Malformed("room of a gap"))?;
                 self.step(now, |step| inbound::gap(step, &room))
             }
-            FromProvider::Consent { .. } => Ok(()),
+            FromProvider::Consent { version } => {
+                self.step(now, |step| consent::announced(step, version))
+            }
             FromProvider::CaughtUp => {
                 self.events.push(Event::CaughtUp);
                 self.refresh_devices(now)

@@ -15,6 +15,7 @@ const IDENTITY: u8 = 0x02;
 const ACCOUNT: u8 = 0x03;
 const PUBLISHED: u8 = 0x04;
 const DEVICES: u8 = 0x05;
+const CONSENT: u8 = 0x06;
 const ROOMS: u8 = 0x10;
 const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
@@ -48,6 +49,11 @@ pub(super) fn all_published() -> Vec<u8> {
 /// The user's devices, a list of `Device`.
 pub(super) fn devices() -> Vec<u8> {
     Key::table(DEVICES).build()
+}
+
+/// The last known `ConsentState`, in TLS.
+pub(super) fn consent() -> Vec<u8> {
+    Key::table(CONSENT).build()
 }
 
 /// `Room`, by identifier.

@@ -5,8 +5,8 @@ use openmls::{group::MlsGroup, key_packages::KeyPackageIn};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CreateOptions, ErrorCode, IntentKind, LastResort, RoomPhase, commit::Plan, outlook::Outlook,
-    room::required_by, step::Step,
+    AddOptions, CreateOptions, ErrorCode, IntentKind, LastResort, RoomPhase, commit::Plan,
+    outlook::Outlook, room::required_by, step::Step,
 };
 use crate::{
     error::Result,
@@ -52,6 +52,10 @@ pub(super) struct Add {
     pub(super) last_resort: LastResort,
     /// Whether the user was in the room already: then its missing devices are added.
     was_there: bool,
+    /// Whether to ask for consent where it is missing.
+    pub(super) request_consent: bool,
+    /// How often it was asked for.
+    pub(super) requests: u32,
     /// The claimed KeyPackages, once they are there; kept across replays (D5).
     pub(super) key_packages: Option<Vec<Vec<u8>>>,
 }
@@ -130,14 +134,21 @@ impl Task {
     pub(super) fn add(
         outlook: Option<&Outlook>,
         user: &UserUri,
-        roles: Vec<Role>,
-        last_resort: LastResort,
+        options: AddOptions,
     ) -> Result<Self> {
         let was_there = outlook.is_some_and(|outlook| {
             outlook.list.is_participant(user) && outlook.leaves_of(user).next().is_some()
         });
-        let (user, roles) = (user.clone(), Roles::new(user, roles)?);
-        Ok(Self::Add(Add { user, roles, last_resort, was_there, key_packages: None }))
+        let AddOptions { roles, last_resort, request_consent } = options;
+        Ok(Self::Add(Add {
+            user: user.clone(),
+            roles: Roles::new(user, roles)?,
+            last_resort,
+            was_there,
+            request_consent,
+            requests: 0,
+            key_packages: None,
+        }))
     }
 
     /// What it is called; `None` when nobody asked for it.

@@ -53,13 +53,12 @@ impl Client {
         options: AddOptions,
         now: UnixMillis,
     ) -> Result<IntentId> {
-        let AddOptions { roles, last_resort } = options;
-        if !are_roles(&roles) || roles.contains(&Role::Banned) {
+        if !are_roles(&options.roles) || options.roles.contains(&Role::Banned) {
             return Err(UsageError::BadArgument("roles").into());
         }
         self.step(now, |step| {
             let outlook = outlook(step, room)?;
-            let task = Task::add(outlook.as_ref(), user, roles, last_resort)?;
+            let task = Task::add(outlook.as_ref(), user, options)?;
             intent::add(step, room, task)
         })
     }

@@ -53,6 +53,25 @@ pub(super) fn event(event: Event) -> JsValue {
         Event::WelcomeFailed { room } => object([kind("welcomeFailed"), in_room(&room)]),
         Event::Gap { room } => object([kind("gap"), in_room(&room)]),
         Event::Diverged { room } => object([kind("diverged"), in_room(&room)]),
+        Event::WaitingForConsent { room, id } => {
+            object([kind("waitingForConsent"), in_room(&room), ("id", number(id))])
+        }
+        Event::ConsentRequested { from, room, at } => object([
+            kind("consentRequested"),
+            ("user", from.as_str().into()),
+            scope(room.as_ref()),
+            ("at", number(at.0)),
+        ]),
+        Event::ConsentCancelled { from, room } => {
+            object([kind("consentCancelled"), ("user", from.as_str().into()), scope(room.as_ref())])
+        }
+        Event::ConsentGranted { by, room } => {
+            object([kind("consentGranted"), ("user", by.as_str().into()), scope(room.as_ref())])
+        }
+        Event::ConsentDone { id } => object([kind("consentDone"), ("id", number(id))]),
+        Event::ConsentFailed { id, code } => {
+            object([kind("consentFailed"), ("id", number(id)), code_of(code)])
+        }
         Event::CaughtUp => object([kind("caughtUp")]),
     }
 }
@@ -67,6 +86,11 @@ fn kind(name: &str) -> (&'static str, JsValue) {
 
 fn in_room(room: &RoomUri) -> (&'static str, JsValue) {
     ("room", room.as_str().into())
+}
+
+/// The room that something is about; undefined: any room.
+fn scope(room: Option<&RoomUri>) -> (&'static str, JsValue) {
+    ("room", room.map_or(JsValue::UNDEFINED, |room| room.as_str().into()))
 }
 
 fn code_of(code: ErrorCode) -> (&'static str, JsValue) {

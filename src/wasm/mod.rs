@@ -133,7 +133,7 @@ impl ClientCore {
         let roles: Option<Vec<Role>> = roles.iter().map(|name| Role::from_name(name)).collect();
         let roles = roles.ok_or_else(|| failure(UsageError::BadArgument("role")))?;
         let last_resort = if last_resort { LastResort::Allowed } else { LastResort::Refused };
-        let options = AddOptions { roles, last_resort };
+        let options = AddOptions { roles, last_resort, ..AddOptions::default() };
         let id =
             self.client.add_user(&room_uri(room)?, &user, options, at(now)).map_err(failure)?;
         Ok(as_f64(id))

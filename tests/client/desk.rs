@@ -7,8 +7,8 @@ use mimi_edge::{
     mls::{MlsCrypto, key_package::key_package_ref, with_header},
     transport::{HttpCall, Method, Response},
     wire::{
-        self, ClientKeyMaterial, ClientMaterial, CommitBundle, DeviceAuth, DeviceList,
-        DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, GroupInfoResponse,
+        self, ClientKeyMaterial, ClientMaterial, CommitBundle, ConsentState, DeviceAuth,
+        DeviceList, DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, GroupInfoResponse,
         IdentifierUri, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
         KeyPackageList, KeyPackageStock, LogEvent, PendingProposalsResponse, Protocol,
         RatchetTreeOption, RoomCreation, RoomList, RoomSummary, SubmitMessageResponse,
@@ -45,6 +45,8 @@ pub struct Desk {
     pub key_packages: BTreeMap<String, VecDeque<Vec<u8>>>,
     /// By client.
     pub inboxes: BTreeMap<String, Vec<LogEvent>>,
+    /// User → what `consent` answers, whatever is said there.
+    pub consents: BTreeMap<String, ConsentState>,
     pub clock: u64,
     /// Method, path and body of every request, in order.
     pub requests: Vec<(String, Vec<u8>)>,
@@ -159,6 +161,7 @@ impl Desk {
             (Method::Post, "submitMessage") => self.submit(name, &call.body),
             (Method::Get, "events") => self.events(&client, name, after),
             (Method::Get, "inbox") => self.inbox(&client, after),
+            (_, "consent") => self.consent(&client),
             _ => panic!("unexpected {path}"),
         })
     }
@@ -381,6 +384,11 @@ impl Desk {
         Response::tls(200, wire::encode(&page).unwrap())
     }
 
+    fn consent(&self, client: &str) -> Response {
+        let state = self.consents.get(user_of(client)).cloned().unwrap_or_default();
+        Response::tls(200, wire::encode(&state).unwrap())
+    }
+
     fn inbox(&self, client: &str, after: u64) -> Response {
         let events = self.inboxes.get(client).cloned().unwrap_or_default();
         let end = events.len() as u64;
@@ -395,6 +403,10 @@ pub fn revoked() -> Response {
     let mut response = Response::empty(401);
     response.headers.push(("www-authenticate".into(), wire::REVOKED_CHALLENGE.into()));
     response
+}
+
+fn user_of(client: &str) -> &str {
+    client.split('/').next().unwrap()
 }
 
 fn external_sender() -> Response {

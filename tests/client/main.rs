@@ -5,6 +5,7 @@ mod changes;
 #[path = "../common/clock.rs"]
 mod clock;
 mod commits;
+mod consent;
 mod crash;
 mod desk;
 mod devices;

@@ -7,3 +7,4 @@ mod common;
 mod bench;
 mod key_packages;
 mod provider;
+mod story;
