@@ -13,7 +13,7 @@ use crate::{
     room::codepoints::cipher_suite,
     transport::{HttpCall, MESSAGE_MLS, Method, OCTET_STREAM, Response},
     wire::{
-        REVOKED_CHALLENGE, percent_encode,
+        ConsentEntry, REVOKED_CHALLENGE, decode_exact, percent_encode,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
@@ -201,7 +201,8 @@ impl Request {
                 get(step, &format!("inbox?after={after}"), "inbox")?
             }
             Self::Consent(_, body) => {
-                sized(step, "consent", Method::Post, "consent", body.clone())?
+                let entry: ConsentEntry = decode_exact(body)?;
+                sized(step, entry.operation.label(), Method::Post, "consent", body.clone())?
             }
             Self::ConsentState => get(step, "consent", "consent")?,
         })

@@ -81,12 +81,7 @@ impl Entry {
 
     /// What it is, in words for a trace.
     pub(super) const fn label(&self) -> &'static str {
-        match self.operation {
-            ConsentOperation::Cancel => "consent cancel",
-            ConsentOperation::Request => "consent request",
-            ConsentOperation::Grant(_) => "consent grant",
-            ConsentOperation::Revoke => "consent revoke",
-        }
+        self.operation.label()
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, InternalError> {

@@ -304,6 +304,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn d17_the_state_of_consent_in_bytes() {
+        let uri = |text: &str| IdentifierUri(text.into());
+        let item = |room_id| ConsentItem { user: uri("b@b.example"), room_id, at: 258 };
+        let state = ConsentState {
+            version: 7,
+            incoming: vec![item(None)],
+            received: vec![item(Some(uri("r@a.example")))],
+            ..ConsentState::default()
+        };
+        let user = [&[11][..], b"b@b.example"].concat();
+        let at = [0, 0, 0, 0, 0, 0, 1, 2];
+        let expected = [
+            &[0, 0, 0, 0, 0, 0, 0, 7, 21][..],
+            &[&user[..], &[0], &at].concat(),
+            &[0, 0, 0, 33],
+            &[&user[..], &[1, 11], b"r@a.example", &at].concat(),
+        ]
+        .concat();
+        assert_eq!(encode(&state).unwrap(), expected);
+        assert_eq!(decode_exact::<ConsentState>(&expected).unwrap(), state);
+    }
+
+    #[test]
     fn d21_the_authorization_header_round_trips_and_refuses_other_schemes() {
         let auth = DeviceAuth {
             client_uri: IdentifierUri("alice@alpha.example/phone".into()),

@@ -23,6 +23,19 @@ pub enum ConsentOperation {
     Revoke,
 }
 
+impl ConsentOperation {
+    /// What it is, in words for a trace.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Cancel => "consent cancel",
+            Self::Request => "consent request",
+            Self::Grant(_) => "consent grant",
+            Self::Revoke => "consent revoke",
+        }
+    }
+}
+
 /// The body of both consent endpoints.
 ///
 /// ```text

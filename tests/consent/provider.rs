@@ -553,6 +553,22 @@ fn a_device_that_comes_back_is_told_the_version() {
 }
 
 #[test]
+fn d19_r99_a_user_who_was_deleted_is_told_nothing_and_said_nothing() {
+    let mut bench = Bench::new(ConsentDefault::Ask);
+    bench.says(Word::Grant, ALICE, None);
+    bench.told(Word::Request, "alan@alpha.example", None);
+    assert_eq!(bench.bob.own(Endpoint::DeleteUser, Vec::new()), Response::empty(200));
+    bench.bob.object.take_effects();
+    let left = bench.bob.storage.snapshot();
+    for word in [Word::Request, Word::Cancel, Word::Grant, Word::Revoke] {
+        bench.told(word, ALICE, Some(CLUB));
+    }
+    assert_eq!(bench.bob.storage.snapshot(), left);
+    assert_eq!(bench.bob.object.take_effects(), []);
+    assert_eq!(bench.claim(ALICE, CLUB), Code::UserDeleted);
+}
+
+#[test]
 fn r102_the_default_is_the_operators() {
     for (consent_default, code) in
         [(ConsentDefault::Allow, Code::Success), (ConsentDefault::Ask, Code::NoConsent)]
