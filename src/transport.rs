@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::uri::{ClientUri, Domain, RoomUri, UserUri};
+use crate::wire::{
+    RoomProfile,
+    uri::{ClientUri, Domain, RoomUri, UserUri},
+};
 
 /// An HTTP method that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +186,15 @@ impl ObjectName {
     }
 }
 
+/// What a device has to know of a room before it joins (D10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomFacts {
+    /// The room's cipher suite.
+    pub cipher_suite: u16,
+    /// The room's profile, when it is known.
+    pub profile: Option<RoomProfile>,
+}
+
 /// What an object is asked.
 ///
 /// The MIMI endpoints of a room or user come from providers and, with the same bodies, from devices
@@ -259,8 +271,8 @@ pub enum Endpoint {
     Membership {
         /// The room.
         room: RoomUri,
-        /// The room's cipher suite; `None` when the user is no longer in it.
-        cipher_suite: Option<u16>,
+        /// What the room is like; `None` when the user is no longer in it.
+        facts: Option<RoomFacts>,
     },
     /// Own objects, to the object of a room: this user of ours was deleted (D19). No body.
     UserDeleted {

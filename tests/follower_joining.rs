@@ -8,14 +8,14 @@ use mimi_edge::{
     transport::{Endpoint, HttpCall, Outcome, Outgoing, Response},
     wire::{
         AppSync, FromProvider, GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse,
-        IdentifierUri, RatchetTreeOption, Role, UpdateResponseCode, UpdateRoomResponse, UserRoles,
-        Verbatim, encode, uri::ClientUri,
+        IdentifierUri, RatchetTreeOption, Role, RoomProfile, UpdateResponseCode,
+        UpdateRoomResponse, UserRoles, Verbatim, encode, uri::ClientUri,
     },
 };
 
 use common::{
     follower::{BOB, Follower, Story, alpha, device, listed, user_uri},
-    group::{list_change, room},
+    group::{list_change, membership, room},
     member::{Upload, member},
     own_group::RoomChange,
 };
@@ -29,10 +29,6 @@ fn update() -> Endpoint {
 
 fn submit() -> Endpoint {
     Endpoint::SubmitMessage { room: room(), sending_user: Some(user_uri(BOB_USER)) }
-}
-
-fn membership(cipher_suite: Option<u16>) -> (String, Endpoint, Vec<u8>) {
-    (BOB_USER.into(), Endpoint::Membership { room: room(), cipher_suite }, Vec::new())
 }
 
 fn update_answer(status: u16, code: UpdateResponseCode) -> Response {
@@ -70,7 +66,7 @@ fn unknown_room() -> Story {
     let mut alice = member("alice@alpha.example/phone");
     alice.create(None);
     let bob = member(BOB);
-    let mut story = Story { alice, bob, follower: Follower::new(), clock: 0 };
+    let mut story = Story { alice, bob, follower: Follower::new(), clock: 0, invitation: None };
     for guest in ["dora", "cathy"] {
         let package = package_of(guest);
         story.commit(listed(&format!("{guest}@delta.example"), &[&package]));
@@ -123,7 +119,10 @@ fn r81b_after_a_forwarded_external_commit_an_unknown_rooms_notifications_are_tak
         // D11: from the position after its external commit.
         assert_eq!(story.follower.seen(BOB), [2]);
         assert!(!story.follower.events(BOB, 0).gap);
-        assert_eq!(story.follower.told(), [membership(Some(1))]);
+        assert_eq!(
+            story.follower.told(),
+            [(BOB_USER.into(), membership(Some(RoomProfile::B)), Vec::new())]
+        );
         assert_eq!(story.follower.pushed().len(), 1);
     }
 }

@@ -7,15 +7,15 @@ use mimi_edge::{
     mls::{key_package::KeyPackageKind, without_header},
     transport::{Endpoint, Response, Source},
     wire::{
-        AppSync, EventPage, FromProvider, IdentifierUri, LogEvent, Role, UserRoles, decode_exact,
-        uri::Domain,
+        AppSync, EventPage, FromProvider, IdentifierUri, LogEvent, Role, RoomProfile, UserRoles,
+        decode_exact, uri::Domain,
     },
 };
 use openmls::prelude::WireFormat;
 
 use common::{
     follower::{BOB, Follower, Story, alpha, device, listed, private, user_uri, welcome},
-    group::{Member, list_change, room},
+    group::{Member, list_change, membership, no_membership, room},
     member::member,
     own_group::RoomChange,
 };
@@ -63,11 +63,7 @@ fn d3_the_first_welcome_makes_the_room_known_and_reaches_the_user() {
         follower.told(),
         [
             (BOB_USER.into(), Endpoint::DeliverWelcome { room: room() }, invitation),
-            (
-                BOB_USER.into(),
-                Endpoint::Membership { room: room(), cipher_suite: Some(1) },
-                Vec::new()
-            ),
+            (BOB_USER.into(), membership(None), Vec::new()),
         ]
     );
     // The log starts empty, and bob's device may read it from its start (D11).
@@ -478,19 +474,12 @@ fn r69_d11_a_banned_user_gets_handshakes_and_no_messages() {
     let after = story.message();
     story.follower.accept(&[&ban, &during]);
     assert_eq!(story.follower.pushed().len(), 1);
-    assert_eq!(
-        story.follower.told(),
-        [(BOB_USER.into(), Endpoint::Membership { room: room(), cipher_suite: None }, Vec::new())]
-    );
+    assert_eq!(story.follower.told(), [(BOB_USER.into(), no_membership(), Vec::new())]);
     story.follower.accept(&[&pardon, &after]);
     assert_eq!(story.follower.seen(BOB), [1, 3, 4]);
     assert_eq!(
         story.follower.told(),
-        [(
-            BOB_USER.into(),
-            Endpoint::Membership { room: room(), cipher_suite: Some(1) },
-            Vec::new()
-        )]
+        [(BOB_USER.into(), membership(Some(RoomProfile::B)), Vec::new())]
     );
 }
 

@@ -7,12 +7,12 @@ use mimi_edge::{
     mls::own_commit::propose_app_sync,
     room::Profile,
     transport::Endpoint,
-    wire::{AppSync, Role, UserRoles},
+    wire::{AppSync, Role, RoomProfile, UserRoles},
 };
 
 use common::{
     follower::{BOB, Story, user_uri},
-    group::{list_change, room},
+    group::{list_change, membership, no_membership},
     own_group::RoomChange,
 };
 
@@ -24,8 +24,7 @@ fn bob_as(role: Role) -> AppSync {
 }
 
 /// Bob's user was told that it is in the room, or not any more.
-fn assert_told(story: &mut Story, cipher_suite: Option<u16>) {
-    let told = Endpoint::Membership { room: room(), cipher_suite };
+fn assert_told(story: &mut Story, told: Endpoint) {
     assert_eq!(story.follower.told(), [(BOB_USER.into(), told, Vec::new())]);
 }
 
@@ -35,12 +34,12 @@ fn r69_d7_custom_app_syncs_by_value_ban_and_pardon() {
     let (ban, _) = story.commit(list_change(bob_as(Role::Banned)));
     let during = story.message();
     story.follower.accept(&[&ban, &during]);
-    assert_told(&mut story, None);
+    assert_told(&mut story, no_membership());
     let (pardon, _) = story.commit(list_change(bob_as(Role::RegularUser)));
     let after = story.message();
     story.follower.accept(&[&pardon, &after]);
     assert_eq!(story.follower.seen(BOB), [1, 3, 4]);
-    assert_told(&mut story, Some(1));
+    assert_told(&mut story, membership(Some(RoomProfile::A)));
     assert!(!story.follower.events(BOB, 0).gap);
 }
 
@@ -60,7 +59,7 @@ fn r69_d7_a_custom_app_sync_by_reference_takes_effect_with_its_commit() {
     let (commit, _) = story.commit(RoomChange::default());
     let after = story.message();
     story.follower.accept(&[&commit, &after]);
-    assert_told(&mut story, None);
+    assert_told(&mut story, no_membership());
     assert_eq!(story.follower.seen(BOB), [1, 2, 3, 4]);
     assert!(!story.follower.events(BOB, 0).gap);
 }

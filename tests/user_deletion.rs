@@ -10,7 +10,7 @@ use mimi_edge::{
     config::{ConsentDefault, ProviderConfig, UnknownUsers},
     transport::{
         Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outgoing, Response,
-        Source,
+        RoomFacts, Source,
     },
     wire::{Cursor, FromClient, KeyMaterialRequest, KeyMaterialUserCode, encode, uri::RoomUri},
 };
@@ -31,7 +31,8 @@ fn room(text: &str) -> RoomUri {
 }
 
 fn join(bob: &mut Bob, name: &str) -> Response {
-    bob.own(Endpoint::Membership { room: room(name), cipher_suite: Some(1) }, vec![])
+    let facts = Some(RoomFacts { cipher_suite: 1, profile: None });
+    bob.own(Endpoint::Membership { room: room(name), facts }, vec![])
 }
 
 fn delete(bob: &mut Bob, device: &Device) -> Response {
@@ -67,7 +68,7 @@ fn d19_every_room_of_the_user_is_told_that_it_was_deleted() {
     for name in ["club@alpha.example", "den@bravo.example", "left@alpha.example"] {
         assert_eq!(join(&mut bob, name), Response::empty(200));
     }
-    let left = Endpoint::Membership { room: room("left@alpha.example"), cipher_suite: None };
+    let left = Endpoint::Membership { room: room("left@alpha.example"), facts: None };
     assert_eq!(bob.own(left, vec![]), Response::empty(200));
     assert_eq!(sent(&mut bob), []);
 
@@ -177,7 +178,7 @@ fn d19_a_deleted_user_who_turns_up_in_a_room_is_taken_out_of_it_too() {
     // The Add was under way.
     assert_eq!(join(&mut bob, "club@alpha.example"), Response::empty(200));
     assert_eq!(sent(&mut bob), [user_deleted(ObjectClass::FollowedRoom, "club@alpha.example")]);
-    let left = Endpoint::Membership { room: room("club@alpha.example"), cipher_suite: None };
+    let left = Endpoint::Membership { room: room("club@alpha.example"), facts: None };
     assert_eq!(bob.own(left, vec![]), Response::empty(200));
     assert_eq!(sent(&mut bob), []);
 }

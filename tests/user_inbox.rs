@@ -5,10 +5,11 @@ mod common;
 
 use common::user::{Bob, Device, answer, refusal, welcome};
 use mimi_edge::{
-    transport::{Effect, Endpoint, Response},
+    transport::{Action, Effect, Endpoint, Response, RoomFacts},
     wire::{
-        Cursor, EventPage, FromClient, FromProvider, LogEvent, RoomList, RoomSummary, decode_exact,
-        encode, uri::RoomUri,
+        Cursor, Directory, EventPage, FromClient, FromProvider, LogEvent, RoomList, RoomProfile,
+        RoomSummary, decode_exact, encode,
+        uri::{Domain, RoomUri},
     },
 };
 
@@ -183,8 +184,10 @@ fn a_push_goes_to_the_devices_of_the_user_alone() {
 fn d10_a_device_learns_the_rooms_of_its_user() {
     let phone = phone();
     let mut bob = Bob::with(&[&phone]);
-    let mut set = |name: &str, cipher_suite| {
-        let endpoint = Endpoint::Membership { room: room(name), cipher_suite };
+    let mut set = |name: &str, cipher_suite: Option<u16>| {
+        let profile = Some(RoomProfile::A);
+        let facts = cipher_suite.map(|cipher_suite| RoomFacts { cipher_suite, profile });
+        let endpoint = Endpoint::Membership { room: room(name), facts };
         assert_eq!(bob.own(endpoint, vec![]), Response::empty(200));
     };
     for (name, suite) in [("zoo", Some(1)), ("club", Some(2)), ("bar", Some(1)), ("bar", None)] {
@@ -192,16 +195,46 @@ fn d10_a_device_learns_the_rooms_of_its_user() {
     }
     set("zoo", Some(3));
     let response = answer(bob.signed(&phone, "GET", "/client/v1/rooms", b""));
-    let summary =
-        |name: &str, cipher_suite| RoomSummary { room_id: room(name).to_wire(), cipher_suite };
+    let summary = |name: &str, cipher_suite| RoomSummary {
+        room_id: room(name).to_wire(),
+        cipher_suite,
+        profile: Some(RoomProfile::A),
+        ratchet_tree: None,
+    };
     let rooms = RoomList { rooms: vec![summary("club", 2), summary("zoo", 3)] };
     assert_eq!(response, Response::tls(200, encode(&rooms).unwrap()));
 }
 
 #[test]
+fn d10_d13_a_device_learns_what_trees_a_rooms_hub_takes_as_far_as_its_provider_knows() {
+    let phone = phone();
+    let mut bob = Bob::with(&[&phone]);
+    for name in ["club@alpha.example", "club@bravo.example"] {
+        let facts = Some(RoomFacts { cipher_suite: 1, profile: None });
+        let room = RoomUri::parse(name).unwrap();
+        bob.own(Endpoint::Membership { room, facts }, vec![]);
+    }
+    let known = |bob: &mut Bob| {
+        let response = answer(bob.signed(&phone, "GET", "/client/v1/rooms", b""));
+        let RoomList { rooms } = decode_exact(&response.body).unwrap();
+        rooms.iter().map(|room| room.ratchet_tree).collect::<Vec<_>>()
+    };
+    let own = Some(Directory::of(&Domain::parse("bravo.example").unwrap()).ratchet_tree_support());
+    assert_eq!(known(&mut bob), [None, own]);
+    // A device asked for the hub's directory: it is known from there on.
+    let path = "/client/v1/directory/alpha.example";
+    let Action::Forward(forward) = bob.signed(&phone, "GET", path, b"") else { panic!("asked") };
+    let alphas = Directory::of(&Domain::parse("alpha.example").unwrap());
+    let document = alphas.to_json().unwrap();
+    let found = Response { status: 200, headers: Vec::new(), body: document };
+    assert_eq!(answer(bob.resume(&forward.then, Some(found))).status, 200);
+    assert_eq!(known(&mut bob), [Some(alphas.ratchet_tree_support()), own]);
+}
+
+#[test]
 fn d10_nobody_is_in_no_room() {
     let mut nobody = Bob::new(common::user::config());
-    let endpoint = Endpoint::Membership { room: room("club"), cipher_suite: Some(1) };
+    let endpoint = Endpoint::Membership { room: room("club"), facts: None };
     assert_eq!(nobody.own(endpoint, vec![]), refusal(404, "not found: user"));
     assert_eq!(nobody.storage.snapshot().rows().count(), 0);
 }

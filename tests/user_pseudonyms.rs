@@ -10,7 +10,8 @@ use mimi_edge::{
     config::{ProviderConfig, Registration},
     mls::labels::{DEVICE, PSEUDONYM},
     transport::{
-        Action, Effect, Endpoint, ObjectCall, ObjectClass, ObjectName, Outgoing, Response, Source,
+        Action, Effect, Endpoint, ObjectCall, ObjectClass, ObjectName, Outgoing, Response,
+        RoomFacts, Source,
     },
     wire::{
         IdentifierUri, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
@@ -22,6 +23,9 @@ use mimi_edge::{
 const PSEUDONYMS: &str = "/client/v1/pseudonyms";
 const CLUB: &str = "club@alpha.example";
 const DEN: &str = "den@alpha.example";
+
+/// What a room is like.
+const FACTS: Option<RoomFacts> = Some(RoomFacts { cipher_suite: 1, profile: None });
 
 fn phone() -> Device {
     Device::new("bob@bravo.example/phone")
@@ -297,7 +301,7 @@ fn r91_a_room_that_lists_a_pseudonym_is_one_it_may_join_until_it_is_in_another()
     let mut bob = Bob::with(&[&phone]);
     let (mut pseudonym, device) = issued(&mut bob, &phone);
     let list = |pseudonym: &mut Bob, name: &str| {
-        let endpoint = Endpoint::Membership { room: room(name), cipher_suite: Some(1) };
+        let endpoint = Endpoint::Membership { room: room(name), facts: FACTS };
         assert_eq!(pseudonym.own(endpoint, vec![]), Response::empty(200));
     };
     let rooms = |pseudonym: &mut Bob| -> Vec<IdentifierUri> {
@@ -336,7 +340,7 @@ fn r91_d19_a_pseudonym_that_is_deleted_tells_its_room_and_its_owner_and_nobody_w
     let phone = phone();
     let mut bob = Bob::with(&[&phone]);
     let (mut pseudonym, device) = issued(&mut bob, &phone);
-    let joined = Endpoint::Membership { room: room(CLUB), cipher_suite: Some(1) };
+    let joined = Endpoint::Membership { room: room(CLUB), facts: FACTS };
     pseudonym.own(joined, vec![]);
     pseudonym.object.take_effects();
     assert_eq!(pseudonym.own(Endpoint::DeleteUser, vec![]), Response::empty(200));

@@ -6,9 +6,9 @@ mod wire_fixtures;
 use mimi_edge::wire::{
     AppSync, ConsentEntry, ConsentOperation, Cursor, DeviceRegistration, DeviceRegistrationTbs,
     FromProvider, IdentifierUri, KeyMaterialBody, KeyMaterialRequest, MimiParticipantList,
-    Mls10Request, Protocol, RequiredCapabilities, Role, RoomList, RoomSummary,
-    SubmitMessageResponse, SubmitStatus, UpdateResponseCode, UpdateRoomResponse, UserRoles,
-    decode_concatenated, decode_exact, encode,
+    Mls10Request, Protocol, RatchetTreeSupport, RequiredCapabilities, Role, RoomList, RoomProfile,
+    RoomSummary, SubmitMessageResponse, SubmitStatus, UpdateResponseCode, UpdateRoomResponse,
+    UserRoles, decode_concatenated, decode_exact, encode,
 };
 use openmls::framing::{MlsMessageIn, PublicMessageIn};
 use openmls::key_packages::KeyPackageIn;
@@ -275,7 +275,16 @@ proptest! {
     ) {
         round_trip(&Cursor { room_id: uri.clone(), position: number })?;
         round_trip(&RoomList {
-            rooms: vec![RoomSummary { room_id: uri.clone(), cipher_suite: short }; 2],
+            rooms: [None, Some(RoomProfile::A), Some(RoomProfile::B)]
+                .into_iter()
+                .zip([None, Some(RatchetTreeSupport::Full), Some(RatchetTreeSupport::ByReference)])
+                .map(|(profile, ratchet_tree)| RoomSummary {
+                    room_id: uri.clone(),
+                    cipher_suite: short,
+                    profile,
+                    ratchet_tree,
+                })
+                .collect(),
         })?;
         round_trip(&FromProvider::Gap { room_id: uri.clone() })?;
         round_trip(&DeviceRegistration {

@@ -13,13 +13,13 @@ use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::credential::client_uri_of,
     object::Step,
-    room::app_sync::participant_list,
+    room::{Profile, app_sync::participant_list},
     room_log::Activity,
     storage::{Key, Transaction, decode_row},
     transport::Outcome,
     wire::{
-        CommitBundle, GroupInfoResponse, RatchetTreeOption, commit_outline, decode_exact,
-        path_credential,
+        CommitBundle, GroupInfoResponse, RatchetTreeOption, RoomProfile, commit_outline,
+        decode_exact, path_credential,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
@@ -52,6 +52,7 @@ pub(super) struct State {
     pub(super) leaves: Vec<Leaf>,
     /// Our users on the participant list, those who are banned left out.
     pub(super) participants: Vec<UserUri>,
+    pub(super) profile: RoomProfile,
 }
 
 /// Checks an external commit of `device` as far as the hub cannot, and notes that it goes out.
@@ -160,7 +161,8 @@ pub(super) fn keep_state(
         return Ok(());
     };
     let RatchetTreeOption::Full(tree) = ratchet_tree_option else { return Ok(()) };
-    let Ok(list) = participant_list(group_info.group_context().extensions()) else {
+    let extensions = group_info.group_context().extensions();
+    let (Ok(list), Ok(profile)) = (participant_list(extensions), Profile::of(extensions)) else {
         return Ok(());
     };
     let Ok(leaves) = leaves_of(&tree) else { return Ok(()) };
@@ -177,7 +179,7 @@ pub(super) fn keep_state(
     }
     let own = &step.config.domain;
     let participants: Vec<_> = list.participants().filter(|user| user.domain() == own).collect();
-    step.transaction.store(state_key(epoch), &participants)?;
+    step.transaction.store(state_key(epoch), &(participants, RoomProfile::from(profile)))?;
     for (part, leaves) in leaves.chunks(LEAVES_PER_ROW).enumerate() {
         let part = u64::try_from(part).unwrap_or(u64::MAX);
         step.transaction.store(leaves_key(epoch).number(part).build(), &leaves)?;
@@ -190,14 +192,14 @@ pub(super) fn keep_state(
 /// # Errors
 /// When the storage fails.
 pub(super) fn take_state(step: &mut Step<'_>, epoch: u64) -> Result<Option<State>, InternalError> {
-    let participants: Option<Vec<UserUri>> = step.transaction.load(&state_key(epoch))?;
+    let state: Option<(Vec<UserUri>, RoomProfile)> = step.transaction.load(&state_key(epoch))?;
     let prefix = leaves_key(epoch).build();
     let mut leaves: Vec<Leaf> = Vec::new();
     for (_, row) in step.transaction.scan(&prefix, &prefix, usize::MAX)? {
         leaves.extend(decode_row::<Vec<Leaf>>(&row)?);
     }
     forget_states(step, |kept| kept <= epoch)?;
-    Ok(participants.map(|participants| State { leaves, participants }))
+    Ok(state.map(|(participants, profile)| State { leaves, participants, profile }))
 }
 
 /// The epochs of which something is kept, in order.

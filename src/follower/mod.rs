@@ -21,7 +21,7 @@ use crate::{
     storage::{Transaction, decode_row},
     transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
     wire::{
-        EventPage, encode,
+        EventPage, RoomProfile, encode,
         uri::{ClientUri, Domain, RoomUri},
     },
 };
@@ -57,6 +57,8 @@ const LOG: RoomLog = RoomLog::new(table::LOG);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Room {
     cipher_suite: u16,
+    /// The profile, once something came that says it.
+    profile: Option<RoomProfile>,
     /// The current epoch; unknown until the first handshake, and after a Welcome.
     epoch: Option<u64>,
     /// Whether the table of leaves is the group's, as far as anything says.
@@ -68,7 +70,7 @@ struct Room {
 impl Room {
     /// A room of which nothing came yet.
     const fn new(cipher_suite: u16) -> Self {
-        Self { cipher_suite, epoch: None, leaves_known: false, gap: None }
+        Self { cipher_suite, profile: None, epoch: None, leaves_known: false, gap: None }
     }
 
     fn load(transaction: &Transaction<'_>) -> Result<Option<Self>, InternalError> {
@@ -177,6 +179,10 @@ impl Role for FollowedRoom {
             }
             Endpoint::Granted { user } if source == Source::Own => {
                 key_material::record_granted(&mut step.transaction, &user, &body)?
+            }
+            Endpoint::UserDeleted { user } if source == Source::Own => {
+                roster::forget_user(step, &user)?;
+                Response::empty(200)
             }
             Endpoint::Events { after, .. } => self.events(step, &source, after)?,
             Endpoint::Exists => {

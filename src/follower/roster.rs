@@ -21,9 +21,11 @@ use crate::{
     room::codepoints::{component, proposal},
     room_log::Activity,
     storage::{Key, Transaction, decode_row},
+    transport::RoomFacts,
     wire::{
         AppSync, CommitOutline, OutlineProposal, OutlineSender, ProposalOutline, RatchetTree, Role,
-        commit_outline, decode_exact, path_credential, proposal_outline, tree_credentials,
+        RoomProfile, commit_outline, decode_exact, path_credential, proposal_outline,
+        tree_credentials,
         uri::{ClientUri, UserUri},
     },
 };
@@ -46,6 +48,8 @@ struct Changes {
     removed: Vec<u32>,
     added: Vec<ClientUri>,
     app_syncs: Vec<AppSync>,
+    /// What the form of the AppSyncs says.
+    profile: Option<RoomProfile>,
     misfit: bool,
 }
 
@@ -138,7 +142,9 @@ pub(super) fn follow_commit(
     let outline = commit_outline(message)?;
     let fit = fit_of_epoch(room, outline.epoch);
     room.leaves_known &= fit == Fit::Fits;
-    if let Some(State { leaves, participants }) = joining::take_state(step, outline.epoch)? {
+    if let Some(State { leaves, participants, profile }) = joining::take_state(step, outline.epoch)?
+    {
+        room.profile = Some(profile);
         let before = position.saturating_sub(1);
         replace_leaves(step, room, &leaves, before)?;
         for user in &participants {
@@ -146,6 +152,7 @@ pub(super) fn follow_commit(
         }
     }
     let mut changes = changes_of(&step.transaction, &outline, message)?;
+    room.profile = room.profile.or(changes.profile);
     apply_leaves(step, &mut changes, position)?;
     for app_sync in &changes.app_syncs {
         apply_app_sync(step, room, app_sync, position)?;
@@ -178,11 +185,26 @@ pub(super) fn set_activity(
         return Ok(());
     }
     LOG.record_activity(&mut step.transaction, user, position, activity)?;
-    let cipher_suite = match activity {
-        Activity::Active => Some(room.cipher_suite),
+    let Room { cipher_suite, profile, .. } = *room;
+    let facts = match activity {
+        Activity::Active => Some(RoomFacts { cipher_suite, profile }),
         Activity::Inactive => None,
     };
-    Ok(UserEntry::Membership(cipher_suite).enqueue(step, user)?)
+    Ok(UserEntry::Membership(facts).enqueue(step, user)?)
+}
+
+/// D19: a user of ours was deleted. Nothing of the room is for it any more; that its leaves go is the
+/// hub's business, and other participants'.
+pub(super) fn forget_user(step: &mut Step<'_>, user: &UserUri) -> Result<()> {
+    Room::require(&step.transaction)?;
+    let end = LOG.end(&step.transaction)?;
+    if LOG.activity(&step.transaction, user)? == Activity::Active {
+        LOG.record_activity(&mut step.transaction, user, end, Activity::Inactive)?;
+    }
+    for device in LOG.devices(&step.transaction)?.iter().filter(|device| device.user() == *user) {
+        LOG.close_window(&mut step.transaction, device, end)?;
+    }
+    Ok(())
 }
 
 fn fit_of_epoch(room: &Room, epoch: u64) -> Fit {
@@ -238,14 +260,22 @@ impl Changes {
                 OutlineProposal::AppDataUpdate {
                     component_id: component::PARTICIPANT_LIST,
                     update: Some(app_sync),
-                }
-                | OutlineProposal::Custom { proposal_type: proposal::APP_SYNC, content: app_sync },
+                },
                 _,
-            ) => match decode_exact(app_sync) {
-                Ok(app_sync) => self.app_syncs.push(app_sync),
-                Err(_) => self.misfit = true,
-            },
+            ) => self.change_list(app_sync, RoomProfile::B),
+            (
+                OutlineProposal::Custom { proposal_type: proposal::APP_SYNC, content: app_sync },
+                _,
+            ) => self.change_list(app_sync, RoomProfile::A),
             _ => {}
+        }
+    }
+
+    fn change_list(&mut self, app_sync: &[u8], profile: RoomProfile) {
+        self.profile = Some(profile);
+        match decode_exact(app_sync) {
+            Ok(app_sync) => self.app_syncs.push(app_sync),
+            Err(_) => self.misfit = true,
         }
     }
 }

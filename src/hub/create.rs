@@ -16,7 +16,9 @@ use crate::{
     object::{Ask, Call, Reply, Step},
     room::{ParticipantList, Profile, app_sync},
     storage::encode_row,
-    transport::{Endpoint, IncomingRequest, ObjectCall, ObjectName, Outcome, Response, Source},
+    transport::{
+        Endpoint, IncomingRequest, ObjectCall, ObjectName, Outcome, Response, RoomFacts, Source,
+    },
     wire::{
         RatchetTree, RatchetTreeOption, RoomCreation, Verbatim, decode_exact,
         uri::{ClientUri, RoomUri, UserUri},
@@ -120,8 +122,11 @@ fn store_first_epoch(
     step.transaction.write(vec![table::GROUP_INFO], group_info_bytes);
     step.transaction.write(vec![table::CREATION], Sha256::digest(body).to_vec());
     fanout::LOG.open_window(&mut step.transaction, creator, 0)?;
-    let cipher_suite = room.group.ciphersuite().into();
-    fanout::record_user(step, &creator.user(), 0, Some(cipher_suite))?;
+    let facts = RoomFacts {
+        cipher_suite: room.group.ciphersuite().into(),
+        profile: Some(room.roster.profile.into()),
+    };
+    fanout::record_user(step, &creator.user(), 0, Some(facts))?;
     hub.cache = Some(room);
     Ok(Response::empty(201))
 }

@@ -15,7 +15,7 @@ use crate::{
     object::{Call, Lane, LaneRequest, Step, UserEntry, sized_label},
     room_log::{Activity, RoomLog},
     storage::{decode_row, encode_row},
-    transport::{PeerCall, PeerEndpoint},
+    transport::{PeerCall, PeerEndpoint, RoomFacts},
     wire::{
         self, FanoutMessage, MAX_NOTIFY_BYTES, RatchetTree, RatchetTreeOption, Verbatim,
         uri::{ClientUri, Domain, RoomUri, UserUri},
@@ -125,6 +125,11 @@ impl AcceptedCommit<'_> {
         Ok(())
     }
 
+    fn facts(&self) -> RoomFacts {
+        let profile = Some(self.after.profile.into());
+        RoomFacts { cipher_suite: self.cipher_suite, profile }
+    }
+
     /// The own users who come onto the list or leave it (D10, R45).
     fn record_users(&self, step: &mut Step<'_>, position: u64) -> Result<(), InternalError> {
         let own = step.config.domain.clone();
@@ -133,7 +138,7 @@ impl AcceptedCommit<'_> {
             record_user(step, user, position, None)?;
         }
         for user in after.difference(&before) {
-            record_user(step, user, position, Some(self.cipher_suite))?;
+            record_user(step, user, position, Some(self.facts()))?;
         }
         Ok(())
     }
@@ -166,8 +171,8 @@ fn log_handshake(
     LOG.append(&mut step.transaction, &message)
 }
 
-/// From `position` on, a user of this provider takes part, in a room of this cipher suite, or no
-/// longer: the log has to know, and the user is told (D10, D11).
+/// From `position` on, a user of this provider takes part, in a room like this, or no longer: the log
+/// has to know, and the user is told (D10, D11).
 ///
 /// # Errors
 /// When the storage fails.
@@ -175,14 +180,14 @@ pub(super) fn record_user(
     step: &mut Step<'_>,
     user: &UserUri,
     position: u64,
-    cipher_suite: Option<u16>,
+    facts: Option<RoomFacts>,
 ) -> Result<(), InternalError> {
-    let activity = match cipher_suite {
+    let activity = match facts {
         Some(_) => Activity::Active,
         None => Activity::Inactive,
     };
     LOG.record_activity(&mut step.transaction, user, position, activity)?;
-    UserEntry::Membership(cipher_suite).enqueue(step, user)
+    UserEntry::Membership(facts).enqueue(step, user)
 }
 
 /// Sends the event at `position` to these providers, and to the own devices that are connected.

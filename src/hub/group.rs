@@ -8,7 +8,7 @@ use super::{departure::Departures, queue::Queue, table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{HubGroupStore, commit::leaves},
-    room::{ParticipantList, app_sync},
+    room::{ParticipantList, Profile, app_sync},
     storage::Transaction,
     wire::uri::{ClientUri, Domain, RoomUri, UserUri},
 };
@@ -31,6 +31,8 @@ pub(super) struct Roster {
     pub(super) list: ParticipantList,
     /// The client of each leaf.
     pub(super) leaves: BTreeMap<u32, ClientUri>,
+    /// How the list changes: the same in all epochs.
+    pub(super) profile: Profile,
 }
 
 impl Room {
@@ -82,7 +84,9 @@ impl Roster {
     pub(super) fn of(group: &PublicGroup) -> Result<Self, InternalError> {
         let list = app_sync::participant_list(group.group_context().extensions())
             .map_err(|_| InternalError::Mls("the group has no participant list"))?;
-        Ok(Self { list, leaves: leaves(group)?.into_iter().collect() })
+        let profile = Profile::of(group.group_context().extensions())
+            .map_err(|_| InternalError::Mls("the group has no profile"))?;
+        Ok(Self { list, leaves: leaves(group)?.into_iter().collect(), profile })
     }
 
     /// Whether this client has a leaf.

@@ -7,7 +7,7 @@ use super::{Call, Lane, LaneRequest, Step, sized_label};
 use crate::{
     error::{InternalError, Result},
     storage::{decode_row, encode_row},
-    transport::{Endpoint, IncomingRequest, ObjectCall, ObjectName, Source},
+    transport::{Endpoint, IncomingRequest, ObjectCall, ObjectName, RoomFacts, Source},
     wire::uri::{RoomUri, UserUri},
 };
 
@@ -16,8 +16,8 @@ use crate::{
 pub enum UserEntry {
     /// An encoded `FanoutMessage` with a Welcome.
     Welcome(Vec<u8>),
-    /// The user is in the room, of this cipher suite, or no longer.
-    Membership(Option<u16>),
+    /// The user is in the room, which is like this, or no longer.
+    Membership(Option<RoomFacts>),
 }
 
 impl UserEntry {
@@ -45,8 +45,8 @@ impl UserEntry {
                 let label = sized_label("welcome + tree", message.len());
                 (Endpoint::DeliverWelcome { room }, message, label)
             }
-            Self::Membership(cipher_suite) => {
-                (Endpoint::Membership { room, cipher_suite }, Vec::new(), "membership".into())
+            Self::Membership(facts) => {
+                (Endpoint::Membership { room, facts }, Vec::new(), "membership".into())
             }
         };
         let request = IncomingRequest { source: Source::Own, endpoint, body };

@@ -41,10 +41,8 @@ pub(super) fn delete(step: &mut Step<'_>, user: &UserUri) -> Result<()> {
         }
     }
     step.transaction.store(vec![table::DELETED], &step.now)?;
-    for room in rooms.rooms {
-        if let Ok(room) = RoomUri::from_wire(&room.room_id) {
-            tell(step, &room)?;
-        }
+    for (room, _) in rooms {
+        tell(step, &room)?;
     }
     for device in devices {
         devices::dismiss(step, device)?;

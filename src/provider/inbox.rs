@@ -14,10 +14,10 @@ use crate::{
     error::{InternalError, ProtocolError, Result},
     object::Step,
     storage::{Key, Transaction, decode_row},
-    transport::{Effect, Response},
+    transport::{Effect, Response, RoomFacts},
     wire::{
-        EventPage, FanoutMessage, FromProvider, LogEvent, RoomList, RoomSummary, decode_exact,
-        encode,
+        Directory, EventPage, FanoutMessage, FromProvider, LogEvent, RoomList, RoomSummary,
+        decode_exact, encode,
         uri::{ClientUri, RoomUri},
     },
 };
@@ -173,11 +173,11 @@ pub(super) fn acknowledge(
 pub(super) fn set_membership(
     transaction: &mut Transaction<'_>,
     room: &RoomUri,
-    cipher_suite: Option<u16>,
+    facts: Option<RoomFacts>,
 ) -> Result<(), InternalError> {
     let key = Key::table(table::ROOMS).text(room.as_str()).build();
-    match cipher_suite {
-        Some(suite) => transaction.store(key, &(room, suite)),
+    match facts {
+        Some(facts) => transaction.store(key, &(room, facts)),
         None => {
             transaction.delete(key);
             Ok(())
@@ -185,16 +185,32 @@ pub(super) fn set_membership(
     }
 }
 
-/// The rooms of the user, by identifier (D10).
-pub(super) fn rooms(transaction: &Transaction<'_>) -> Result<RoomList, InternalError> {
+/// The rooms of the user, with what they are like, by identifier.
+pub(super) fn rooms(
+    transaction: &Transaction<'_>,
+) -> Result<Vec<(RoomUri, RoomFacts)>, InternalError> {
     let prefix = [table::ROOMS];
-    let mut rooms = Vec::new();
-    for (_, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
-        let (room, cipher_suite): (RoomUri, u16) = decode_row(&row)?;
-        rooms.push(RoomSummary { room_id: room.to_wire(), cipher_suite });
+    let rows = transaction.scan(&prefix, &prefix, usize::MAX)?;
+    let mut rooms: Vec<(RoomUri, RoomFacts)> =
+        rows.iter().map(|(_, row)| decode_row(row)).collect::<Result<_, _>>()?;
+    rooms.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(rooms)
+}
+
+/// The same as devices are told it, with what is known of the rooms' hubs (D10).
+pub(super) fn room_list(step: &Step<'_>) -> Result<RoomList, InternalError> {
+    let mut list = RoomList { rooms: Vec::new() };
+    for (room, RoomFacts { cipher_suite, profile }) in rooms(&step.transaction)? {
+        let hub = room.domain();
+        let directory = match step.config.domain == *hub {
+            true => Some(Directory::of(hub)),
+            false => step.directory(hub)?.and_then(|json| Directory::from_json(&json).ok()),
+        };
+        let ratchet_tree = directory.map(|directory| directory.ratchet_tree_support());
+        let room_id = room.to_wire();
+        list.rooms.push(RoomSummary { room_id, cipher_suite, profile, ratchet_tree });
     }
-    rooms.sort_by(|a, b| a.room_id.cmp(&b.room_id));
-    Ok(RoomList { rooms })
+    Ok(list)
 }
 
 fn end(transaction: &Transaction<'_>) -> Result<u64, InternalError> {

@@ -20,7 +20,7 @@ use crate::{
     storage::{decode_row, encode_row},
     transport::{
         Effect, Endpoint, IncomingRequest, JSON, ObjectCall, ObjectClass, ObjectName, Outcome,
-        Response, SocketId, Source,
+        Response, RoomFacts, SocketId, Source,
     },
     wire::{
         Directory, KeyMaterialRequest, decode_exact, encode,
@@ -151,7 +151,7 @@ impl User {
                 let stock = key_packages::stock(&step.transaction, &device, step.now)?;
                 Response::tls(200, encode(&stock)?)
             }
-            ClientRequest::Rooms => Response::tls(200, encode(&inbox::rooms(&step.transaction)?)?),
+            ClientRequest::Rooms => Response::tls(200, encode(&inbox::room_list(step)?)?),
             ClientRequest::Inbox { after } => {
                 let page = inbox::page(&step.transaction, &device, after)?;
                 Response::tls(200, encode(&page)?)
@@ -211,8 +211,8 @@ impl Role for User {
             Endpoint::Consent => consent::receive(step, &self.crypto, &self.uri, &body)?,
             Endpoint::DeliverWelcome { room } => inbox::deliver(step, &room, &body)?,
             Endpoint::Push { devices } => push(step, devices, &body)?,
-            Endpoint::Membership { room, cipher_suite } => {
-                membership(step, &room, cipher_suite)?;
+            Endpoint::Membership { room, facts } => {
+                membership(step, &room, facts)?;
                 Response::empty(200)
             }
             Endpoint::DeleteUser => {
@@ -341,9 +341,9 @@ pub(super) fn ask(
 }
 
 /// The user is in a room now, or no longer (D10). A deleted one does not stay there (D19).
-fn membership(step: &mut Step<'_>, room: &RoomUri, cipher_suite: Option<u16>) -> Result<()> {
+fn membership(step: &mut Step<'_>, room: &RoomUri, facts: Option<RoomFacts>) -> Result<()> {
     if deletion::is_deleted(&step.transaction)? {
-        if cipher_suite.is_some() {
+        if facts.is_some() {
             deletion::tell(step, room)?;
         }
         return Ok(());
@@ -352,7 +352,7 @@ fn membership(step: &mut Step<'_>, room: &RoomUri, cipher_suite: Option<u16>) ->
     if !pseudonyms::may_use(&step.transaction, Some(room))? {
         return Ok(());
     }
-    Ok(inbox::set_membership(&mut step.transaction, room, cipher_suite)?)
+    Ok(inbox::set_membership(&mut step.transaction, room, facts)?)
 }
 
 /// There is this user, or there was: the name is not free (D15, D19).

@@ -44,6 +44,15 @@ impl Profile {
     }
 }
 
+impl From<Profile> for wire::RoomProfile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::A => Self::A,
+            Profile::B => Self::B,
+        }
+    }
+}
+
 /// Profile A's extension of the GroupContext.
 ///
 /// ```text

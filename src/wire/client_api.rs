@@ -26,10 +26,12 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use openmls::{key_packages::KeyPackageIn, messages::group_info::VerifiableGroupInfo};
+use serde::{Deserialize, Serialize};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
 use super::{
-    FanoutMessage, IdentifierUri, RatchetTreeOption, RoomId, Verbatim, decode_exact, encode, flag,
+    FanoutMessage, IdentifierUri, RatchetTreeOption, RatchetTreeSupport, RoomId, Verbatim,
+    decode_exact, encode, flag,
 };
 use crate::error::{InternalError, ProtocolError};
 
@@ -167,13 +169,40 @@ pub struct KeyPackageStock {
     pub next_expiry: u64,
 }
 
-/// One room of a user (D10).
+/// How participant lists change in a room (WIRE a.5).
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    TlsSerialize,
+    TlsDeserializeBytes,
+    TlsSize,
+)]
+#[repr(u8)]
+pub enum RoomProfile {
+    /// By a proposal type of the room's own, beside GroupContextExtensions.
+    A = 1,
+    /// By AppDataUpdate.
+    B = 2,
+}
+
+/// One room of a user (D10): one on whose participant list the user is, also with no leaf of this
+/// device.
 #[derive(Debug, Clone, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
 pub struct RoomSummary {
     /// The room.
     pub room_id: IdentifierUri,
-    /// Its cipher suite, 0 when this provider does not know it.
+    /// Its cipher suite, which the signature of a GroupInfoRequest follows (A10, R88).
     pub cipher_suite: u16,
+    /// Its profile, when this provider has seen it; the GroupInfo says it anyway.
+    pub profile: Option<RoomProfile>,
+    /// Which trees its hub takes in an update, when this provider knows the hub's directory; else
+    /// `GET directory/{domain}` says it (D13).
+    pub ratchet_tree: Option<RatchetTreeSupport>,
 }
 
 /// The rooms of a user, by identifier.

@@ -1,18 +1,22 @@
 //! The directory document (draft, "MIMI URL directory"; R10–R13).
 
 use serde::{Deserialize, Serialize};
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use super::uri::Domain;
 use crate::error::ProtocolError;
 
 /// Which representations of the ratchet tree a hub takes in an `UpdateRequest`: the value of our
 /// extra member `mimi-edge-ratchet-tree`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Encoded, in the client API, it is the code of the last representation that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TlsSerialize, TlsDeserializeBytes, TlsSize)]
+#[repr(u8)]
 pub enum RatchetTreeSupport {
     /// `full` alone: every hub that does not say otherwise.
-    Full,
+    Full = 1,
     /// `byReference` too (A23).
-    ByReference,
+    ByReference = 5,
 }
 
 /// Where a provider's endpoints are: URI templates, of which only `{variable}` is expanded.

@@ -22,7 +22,7 @@ pub use client_api::{
     ConsentItem, ConsentState, Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceList,
     DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, DeviceSummary, EventPage,
     FromClient, FromProvider, KeyPackageList, KeyPackageStock, LogEvent, PseudonymGrant,
-    REVOKED_CHALLENGE, RoomCreation, RoomList, RoomSummary,
+    REVOKED_CHALLENGE, RoomCreation, RoomList, RoomProfile, RoomSummary,
 };
 pub use consent::{ConsentEntry, ConsentOperation};
 pub use directory::{Directory, RatchetTreeSupport, percent_decode, percent_encode};

@@ -300,8 +300,12 @@ impl Desk {
     }
 
     fn room_list(&self) -> Response {
-        let summary =
-            |name: &String| RoomSummary { room_id: IdentifierUri(name.clone()), cipher_suite: 1 };
+        let summary = |name: &String| RoomSummary {
+            room_id: IdentifierUri(name.clone()),
+            cipher_suite: 1,
+            profile: None,
+            ratchet_tree: None,
+        };
         let rooms = self.rooms.keys().map(summary).collect();
         Response::tls(200, wire::encode(&RoomList { rooms }).unwrap())
     }

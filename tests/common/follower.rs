@@ -26,7 +26,7 @@ use mimi_edge::{
 };
 use openmls::{
     framing::ProcessedMessageContent,
-    prelude::{OpenMlsProvider, WireFormat},
+    prelude::{ExternalSender, OpenMlsProvider, WireFormat},
 };
 
 use super::{
@@ -276,6 +276,8 @@ pub struct Story {
     pub bob: Member,
     pub follower: Follower,
     pub clock: u64,
+    /// Bob's Welcome, and the tree that comes with it.
+    pub invitation: Option<(Vec<u8>, RatchetTree)>,
 }
 
 pub const BOB: &str = "bob@bravo.example/phone";
@@ -286,17 +288,32 @@ impl Story {
     }
 
     pub fn in_profile(profile: Profile) -> Self {
+        Self::with(None, profile)
+    }
+
+    /// With the hub among the external senders or not, in a room of this profile.
+    pub fn with(hub: Option<ExternalSender>, profile: Profile) -> Self {
         let mut alice = member("alice@alpha.example/phone");
         alice.profile = profile;
         let mut bob = member(BOB);
-        alice.create(None);
+        alice.create(hub);
         let mut follower = Follower::new();
         let package = follower.claimed(&mut bob);
-        let mut story = Self { alice, bob, follower, clock: 0 };
-        let (_, welcome) = story.commit(listed("bob@bravo.example", &[&package]));
-        story.follower.accept(&[&welcome.unwrap()]);
+        let mut story = Self { alice, bob, follower, clock: 0, invitation: None };
+        let commit = story.alice.commit(listed("bob@bravo.example", &[&package])).unwrap();
+        story.alice.merge_own();
+        story.clock += 1;
+        story.invitation = Some((commit.welcome.unwrap(), commit.tree));
+        let (bare, tree) = story.invitation.as_ref().unwrap();
+        story.follower.accept(&[&welcome(bare, tree, story.clock)]);
         story.follower.told();
         story
+    }
+
+    /// Bob's device takes its Welcome.
+    pub fn bob_joins(&mut self) {
+        let (bare, tree) = self.invitation.take().unwrap();
+        self.bob.join(&bare, &tree).unwrap();
     }
 
     /// Alice's next commit as the hub fans it out, and its Welcome.

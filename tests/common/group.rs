@@ -17,8 +17,9 @@ use mimi_edge::{
         app_sync::{app_sync_proposal, participant_list},
     },
     storage::{MemoryStorage, Storage, Transaction},
+    transport::{Endpoint, RoomFacts},
     wire::{
-        AppSync, RatchetTree, Role, UserRoles, decode_exact,
+        AppSync, RatchetTree, Role, RoomProfile, UserRoles, decode_exact,
         uri::{ClientUri, RoomUri, UserUri},
     },
 };
@@ -61,6 +62,16 @@ pub fn remove(name: &str) -> AppSync {
 
 pub fn sync(app_sync: &AppSync) -> Proposal {
     app_sync_proposal(Profile::B, app_sync).unwrap()
+}
+
+/// What a user of the room's own provider, or of a follower, is told: it is in the room.
+pub fn membership(profile: Option<RoomProfile>) -> Endpoint {
+    Endpoint::Membership { room: room(), facts: Some(RoomFacts { cipher_suite: 1, profile }) }
+}
+
+/// What it is told when it is no longer.
+pub fn no_membership() -> Endpoint {
+    Endpoint::Membership { room: room(), facts: None }
 }
 
 /// The list alone.

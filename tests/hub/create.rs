@@ -4,7 +4,8 @@ use mimi_edge::{
     room::codepoints::component,
     transport::{Endpoint, ObjectName, Outgoing, Response, Source},
     wire::{
-        MimiParticipantList, RatchetTreeOption, Role, RoomCreation, UserRoles, Verbatim, encode,
+        MimiParticipantList, RatchetTreeOption, Role, RoomCreation, RoomProfile, UserRoles,
+        Verbatim, encode,
     },
 };
 use openmls::{
@@ -16,7 +17,7 @@ use openmls::{
 };
 
 use crate::common::{
-    group::{Member, room, user},
+    group::{Member, membership, room, user},
     hub::{Hub, Sent, provider, source_of},
     member::member,
 };
@@ -62,8 +63,7 @@ fn r14_creation_tells_the_creator_and_no_other_provider() {
     let sent = hub.deliver();
     let [Sent::Call(call)] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!(call.object, ObjectName::user(&user("alice")));
-    let membership = Endpoint::Membership { room: room(), cipher_suite: Some(1) };
-    assert_eq!(call.request.endpoint, membership);
+    assert_eq!(call.request.endpoint, membership(Some(RoomProfile::B)));
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn r57_the_room_closes_when_the_last_users_leave() {
     let [Sent::Notify { to, .. }, Sent::Call(call)] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((to.as_str(), sent[0].fanout().len()), (BRAVO, 2), "the proposals are sent on");
     assert_eq!(call.object, ObjectName::user(&alice.user()));
-    let gone = Endpoint::Membership { room: room(), cipher_suite: None };
+    let gone = Endpoint::Membership { room: room(), facts: None };
     assert_eq!(call.request.endpoint, gone);
     // A lost answer is given again (R67); the log can still be read.
     let success = update_response(Code::Success, "");

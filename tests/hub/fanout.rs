@@ -5,13 +5,13 @@ use mimi_edge::{
     time::UnixMillis,
     transport::{Effect, Endpoint, ObjectName, Outgoing, Response, Source},
     wire::{
-        EventPage, FromProvider, RatchetTreeOption, decode_concatenated, decode_exact,
+        EventPage, FromProvider, RatchetTreeOption, RoomProfile, decode_concatenated, decode_exact,
         uri::ClientUri,
     },
 };
 
 use crate::common::{
-    group::{Member, room, sync},
+    group::{Member, membership, no_membership, room, sync},
     hub::{Hub, Sent, accepted_at, provider, source_of},
     member::{adds, member, removes, uri},
 };
@@ -103,7 +103,7 @@ fn d3_one_welcome_per_provider_and_one_per_own_user() {
             _ => None,
         })
         .collect();
-    let membership = Endpoint::Membership { room: room(), cipher_suite: Some(1) };
+    let membership = membership(Some(RoomProfile::B));
     assert_eq!(to_dave, [membership, Endpoint::DeliverWelcome { room: room() }]);
     let to_charlie: Vec<_> = sent
         .iter()
@@ -283,12 +283,10 @@ fn d10_own_users_learn_that_they_are_in_and_that_they_are_out() {
         });
         calls.collect::<Vec<_>>()
     };
-    let membership = |cipher_suite| {
-        vec![(ObjectName::user(&dave), Endpoint::Membership { room: room(), cipher_suite })]
-    };
-    assert_eq!(memberships(adds(&dave)), membership(Some(1)));
+    let of_dave = |endpoint| vec![(ObjectName::user(&dave), endpoint)];
+    assert_eq!(memberships(adds(&dave)), of_dave(membership(Some(RoomProfile::B))));
     assert_eq!(memberships(adds(&uri("cathy@charlie.example"))), vec![]);
-    assert_eq!(memberships(removes(&dave)), membership(None));
+    assert_eq!(memberships(removes(&dave)), of_dave(no_membership()));
 }
 
 #[test]

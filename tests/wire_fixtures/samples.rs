@@ -214,7 +214,11 @@ pub fn samples() -> Vec<Sample> {
             "RoomCreation",
             join(&[&story.add.group_info, &full(&story.add.tree)]),
         ),
-        Sample::of::<RoomList>("RoomList", vector(&join(&[&uri(ROOM), &[0, 1]]))),
+        // Profile and trees unknown; profile B and byReference.
+        Sample::of::<RoomList>(
+            "RoomList",
+            vector(&join(&[&uri(ROOM), &[0, 1, 0, 0], &uri(ROOM), &[0, 1, 1, 2, 1, 5]])),
+        ),
         Sample::of::<EventPage>("EventPage", event_page()),
         Sample::of::<FromClient>("Hello", join(&[&[1], &device_auth(), &vector(&cursor())])),
         Sample::of::<FromClient>("Ack", join(&[&[2], &cursor()])),
