@@ -23,6 +23,7 @@ use crate::{
         hub::{Hub, provider, source_of},
         member::{Draft, Resolving, Upload, adds, bans, member, removes, uri},
         own_group::RoomChange,
+        proposals::bundle,
     },
     update::commit_of,
 };
@@ -224,4 +225,46 @@ fn refuses_creation(hub: &mut Hub, creation: &RoomCreation, text: &str) {
     assert!(hub.rows() == before, "a refusal stored something");
     assert_eq!(hub.deliver(), Vec::new());
     assert_eq!(hub.effects(), Vec::new());
+}
+
+#[test]
+fn r53_r54_a_custom_app_sync_waits_and_is_covered_with_the_extensions_of_it() {
+    let (mut hub, mut alice, mut bob) = room_of_two();
+    let leave = bob.leave(&[&bob.client.clone()]);
+    hub.propose(provider(BRAVO), &leave);
+    // R54: covered by none, or by value.
+    for change in [RoomChange::default(), list_change(removes(&bob.user()))] {
+        let upload = Upload::from(alice.commit(change).unwrap());
+        alice.clear_own();
+        hub.pending(source_of(&alice.client), &upload, &leave);
+    }
+    for proposal in &leave {
+        alice.receive_proposal(proposal);
+    }
+    // R35: what it makes of the list is missing, or is not what all of them make of it.
+    let erin = custom(&adds_of("erin@alpha.example"));
+    let erin_alone = extensions_after(&mut alice, &[&erin]);
+    for draft in [
+        Draft::default(),
+        Draft { proposals: vec![erin], extensions: Some(erin_alone), ..Draft::default() },
+    ] {
+        refuses(&mut hub, &mut alice, draft, MISMATCH);
+    }
+    commit(&mut hub, &mut alice, list_change(adds_of("erin@alpha.example")));
+    let users: Vec<_> = alice.list().participants.into_iter().map(|entry| entry.user.0).collect();
+    assert_eq!(users, ["alice@alpha.example", "erin@alpha.example"]);
+}
+
+#[test]
+fn r38_r53_a_custom_app_sync_that_is_not_valid_does_not_wait() {
+    let (mut hub, _, mut bob) = room_of_two();
+    let dave = removes(&uri("dave@alpha.example"));
+    let absent = bob.app_sync(&dave);
+    let of_profile_b = bob.signed_proposal(&encode(&sync(&removes(&bob.user()))).unwrap());
+    for (proposal, why) in
+        [(absent, "a user is not on the list"), (of_profile_b, "an AppSync of the other profile")]
+    {
+        let refused = (422, Code::InvalidProposal, why);
+        hub.refuses_update(provider(BRAVO), bundle(&[proposal]), refused);
+    }
 }
