@@ -5,6 +5,7 @@
 mod common;
 
 mod bench;
+mod decisions;
 mod key_packages;
 mod provider;
 mod story;

@@ -1,15 +1,15 @@
 //! Consent at a provider: the endpoints E6 and E7, `consent` of the client API, and what claims of
 //! KeyPackages are told.
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig},
+    config::ConsentDefault,
     provider::{Peer, Routed, Via, route},
     transport::{
         Effect, Endpoint, HttpRequest, IncomingRequest, ObjectCall, ObjectName, Outgoing, Response,
         Source,
     },
     wire::{
-        ConsentState, FromProvider, IdentifierUri, KeyMaterialUserCode as Code, MAX_BODY_BYTES,
-        encode,
+        ConsentItem, ConsentState, FromProvider, IdentifierUri, KeyMaterialUserCode as Code,
+        MAX_BODY_BYTES, encode,
     },
 };
 
@@ -18,7 +18,7 @@ use crate::{
         self, ALICE, BOB, Bench, CLUB, LOUNGE, Word, entry, from_alpha, item, phone, said_by_bob,
         state, told,
     },
-    common::user::{Bob, DAY, Device, answer, claim_request, config, user},
+    common::user::{DAY, Device, answer, claim_request, config, user},
 };
 
 /// What becomes of a request of `from` to bravo.example.
@@ -40,7 +40,7 @@ fn refused(status: u16, text: &str) -> Routed {
 }
 
 #[test]
-fn r95_each_operation_has_one_endpoint_and_gets_400_at_the_other() {
+fn r95_a8_each_operation_has_one_endpoint_and_gets_400_at_the_other() {
     for (word, requester, target, endpoint, other) in [
         (Word::Request, ALICE, BOB, "requestConsent", "updateConsent"),
         (Word::Cancel, ALICE, BOB, "requestConsent", "updateConsent"),
@@ -199,15 +199,9 @@ fn r103_cancel_takes_back_what_was_requested_with_its_scope_and_nothing_else() {
 fn d17_of_more_than_1000_open_requests_the_oldest_is_dropped() {
     let mut bench = Bench::new(ConsentDefault::Ask);
     for number in 0..1001 {
-        bench.bob.now = bench.bob.now.plus(1);
-        // The names are not in the order of time.
-        bench.told(Word::Request, &format!("u{}@alpha.example", 5000 - number), None);
+        bench.told(Word::Request, &other(number), None);
     }
-    let incoming = state(&mut bench).incoming;
-    assert_eq!(incoming.len(), 1000);
-    let names: Vec<&str> = incoming.iter().map(|item| item.user.0.as_str()).collect();
-    assert!(!names.contains(&"u5000@alpha.example"), "the first one is gone");
-    assert!(names.contains(&"u4999@alpha.example") && names.contains(&"u4000@alpha.example"));
+    assert_bounded(&state(&mut bench).incoming);
 }
 
 #[test]
@@ -243,83 +237,6 @@ fn r99_the_answer_and_what_is_read_do_not_tell_whether_the_user_exists() {
     let request = claim_request();
     assert_eq!(known.claim_answer(&request), unknown.claim_answer(&request));
     assert_eq!(known_reads.get(), unknown_reads.get());
-}
-
-/// What the user says, in order, and what a claim for the club, the lounge and no room is told, when
-/// the default is to ask and when it is to allow.
-type Case = (&'static [(Word, Option<&'static str>)], [Option<Code>; 3], [Option<Code>; 3]);
-
-const OK: Option<Code> = None;
-const NO: Option<Code> = Some(Code::NoConsent);
-const NOT_HERE: Option<Code> = Some(Code::NoConsentForThisRoom);
-
-const TABLE: &[Case] = &[
-    (&[], [NO, NO, NO], [OK, OK, OK]),
-    (&[(Word::Grant, None)], [OK, OK, OK], [OK, OK, OK]),
-    (&[(Word::Revoke, None)], [NO, NO, NO], [NO, NO, NO]),
-    (&[(Word::Grant, Some(CLUB))], [OK, NOT_HERE, NO], [OK, OK, OK]),
-    (&[(Word::Revoke, Some(CLUB))], [NO, NO, NO], [NOT_HERE, OK, OK]),
-    // The newest of a scope wins.
-    (&[(Word::Grant, None), (Word::Revoke, None)], [NO, NO, NO], [NO, NO, NO]),
-    (&[(Word::Revoke, None), (Word::Grant, None)], [OK, OK, OK], [OK, OK, OK]),
-    (&[(Word::Grant, Some(CLUB)), (Word::Revoke, Some(CLUB))], [NO, NO, NO], [NOT_HERE, OK, OK]),
-    (&[(Word::Revoke, Some(CLUB)), (Word::Grant, Some(CLUB))], [OK, NOT_HERE, NO], [OK, OK, OK]),
-    // The room's entry before the one for any room, whichever is newer.
-    (&[(Word::Grant, None), (Word::Revoke, Some(CLUB))], [NOT_HERE, OK, OK], [NOT_HERE, OK, OK]),
-    (&[(Word::Revoke, Some(CLUB)), (Word::Grant, None)], [NOT_HERE, OK, OK], [NOT_HERE, OK, OK]),
-    (&[(Word::Revoke, None), (Word::Grant, Some(CLUB))], [OK, NOT_HERE, NO], [OK, NOT_HERE, NO]),
-    // Revoke for any room deletes earlier grants for rooms; what was refused stays refused.
-    (&[(Word::Grant, Some(CLUB)), (Word::Revoke, None)], [NO, NO, NO], [NO, NO, NO]),
-    (
-        &[(Word::Grant, Some(CLUB)), (Word::Revoke, None), (Word::Grant, Some(LOUNGE))],
-        [NOT_HERE, OK, NO],
-        [NOT_HERE, OK, NO],
-    ),
-    (
-        &[(Word::Revoke, Some(CLUB)), (Word::Revoke, None), (Word::Grant, None)],
-        [NOT_HERE, OK, OK],
-        [NOT_HERE, OK, OK],
-    ),
-];
-
-#[test]
-fn r96_r101_r102_a_claim_is_told_what_the_table_says_whatever_was_requested() {
-    for (said, ask, allow) in TABLE {
-        for (default, expected) in [(ConsentDefault::Ask, ask), (ConsentDefault::Allow, allow)] {
-            // R96: it does not matter whether somebody asked, and for what.
-            for requests in [&[][..], &[None], &[Some(CLUB)], &[Some(LOUNGE), None]] {
-                let mut bench = Bench::new(default);
-                for room in requests {
-                    bench.told(Word::Request, ALICE, *room);
-                }
-                for (word, room) in *said {
-                    bench.says(*word, ALICE, *room);
-                }
-                for (room, code) in [CLUB, LOUNGE, ""].into_iter().zip(expected) {
-                    let code = code.unwrap_or(Code::Success);
-                    assert_eq!(bench.claim(ALICE, room), code, "{said:?} {default:?} {room:?}");
-                    let other = match default {
-                        ConsentDefault::Ask => Code::NoConsent,
-                        ConsentDefault::Allow => Code::Success,
-                    };
-                    assert_eq!(bench.claim("eve@alpha.example", room), other, "about Alice alone");
-                }
-                assert_eq!(bench.claim(BOB, CLUB), Code::Success, "R16: own devices");
-            }
-        }
-    }
-}
-
-#[test]
-fn r31_consent_is_asked_on_every_claim() {
-    let mut bench = Bench::new(ConsentDefault::Ask);
-    for _ in 0..2 {
-        assert_eq!(bench.claim(ALICE, CLUB), Code::NoConsent);
-        bench.says(Word::Grant, ALICE, None);
-        assert_eq!(bench.claim(ALICE, CLUB), Code::Success);
-        bench.says(Word::Revoke, ALICE, None);
-    }
-    assert_eq!(bench.claim(ALICE, CLUB), Code::NoConsent);
 }
 
 #[test]
@@ -508,27 +425,32 @@ fn r96_who_asks_for_what_is_granted_gets_the_grant_again() {
     assert_eq!(bench.bob.object.take_effects(), []);
 }
 
+/// Somebody else, by a name that is not in the order of time.
+fn other(number: usize) -> String {
+    format!("u{}@alpha.example", 5000 - number)
+}
+
+fn assert_bounded(list: &[ConsentItem]) {
+    assert_eq!(list.len(), 1000);
+    assert!(!list.iter().any(|item| item.user.0 == other(0)), "the first one is gone");
+}
+
 #[test]
-fn d17_own_requests_and_grants_are_bounded_and_decisions_refused_when_there_are_too_many() {
+fn d17_of_more_than_1000_own_requests_the_oldest_is_dropped() {
     let mut bench = Bench::new(ConsentDefault::Ask);
     for number in 0..1001 {
-        let other = format!("u{}@alpha.example", 5000 - number);
-        bench.told(Word::Grant, &other, None);
-        let requested = format!("v{}@alpha.example", 5000 - number);
-        assert_eq!(bench.post(&said_by_bob(Word::Request, &requested, None)).status, 200);
-        let status = if number < 1000 { 200 } else { 429 };
-        assert_eq!(bench.post(&said_by_bob(Word::Revoke, &other, None)).status, status);
+        assert_eq!(bench.post(&said_by_bob(Word::Request, &other(number), None)).status, 200);
     }
-    let full = state(&mut bench);
-    for (list, gone) in [(&full.received, "u5000@"), (&full.requested, "v5000@")] {
-        assert_eq!(list.len(), 1000);
-        assert!(!list.iter().any(|item| item.user.0.starts_with(gone)));
+    assert_bounded(&state(&mut bench).requested);
+}
+
+#[test]
+fn d17_of_more_than_1000_grants_the_oldest_is_dropped() {
+    let mut bench = Bench::new(ConsentDefault::Ask);
+    for number in 0..1001 {
+        bench.told(Word::Grant, &other(number), None);
     }
-    // A decision that was dropped might have been a refusal.
-    let one_more = said_by_bob(Word::Revoke, "u1@alpha.example", None);
-    assert_eq!(bench.post(&one_more), Response::text(429, "too many requests"));
-    assert_eq!(state(&mut bench), full);
-    bench.says(Word::Grant, "u5000@alpha.example", None);
+    assert_bounded(&state(&mut bench).received);
 }
 
 #[test]
@@ -566,16 +488,4 @@ fn d19_r99_a_user_who_was_deleted_is_told_nothing_and_said_nothing() {
     assert_eq!(bench.bob.storage.snapshot(), left);
     assert_eq!(bench.bob.object.take_effects(), []);
     assert_eq!(bench.claim(ALICE, CLUB), Code::UserDeleted);
-}
-
-#[test]
-fn r102_the_default_is_the_operators() {
-    for (consent_default, code) in
-        [(ConsentDefault::Allow, Code::Success), (ConsentDefault::Ask, Code::NoConsent)]
-    {
-        let phone = phone();
-        let mut bob = Bob::with_config(ProviderConfig { consent_default, ..config() }, &[&phone]);
-        bob.publish(&phone, &[phone.key_package(bob.now)]);
-        assert_eq!(bob.claim(&claim_request()).user_status, code);
-    }
 }
