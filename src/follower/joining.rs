@@ -72,15 +72,17 @@ pub(super) fn expect(
         return Err(ProtocolError::NotAllowed("the leaf of another client".into()).into());
     }
     let epoch = commit_outline(commit)?.epoch;
-    let known = Room::load(&step.transaction)?.filter(|room| room.epoch == Some(epoch));
+    let current = Room::load(&step.transaction)?.and_then(|room| room.epoch);
     let activity = LOG.known_activity(&step.transaction, &device.user())?;
-    if known.is_some() && activity == Some(Activity::Inactive) {
+    if current == Some(epoch) && activity == Some(Activity::Inactive) {
         return Err(ProtocolError::NotAllowed("not an active participant".into()).into());
     }
     let body_hash = Sha256::digest(body).to_vec();
     let key = join_key(device);
     let earlier: Option<Join> = step.transaction.load(&key)?;
-    if earlier.is_none_or(|join| join.body_hash != body_hash) {
+    // A repetition whose Commit has come around already has nothing to wait for (R67).
+    let has_ended = current.is_some_and(|current| current > epoch);
+    if !has_ended && earlier.is_none_or(|join| join.body_hash != body_hash) {
         let cipher_suite = bundle.group_info.ciphersuite().into();
         let join = Join { body_hash: body_hash.clone(), cipher_suite, accepted: false };
         step.transaction.store(key, &join)?;
