@@ -7,12 +7,11 @@ use openmls::{
     key_packages::{KeyPackage, KeyPackageIn},
     messages::{Welcome, group_info::VerifiableGroupInfo},
     prelude::{LeafNodeIndex, WireFormat},
-    treesync::RatchetTree,
 };
 use openmls_traits::OpenMlsProvider;
 
 use super::{
-    ErrorCode, IntentId, intent,
+    ErrorCode, IntentId, hubs, intent,
     outlook::Outlook,
     proposals,
     request::{Lane, Request, Settled},
@@ -25,7 +24,6 @@ use crate::{
         self, MlsProvider,
         key_package::check_key_package,
         own_commit::{own_proposals, resolve_own},
-        ratchet_tree,
     },
     storage::encode_row,
     transport::Response,
@@ -69,10 +67,11 @@ pub(super) fn start(
     let epoch = group.epoch().as_u64();
     let fulfils = plan.is_some();
     let plan = with_departures(room, &Outlook::of(&group)?, plan.unwrap_or_default());
-    let made = make(step, &mut group, plan)?;
+    let made = make(step, &room.uri, &mut group, plan)?;
     step.enqueue(&Request::Update(room.uri.clone(), epoch, made.body))?;
-    let fate = Fate::Unknown;
-    room.own_commit = Some(OwnCommit { intent, epoch, hash: made.hash, fate, fulfils });
+    let own = OwnCommit::new(intent, epoch, made.hash, made.by_reference);
+    room.own_commit = Some(OwnCommit { fulfils, ..own });
+    hubs::learn(step, room.uri.domain())?;
     Ok(step.store_room(room)?)
 }
 
@@ -101,9 +100,11 @@ fn with_departures(room: &Room, outlook: &Outlook, mut plan: Plan) -> Plan {
 pub(super) struct Made {
     pub(super) body: Vec<u8>,
     pub(super) hash: Vec<u8>,
+    /// Whether the tree is not in it (A23).
+    pub(super) by_reference: bool,
 }
 
-fn make(step: &mut Step<'_>, group: &mut MlsGroup, plan: Plan) -> Result<Made> {
+fn make(step: &mut Step<'_>, uri: &RoomUri, group: &mut MlsGroup, plan: Plan) -> Result<Made> {
     let Plan { adds, removes, app_sync, policy, update_keys } = plan;
     let identity = step.identity;
     let adds = key_packages(step, group, &adds)?;
@@ -132,7 +133,8 @@ fn make(step: &mut Step<'_>, group: &mut MlsGroup, plan: Plan) -> Result<Made> {
             staged.export_ratchet_tree(provider.crypto(), group.export_ratchet_tree()).ok()?
         })
         .ok_or(InternalError::Mls("the tree after a commit"))?;
-    upload(bundle, &tree)
+    let option = hubs::tree_option(step, uri.domain(), &tree)?;
+    upload(bundle, option)
 }
 
 /// The valid ones of these encoded KeyPackages have to be all.
@@ -146,11 +148,12 @@ fn key_packages(step: &Step<'_>, group: &MlsGroup, encoded: &[Vec<u8>]) -> Resul
     encoded.iter().map(check).collect()
 }
 
-/// The `UpdateRequest` of a commit after which the tree is `tree` (R46).
-pub(super) fn upload(bundle: CommitMessageBundle, tree: &RatchetTree) -> Result<Made> {
+/// The `UpdateRequest` of a commit and the tree after it (R46).
+pub(super) fn upload(bundle: CommitMessageBundle, tree: RatchetTreeOption) -> Result<Made> {
     let (commit, welcome, group_info) = bundle.into_contents();
     let group_info = group_info.ok_or(InternalError::Mls("GroupInfo"))?;
     let commit_bytes = wire::encode(&commit)?;
+    let by_reference = tree == RatchetTreeOption::ByReference;
     let public_message = mls::without_header(&commit, WireFormat::PublicMessage)?;
     let request = UpdateRequest {
         proposal_or_commit: Verbatim::<PublicMessageIn>::own(public_message)?,
@@ -159,10 +162,10 @@ pub(super) fn upload(bundle: CommitMessageBundle, tree: &RatchetTree) -> Result<
                 .map(|welcome| Verbatim::<Welcome>::own(wire::encode(&welcome)?))
                 .transpose()?,
             group_info: Verbatim::<VerifiableGroupInfo>::own(wire::encode(&group_info)?)?,
-            ratchet_tree_option: RatchetTreeOption::Full(ratchet_tree::to_wire(tree)?),
+            ratchet_tree_option: tree,
         })),
     };
-    Ok(Made { body: wire::encode(&request)?, hash: hash(&commit_bytes) })
+    Ok(Made { body: wire::encode(&request)?, hash: hash(&commit_bytes), by_reference })
 }
 
 /// The hub answered the commit for `epoch` (R62).
@@ -209,6 +212,11 @@ fn not_taken(
             room.departed.push(user);
             rebuild(step, room, own)
         }
+        Verdict::Unreadable if own.by_reference => {
+            hubs::note(step, room.uri.domain(), false)?;
+            rebuild(step, room, own)
+        }
+        Verdict::Unreadable => refused(step, room, own, ErrorCode::Internal),
         Verdict::Refused(code) => refused(step, room, own, code),
         Verdict::Accepted | Verdict::WrongEpoch | Verdict::Unknown => Ok(()),
     }
@@ -235,6 +243,8 @@ fn refused(step: &mut Step<'_>, room: &mut Room, own: &OwnCommit, code: ErrorCod
 
 /// What the hub says to an update (R62).
 pub(super) enum Verdict {
+    /// It cannot read it: of ours, only a tree by reference is not for everybody.
+    Unreadable,
     Accepted,
     WrongEpoch,
     Unknown,
@@ -261,6 +271,7 @@ pub(super) fn verdict(response: &Response) -> Verdict {
         },
         Err(_) if response.is_success() => Verdict::Accepted,
         Err(_) if response.status == 409 => Verdict::WrongEpoch,
+        Err(_) if response.status == 400 => Verdict::Unreadable,
         Err(_) => Verdict::Refused(ErrorCode::of_status(response.status)),
     }
 }

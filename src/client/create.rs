@@ -4,7 +4,7 @@ use openmls::{extensions::ExternalSender, group::MlsGroup, prelude::WireFormat};
 use openmls_traits::OpenMlsProvider;
 
 use super::{
-    CreateOptions, ErrorCode, Event, HubProposals, RoomPhase, intent,
+    CreateOptions, ErrorCode, Event, HubProposals, RoomPhase, hubs, intent,
     request::{Request, Settled},
     room::mls_error,
     step::{Step, group_id},
@@ -90,6 +90,7 @@ pub(super) fn answered(step: &mut Step<'_>, uri: &RoomUri, response: &Response) 
     room.phase = RoomPhase::Joined;
     step.store_room(&room)?;
     step.emit(Event::RoomAdded { room: uri.clone() });
+    hubs::learn(step, uri.domain())?;
     if let Some(created) = intent::first(&step.transaction, uri)? {
         created.done(step, uri);
     }

@@ -13,9 +13,10 @@ use openmls_traits::OpenMlsProvider;
 use super::{
     ErrorCode, Event, IntentId, RoomPhase,
     commit::{self, Made, Verdict, verdict},
+    hubs,
     intent::{self, Intent, WaitsFor},
     request::{Request, Settled},
-    room::{Fate, OwnCommit, Room},
+    room::{OwnCommit, Room},
     step::{Step, group_id},
     tables,
     task::{Join, Task},
@@ -95,10 +96,8 @@ pub(super) fn group_info_answered(
                 Ok(joining) => {
                     join.group = joining.rows;
                     intent.task = Task::Join(join);
-                    let Made { body, hash } = joining.made;
-                    let (epoch, fate) = (joining.epoch, Fate::Unknown);
-                    room.own_commit =
-                        Some(OwnCommit { intent: intent.id, epoch, hash, fate, fulfils: true });
+                    let (epoch, Made { body, hash, by_reference }) = (joining.epoch, joining.made);
+                    room.own_commit = Some(OwnCommit::new(intent.id, epoch, hash, by_reference));
                     step.store_room(&room)?;
                     intent.wait(step, uri, WaitsFor::Answer)?;
                     step.enqueue(&Request::Join(uri.clone(), epoch, body))?;
@@ -192,7 +191,8 @@ fn make(
         .map_err(|_| UNUSABLE)?
         .finalize(&provider)
         .map_err(|_| UNUSABLE)?;
-    let made = commit::upload(bundle, &group.export_ratchet_tree())?;
+    let option = hubs::tree_option(step, uri.domain(), &group.export_ratchet_tree())?;
+    let made = commit::upload(bundle, option)?;
     let mut kept = MemoryStorage::default();
     kept.apply(transaction.into_changes())?;
     let rows = kept.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
@@ -236,6 +236,12 @@ pub(super) fn answered(
             intent.task = Task::Join(join);
             ask(step, uri, intent)?;
         }
+        Verdict::Unreadable if own.by_reference && room.may_rebuild() => {
+            hubs::note(step, uri.domain(), false)?;
+            step.store_room(&room)?;
+            ask(step, uri, intent)?;
+        }
+        Verdict::Unreadable => failed(step, room, &intent, &join, ErrorCode::Internal)?,
         Verdict::LacksProposals(_) => failed(step, room, &intent, &join, ErrorCode::Conflict)?,
         Verdict::Refused(code) => failed(step, room, &intent, &join, code)?,
         Verdict::LacksDeparture(_) | Verdict::Unknown => {
@@ -265,6 +271,7 @@ fn joined(
     room.joined_epoch = own.epoch.saturating_add(1);
     room.last_own_commit = Some((own.epoch, own.hash));
     room.awaits_own_join = true;
+    hubs::learn(step, room.uri.domain())?;
     let group = step.group(&room.uri)?;
     step.emit(match join.was {
         None => Event::RoomAdded { room: room.uri.clone() },

@@ -1,10 +1,14 @@
 //! Who this device is: its URI and its key, made once and never changed (D9).
 
+use std::collections::BTreeMap;
+
 use openmls_basic_credential::SignatureKeyPair;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, consent, intent, key_packages,
+    ErrorCode, Event, consent,
+    hubs::Hub,
+    intent, key_packages,
     request::{Request, Settled},
     step::Step,
     tables,
@@ -17,7 +21,7 @@ use crate::{
     transport::Response,
     wire::{
         self, DeviceRegistration, DeviceRegistrationTbs,
-        uri::{ClientUri, UserUri},
+        uri::{ClientUri, Domain, UserUri},
     },
 };
 
@@ -48,6 +52,8 @@ pub(super) struct Account {
     pub(super) stock_known_at: UnixMillis,
     /// What is under way to learn about consent.
     pub(super) consent: consent::Sync,
+    /// The hubs of this device's rooms.
+    pub(super) hubs: BTreeMap<Domain, Hub>,
     /// When KeyPackages were last made (D4).
     pub(super) published_at: Option<UnixMillis>,
 }

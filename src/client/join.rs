@@ -9,7 +9,7 @@ use openmls::{
 use openmls_traits::{OpenMlsProvider, storage::StorageProvider};
 
 use super::{
-    Event, RoomPhase, external, intent, key_packages,
+    Event, RoomPhase, external, hubs, intent, key_packages,
     request::{Request, Settled},
     room::Room,
     step::{Step, group_id},
@@ -90,6 +90,10 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
         // A copy, or another group under this room's name: a Welcome brings nobody out of a room.
         return Ok(());
     }
+    if known.as_ref().is_some_and(|known| known.own_commit.is_some()) {
+        // The external commit that is on its way takes this leaf's place, or is made again over it.
+        return Ok(());
+    }
     if !is_for_us(step, &welcome)? {
         // Used already, or for a key that is lost.
         return if known.is_none() { join_otherwise(step, room, known) } else { Ok(()) };
@@ -161,6 +165,7 @@ fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64) -> Result<()> {
     step.store_room(&room)?;
     step.emit(Event::RoomAdded { room: room.uri.clone() });
     external::superseded(step, &room.uri)?;
+    hubs::learn(step, room.uri.domain())?;
     key_packages::ask_stock(step)?;
     intent::advance(step, &room.uri)
 }

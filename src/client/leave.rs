@@ -144,6 +144,7 @@ pub(super) fn answered(
         // The hub has closed the room.
         Verdict::Refused(ErrorCode::RoomUnknown) => room.end(step, Ending::Left)?,
         Verdict::Refused(code) => refused(step, uri, &intent, code)?,
+        Verdict::Unreadable => refused(step, uri, &intent, ErrorCode::Internal)?,
         Verdict::LacksProposals(_) | Verdict::LacksDeparture(_) => {
             refused(step, uri, &intent, ErrorCode::NotAllowed)?;
         }

@@ -18,6 +18,7 @@ mod create;
 mod devices;
 mod event;
 mod external;
+mod hubs;
 mod identity;
 mod inbound;
 mod intent;
@@ -30,6 +31,7 @@ mod proposals;
 mod pump;
 mod request;
 mod room;
+mod rooms;
 mod send;
 mod socket;
 mod step;
@@ -176,7 +178,7 @@ impl Client {
                     step.store_room(&room)?;
                 }
             }
-            Ok(())
+            rooms::sync(step)
         })
     }
 

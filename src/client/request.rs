@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    IntentId, RoomPhase, auth, claim, commit, consent, create, devices, external, identity,
-    inbound, join, key_packages, leave,
+    IntentId, RoomPhase, auth, claim, commit, consent, create, devices, external, hubs, identity,
+    inbound, join, key_packages, leave, rooms,
     send::{self, Prepared},
     step::Step,
 };
@@ -14,7 +14,7 @@ use crate::{
     transport::{HttpCall, MESSAGE_MLS, Method, OCTET_STREAM, Response},
     wire::{
         ConsentEntry, REVOKED_CHALLENGE, decode_exact, percent_encode,
-        uri::{ClientUri, RoomUri, UserUri},
+        uri::{ClientUri, Domain, RoomUri, UserUri},
     },
 };
 
@@ -35,10 +35,12 @@ pub(super) enum Lane {
     Messages(RoomUri),
     /// A room's log.
     Log(RoomUri),
-    /// The inbox.
+    /// The inbox, and the list of the user's rooms.
     Inbox,
     /// Consent.
     Consent,
+    /// What is asked about a hub.
+    Hub(Domain),
 }
 
 /// One request, as it stands in the outbox. Whatever has to be the same bytes each time is in it.
@@ -80,6 +82,10 @@ pub(super) enum Request {
     Consent(Option<IntentId>, Vec<u8>),
     /// `GET consent`.
     ConsentState,
+    /// `GET rooms`.
+    Rooms,
+    /// `GET directory/{domain}`.
+    Directory(Domain),
 }
 
 /// What a request in the outbox comes to when its turn is there.
@@ -120,8 +126,9 @@ impl Request {
             | Self::Join(room, ..) => Lane::Intents(room.clone()),
             Self::Submit(room, _) => Lane::Messages(room.clone()),
             Self::Log(room) => Lane::Log(room.clone()),
-            Self::Inbox => Lane::Inbox,
+            Self::Inbox | Self::Rooms => Lane::Inbox,
             Self::Consent(..) | Self::ConsentState => Lane::Consent,
+            Self::Directory(domain) => Lane::Hub(domain.clone()),
         }
     }
 
@@ -196,6 +203,8 @@ impl Request {
                 }
                 None => Made::Drop,
             },
+            Self::Rooms => get(step, "rooms", "rooms")?,
+            Self::Directory(domain) => get(step, &path("directory", domain.as_str()), "directory")?,
             Self::Inbox => {
                 let after = step.account()?.inbox;
                 get(step, &format!("inbox?after={after}"), "inbox")?
@@ -238,6 +247,8 @@ impl Request {
             Self::Inbox => join::page_answered(step, response),
             Self::Consent(id, body) => consent::answered(step, *id, body, response),
             Self::ConsentState => consent::state_answered(step, response),
+            Self::Rooms => rooms::answered(step, response),
+            Self::Directory(domain) => hubs::answered(step, domain, response),
         }
     }
 }

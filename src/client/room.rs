@@ -68,6 +68,20 @@ pub(super) struct OwnCommit {
     pub(super) fate: Fate,
     /// Whether it does all that it is for; if not, it was in the way of that.
     pub(super) fulfils: bool,
+    /// Whether the tree was not sent with it (A23).
+    pub(super) by_reference: bool,
+}
+
+impl OwnCommit {
+    /// One that is about to be sent, and does all that it is for.
+    pub(super) const fn new(
+        intent: IntentId,
+        epoch: u64,
+        hash: Vec<u8>,
+        by_reference: bool,
+    ) -> Self {
+        Self { intent, epoch, hash, fate: Fate::Unknown, fulfils: true, by_reference }
+    }
 }
 
 /// What the hub said about a commit. The log has the last word.

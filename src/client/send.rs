@@ -1,6 +1,7 @@
 //! Messages of this device: encrypted when their turn comes, the same bytes until the hub refuses
 //! them, recognised when they come back (D12, R72).
 
+use openmls::group::MlsGroup;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, ProtocolError, Result},
+    room::app_sync,
     storage::{decode_row, encode_row},
     time::UnixMillis,
     transport::Response,
@@ -108,7 +110,14 @@ pub(super) fn prepare(step: &mut Step<'_>, uri: &RoomUri, key: &str) -> Result<P
         OutgoingState::Encrypted { bytes, .. } => Ok(Prepared::Send(bytes)),
         OutgoingState::Taken { .. } | OutgoingState::Accepted { .. } => Ok(Prepared::Drop),
         OutgoingState::Queued => {
-            let Some((bytes, epoch)) = encrypt(step, &room, &message)? else {
+            let group = step.group(uri)?;
+            let user = step.identity.client.user();
+            if !app_sync::participant_list(group.extensions())?.is_participant(&user) {
+                // R45: the hub would say so.
+                fail(step, uri, &message, ErrorCode::NotAllowed);
+                return Ok(Prepared::Drop);
+            }
+            let Some((bytes, epoch)) = encrypt(step, &room, group, &message)? else {
                 return Ok(Prepared::Wait);
             };
             message.state = OutgoingState::Encrypted { bytes: bytes.clone(), epoch };
@@ -122,9 +131,13 @@ pub(super) fn prepare(step: &mut Step<'_>, uri: &RoomUri, key: &str) -> Result<P
 
 /// The MLSMessage and its epoch; nothing while the log has not brought the epoch that it needs, or
 /// proposals wait for a commit.
-fn encrypt(step: &mut Step<'_>, room: &Room, message: &Outgoing) -> Result<Option<(Vec<u8>, u64)>> {
+fn encrypt(
+    step: &mut Step<'_>,
+    room: &Room,
+    mut group: MlsGroup,
+    message: &Outgoing,
+) -> Result<Option<(Vec<u8>, u64)>> {
     let identity = step.identity;
-    let mut group = step.group(&room.uri)?;
     let epoch = group.epoch().as_u64();
     if epoch < message.least_epoch {
         return Ok(None);

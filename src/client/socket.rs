@@ -55,7 +55,8 @@ impl Client {
             }
             FromProvider::CaughtUp => {
                 self.events.push(Event::CaughtUp);
-                self.refresh_devices(now)
+                self.refresh_devices(now)?;
+                self.sync_rooms(now)
             }
             FromProvider::DevicesChanged => self.refresh_devices(now),
             FromProvider::Revoked => self.step(now, devices::revoked),

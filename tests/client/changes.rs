@@ -1,13 +1,16 @@
 //! What a device can be asked to change in a room, each one commit with all that belongs to it.
 
 use mimi_edge::{
-    client::{Event, IntentKind, RoomPhase},
+    client::{Delivery, ErrorCode, Event, IntentKind, RoomPhase},
     error::{Error, UsageError},
+    mls::own_commit::{own_proposals, resolve_own},
     wire::{
-        self, OutlineProposal, Role, UpdateRequest, commit_outline,
+        self, AppSync, OutlineProposal, Role, UpdateRequest, UserRoles, commit_outline,
         uri::{RoomUri, UserUri},
     },
 };
+
+use openmls_traits::OpenMlsProvider;
 
 use super::{
     rogue::{self, Twin},
@@ -173,4 +176,33 @@ fn what_nobody_can_ask_for_is_refused_at_once() {
     let unknown = client.update_keys(&elsewhere, now);
     assert_eq!(unknown, Err(Error::Usage(UsageError::RoomUnknown)));
     assert_eq!(world.poll(ALICE), None);
+}
+
+#[test]
+fn r45_who_was_removed_from_the_list_alone_is_told_that_it_may_not_send() {
+    let mut world = World::with_bob();
+    let ban = AppSync {
+        update_users: vec![UserRoles { user: bob().to_wire(), roles: vec![Role::Banned] }],
+        ..AppSync::default()
+    };
+    let mut twin = Twin::of(&world.devices[ALICE]);
+    let commit = twin.message(|group, provider, key| {
+        let proposals = own_proposals(group, Some(&ban), None).unwrap();
+        let extensions = group.extensions().clone();
+        let builder = group.commit_builder().add_proposals(proposals);
+        let mut builder = builder.load_psks(provider.storage()).unwrap();
+        resolve_own(&extensions, &mut builder).unwrap();
+        rogue::commit(builder, provider, key)
+    });
+    world.devices[ALICE].online = false;
+    rogue::accept(&mut world, commit);
+    world.run();
+    assert_eq!(world.state(BOB).participants[1].roles, [Role::Banned]);
+    world.desk.requests.clear();
+    let key = world.send(BOB, "but");
+    world.run();
+    let failed = Delivery::Failed { code: ErrorCode::NotAllowed, retryable: false };
+    let event = Event::Delivery { room: room(), key, state: failed };
+    assert!(world.devices[BOB].events.contains(&event));
+    assert_eq!(world.desk.count("submitMessage"), 0);
 }

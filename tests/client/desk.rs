@@ -158,6 +158,8 @@ impl Desk {
             }
             (Method::Post, "groupInfo") => self.group_info(name),
             (Method::Get, "rooms") => self.room_list(),
+            // Another hub's, which takes whole trees only.
+            (Method::Get, "directory") => Response::empty(404),
             (Method::Post, "submitMessage") => self.submit(name, &call.body),
             (Method::Get, "events") => self.events(&client, name, after),
             (Method::Get, "inbox") => self.inbox(&client, after),

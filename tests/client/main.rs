@@ -10,6 +10,7 @@ mod crash;
 mod desk;
 mod devices;
 mod hostile;
+mod hubs;
 mod identity;
 mod joining;
 mod leaving;

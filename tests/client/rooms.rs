@@ -68,7 +68,12 @@ fn r14_creation_asks_the_own_provider_alone_and_the_room_is_there_after_it() {
     assert_eq!(world.devices[ALICE].client.rooms().unwrap(), [(room(), RoomPhase::Creating)]);
     world.run();
     let paths: Vec<_> = world.desk.requests.iter().map(|(path, _)| path.as_str()).collect();
-    assert_eq!(paths, ["GET external-sender/1", "POST rooms/clubhouse@alpha.example"]);
+    let expected = [
+        "GET external-sender/1",
+        "POST rooms/clubhouse@alpha.example",
+        "GET directory/alpha.example",
+    ];
+    assert_eq!(paths, expected);
     assert_eq!(world.devices[ALICE].client.rooms().unwrap(), [(room(), RoomPhase::Joined)]);
     let added = Event::RoomAdded { room: room() };
     let done = Event::IntentDone { room: room(), id };

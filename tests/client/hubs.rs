@@ -1,0 +1,103 @@
+//! What a device asks about hubs and rooms: trees by reference, and rooms that it is not in (D10, D13, A23).
+
+use mimi_edge::{
+    client::Event,
+    transport::Response,
+    wire::{
+        self, Directory, FromProvider, RatchetTreeOption, UpdateContent, UpdateRequest, uri::Domain,
+    },
+};
+
+use super::world::{ALICE, BOB, CATHY, World, room};
+
+/// The trees of all commits, in order: whether they came by reference.
+fn by_reference(world: &World) -> Vec<bool> {
+    let updates = world.desk.requests.iter().filter(|(path, _)| path.starts_with("POST update/"));
+    let trees = updates.map(|(_, body)| {
+        let update: UpdateRequest = wire::decode_exact(body).unwrap();
+        let UpdateContent::Commit(bundle) = update.content else { panic!("a commit") };
+        bundle.ratchet_tree_option == RatchetTreeOption::ByReference
+    });
+    trees.collect()
+}
+
+fn directory() -> Response {
+    let domain = Domain::parse("alpha.example").unwrap();
+    let body = Directory::of(&domain).to_json().unwrap();
+    Response { status: 200, headers: Vec::new(), body }
+}
+
+/// Alice in a room whose hub takes trees by reference.
+fn with_references() -> World {
+    let mut world = World::new();
+    world.desk.answer("directory/alpha.example", Some(directory()));
+    world.create();
+    world.run();
+    world
+}
+
+#[test]
+fn a23_d13_a_hub_that_offers_it_gets_trees_by_reference() {
+    let mut world = with_references();
+    for _ in 0..2 {
+        world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+        world.run();
+    }
+    assert_eq!(by_reference(&world), [true, true]);
+    assert_eq!(world.desk.count("GET directory/"), 1);
+}
+
+#[test]
+fn a23_d13_a_hub_that_cannot_read_it_gets_the_whole_tree_from_then_on() {
+    let mut world = with_references();
+    world.desk.answer("update/", Some(Response::empty(400)));
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    world.assert_agreement(&[ALICE, BOB]);
+    world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+    world.run();
+    assert_eq!(by_reference(&world), [true, false, false]);
+    assert_eq!(world.failures(ALICE), [] as [&str; 0]);
+}
+
+#[test]
+fn d13_a_hubs_word_is_asked_for_again_after_a_day() {
+    let mut world = with_references();
+    world.desk.requests.clear();
+    for (days, asked) in [(0, 0), (1, 1), (0, 1)] {
+        world.now = world.now.plus(days * 24 * 60 * 60 * 1000);
+        world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+        world.run();
+        assert_eq!(world.desk.count("GET directory/"), asked);
+    }
+}
+
+#[test]
+fn r61_a_whole_tree_that_the_hub_cannot_read_is_a_fault_of_ours() {
+    let mut world = World::with_room();
+    world.desk.answer("update/", Some(Response::empty(400)));
+    world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+    world.run();
+    assert_eq!(world.failures(ALICE), ["internal"]);
+    assert_eq!(by_reference(&world), [false]);
+}
+
+#[test]
+fn d10_a_device_is_told_of_its_users_rooms_that_it_is_not_in() {
+    let mut world = World::with_bob();
+    let available = Event::RoomAvailable { room: room() };
+    for who in [ALICE, CATHY] {
+        world.ask(who, |client, now| client.sync_rooms(now));
+    }
+    world.run();
+    assert!(!world.devices[ALICE].events.contains(&available));
+    assert!(world.devices[CATHY].events.contains(&available));
+    // Who was taken out may join again.
+    let device = world.devices[BOB].client.device().clone();
+    world.ask(ALICE, |alice, now| alice.remove_device(&room(), &device, now));
+    world.run();
+    world.forget_events();
+    world.frame(BOB, &FromProvider::CaughtUp);
+    world.run();
+    assert!(world.devices[BOB].events.contains(&available));
+}
