@@ -8,6 +8,7 @@ pub mod hub;
 pub mod member;
 pub mod own_group;
 pub mod proposals;
+pub mod scene;
 pub mod storage;
 pub mod universe;
 pub mod user;
