@@ -26,9 +26,6 @@ pub(super) fn close_if_deserted(cache: &mut Option<Room>, step: &mut Step<'_>) -
     for user in room.roster.participants_of(&own) {
         fanout::record_user(step, &user, position, None)?;
     }
-    for device in room.roster.clients_of(&own) {
-        fanout::LOG.close_window(&mut step.transaction, &device, position)?;
-    }
     for table in LIVING {
         clear_table(&mut step.transaction, table)?;
     }

@@ -86,6 +86,21 @@ fn r65_r90_a_joiner_keeps_no_second_leaf() {
     hub.refuses_update(bobs(), upload.body(), invalid("a client has two leaves"));
 }
 
+/// Its leaf goes by its own SelfRemove, so it may come back under a new key (R55, A17).
+#[test]
+fn r65_r90_a_client_whose_leaf_goes_meanwhile_comes_in_with_another_key() {
+    let (mut hub, mut alice, mut bob, _) = Hub::with_alice_bob_and_cathy();
+    let self_remove = bob.self_removal();
+    hub.propose(bobs(), std::slice::from_ref(&self_remove));
+    let mut twin = member("bob@bravo.example/phone");
+    let upload = hub.external_commit(&mut twin, &[self_remove]);
+    hub.accept(bobs(), &upload);
+    for message in hub.notified(CHARLIE) {
+        alice.process(&message);
+    }
+    assert_eq!((alice.clients().len(), alice.state()), (3, twin.state()));
+}
+
 #[test]
 fn r90_a_joiner_removes_no_other_client_not_even_of_its_user() {
     let (mut hub, mut alice, bob, cathy) = Hub::with_alice_bob_and_cathy();

@@ -192,6 +192,13 @@ fn r53_two_removes_of_one_leaf_in_one_bundle_count_once() {
 }
 
 #[test]
+fn r53_a_leaf_that_is_not_there_is_not_removed() {
+    let (mut hub, _, mut bob) = Hub::with_alice_and_bob();
+    let body = bundle(&[bob.signed_proposal(&[0, 3, 0, 0, 0, 7])]);
+    hub.refuses_update(bobs(), body, invalid("there is no such leaf"));
+}
+
+#[test]
 fn r53_r57_two_devices_of_one_user_leave_at_once() {
     let (mut hub, mut alice, [mut bob, mut laptop], mut cathy) = with_bobs_laptop();
     let devices = [bob.client.clone(), laptop.client.clone()];
