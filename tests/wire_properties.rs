@@ -4,9 +4,10 @@
 mod wire_fixtures;
 
 use mimi_edge::wire::{
-    AppSync, ConsentEntry, ConsentOperation, Cursor, DeviceRegistration, DeviceRegistrationTbs,
-    FromProvider, IdentifierUri, KeyMaterialBody, KeyMaterialRequest, MimiParticipantList,
-    Mls10Request, Protocol, RatchetTreeSupport, RequiredCapabilities, Role, RoomList, RoomProfile,
+    AppSync, ConsentEntry, ConsentItem, ConsentOperation, ConsentState, Cursor, DeviceList,
+    DeviceRegistration, DeviceRegistrationTbs, DeviceSummary, FromProvider, IdentifierUri,
+    KeyMaterialBody, KeyMaterialRequest, MimiParticipantList, Mls10Request, Protocol,
+    PseudonymGrant, RatchetTreeSupport, RequiredCapabilities, Role, RoomList, RoomProfile,
     RoomSummary, SubmitMessageResponse, SubmitStatus, UpdateResponseCode, UpdateRoomResponse,
     UserRoles, decode_concatenated, decode_exact, encode,
 };
@@ -215,6 +216,12 @@ fn consent() -> impl Strategy<Value = ConsentEntry> {
     )
 }
 
+fn consent_items() -> impl Strategy<Value = Vec<ConsentItem>> {
+    let item = (identifier(), proptest::option::of(identifier()), any::<u64>())
+        .prop_map(|(user, room_id, at)| ConsentItem { user, room_id, at });
+    vec(item, 0..5)
+}
+
 fn round_trip<T>(value: &T) -> Result<(), TestCaseError>
 where
     T: DeserializeBytes + Serialize + PartialEq + std::fmt::Debug,
@@ -267,6 +274,17 @@ proptest! {
     }
 
     #[test]
+    fn every_state_of_consent_survives(
+        version in any::<u64>(),
+        lists in vec(consent_items(), 5),
+        frame in any::<u64>(),
+    ) {
+        let [incoming, given, refused, requested, received] = lists.try_into().unwrap();
+        round_trip(&ConsentState { version, incoming, given, refused, requested, received })?;
+        round_trip(&FromProvider::Consent { version: frame })?;
+    }
+
+    #[test]
     fn every_client_struct_survives(
         uri in identifier(),
         number in any::<u64>(),
@@ -287,6 +305,10 @@ proptest! {
                 .collect(),
         })?;
         round_trip(&FromProvider::Gap { room_id: uri.clone() })?;
+        round_trip(&PseudonymGrant { client_uri: uri.clone() })?;
+        round_trip(&DeviceList {
+            devices: vec![DeviceSummary { client_uri: uri.clone(), registered_at: number }; 3],
+        })?;
         round_trip(&DeviceRegistration {
             tbs: DeviceRegistrationTbs {
                 client_uri: uri,

@@ -42,11 +42,12 @@ function record(name, passed, failed) {
   if (failed > 0) failures.push(`${name}: ${failed} failed`);
 }
 
-/** Every rule is named by a test. */
+/** Every rule is named by a test; `npm run rules` says whether it passes. */
 async function rules() {
   say("\n── rules");
   const missing = rulesWithoutTest();
-  say(missing.length > 0 ? `no test names ${missing.join(" ")}` : "every rule is named by a test");
+  if (missing.length > 0) say(`no test names ${missing.join(" ")}`);
+  record("rules without a test", 0, missing.length);
 }
 
 async function lint() {

@@ -1,11 +1,11 @@
 //! One or more encodings of every wire struct, written by hand around MLS objects of openmls.
 
 use mimi_edge::wire::{
-    self, AppSync, ConsentEntry, DeviceAuth, DeviceRegistration, EventPage, FanoutMessage,
-    FromClient, FromProvider, GroupInfoRequest, GroupInfoResponse, KeyMaterialRequest,
-    KeyMaterialResponse, KeyPackageList, KeyPackageStock, MimiParticipantList,
-    PendingProposalsResponse, RoomCreation, RoomList, SubmitMessageResponse, UpdateRequest,
-    UpdateRoomResponse,
+    self, AppSync, ConsentEntry, ConsentState, DeviceAuth, DeviceList, DeviceRegistration,
+    EventPage, FanoutMessage, FromClient, FromProvider, GroupInfoRequest, GroupInfoResponse,
+    KeyMaterialRequest, KeyMaterialResponse, KeyPackageList, KeyPackageStock, MimiParticipantList,
+    PendingProposalsResponse, PseudonymGrant, RoomCreation, RoomList, SubmitMessageResponse,
+    UpdateRequest, UpdateRoomResponse,
 };
 use tls_codec::{DeserializeBytes, Serialize};
 
@@ -34,6 +34,19 @@ pub fn app_sync() -> Vec<u8> {
         &vector(&join(&[&uri(BOB), &[1, 4], &uri("carol@bravo.example"), &[3, 2, 3, 4]])),
         &vector(&join(&[&uri("dan@bravo.example"), &[1, 6]])),
         &vector(&join(&[&uri("eve@bravo.example"), &uri("fay@bravo.example")])),
+    ])
+}
+
+pub fn consent_state() -> Vec<u8> {
+    let for_a_room = join(&[&uri(ALICE), &[1], &uri(ROOM), &TIME]);
+    let for_any = join(&[&uri(BOB), &[0], &TIME]);
+    join(&[
+        &TIME,
+        &vector(&join(&[&for_a_room, &for_any])),
+        &vector(&for_any),
+        &[0],
+        &vector(&for_a_room),
+        &[0],
     ])
 }
 
@@ -203,6 +216,17 @@ pub fn samples() -> Vec<Sample> {
         Sample::of::<GroupInfoResponse>("GroupInfoResponse, notAuthorized", vec![2]),
         Sample::of::<ConsentEntry>("ConsentEntry, request", consent_request()),
         Sample::of::<ConsentEntry>("ConsentEntry, grant", consent_grant()),
+        Sample::of::<ConsentEntry>(
+            "ConsentEntry, cancel",
+            join(&[&[0], &uri(ALICE), &uri(BOB), &[0]]),
+        ),
+        Sample::of::<ConsentEntry>(
+            "ConsentEntry, revoke",
+            join(&[&[3], &uri(ALICE), &uri(BOB), &[1], &uri(ROOM)]),
+        ),
+        Sample::of::<ConsentState>("ConsentState", consent_state()),
+        Sample::of::<PseudonymGrant>("PseudonymGrant", uri(PHONE)),
+        Sample::of::<DeviceList>("DeviceList", vector(&join(&[&uri(PHONE), &TIME]).repeat(2))),
         Sample::of::<DeviceRegistration>(
             "DeviceRegistration",
             join(&[&uri(PHONE), &[8, 7], &vector(&[1; 32]), &vector(&[2; 64])]),
@@ -226,5 +250,8 @@ pub fn samples() -> Vec<Sample> {
         Sample::of::<FromProvider>("Inbox", join(&[&[2], &log_event()])),
         Sample::of::<FromProvider>("Gap", join(&[&[3], &uri(ROOM)])),
         Sample::of::<FromProvider>("CaughtUp", vec![4]),
+        Sample::of::<FromProvider>("DevicesChanged", vec![5]),
+        Sample::of::<FromProvider>("Revoked", vec![6]),
+        Sample::of::<FromProvider>("Consent", join(&[&[7], &TIME])),
     ]
 }
