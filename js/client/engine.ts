@@ -10,6 +10,8 @@ export type CoreEvent =
   | { readonly type: "intentAsked"; readonly room: string }
   | { readonly type: "registered" | "caughtUp" | "revoked" }
   | { readonly type: "devicesChanged"; readonly added: readonly string[]; readonly removed: readonly string[] }
+  | { readonly type: "pseudonymIssued"; readonly user: string }
+  | { readonly type: "pseudonymRefused"; readonly code: ErrorCode }
   | { readonly type: "registrationFailed"; readonly code: ErrorCode }
   | { readonly type: "keyPackages"; readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
   | { readonly type: "roomAdded" | "roomLeft" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }

@@ -39,6 +39,16 @@ pub enum Event {
         /// Those that were revoked.
         removed: Vec<ClientUri>,
     },
+    /// The own provider issued a pseudonym; [`Client::pseudonyms`](super::Client::pseudonyms) has it.
+    PseudonymIssued {
+        /// The pseudonym.
+        user: UserUri,
+    },
+    /// The own provider refuses a pseudonym.
+    PseudonymRefused {
+        /// Why.
+        code: ErrorCode,
+    },
     /// What the own provider holds of this device's KeyPackages.
     KeyPackages(Stock),
     /// A room is there: created, joined by a Welcome, or joined by an external commit.

@@ -6,7 +6,7 @@ use openmls_basic_credential::SignatureKeyPair;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, consent,
+    ClientOptions, ErrorCode, Event, consent,
     hubs::Hub,
     intent, key_packages,
     request::{Request, Settled},
@@ -35,6 +35,17 @@ pub(super) struct Identity {
     pub(super) client: ClientUri,
     /// The key.
     pub(super) key_pair: SignatureKeyPair,
+    /// In how many rooms it may be.
+    pub(super) usage: Use,
+}
+
+/// In how many rooms a device may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Use {
+    /// In any number.
+    AnyRooms,
+    /// In one: it is a pseudonym's (R92).
+    OneRoom,
 }
 
 /// What a device knows beside its rooms.
@@ -71,15 +82,19 @@ pub(super) enum Registration {
 }
 
 impl Identity {
-    /// A new device of `user`, named `device` or at random.
-    pub(super) fn new(user: &UserUri, device: Option<&str>, crypto: &MlsCrypto) -> Result<Self> {
+    /// The device of a pseudonym, or a new one of a user, named as asked or at random.
+    pub(super) fn new(options: &ClientOptions, crypto: &MlsCrypto) -> Result<Self> {
+        let ClientOptions { user, device, pseudonym } = options;
+        if let Some(pseudonym) = pseudonym {
+            return Ok(pseudonym.identity()?);
+        }
         let client = match device {
             Some(name) => user.client(name)?,
             None => user.client(&hexadecimal(&crypto.random_bytes(DEVICE_NAME_BYTES)?))?,
         };
         let suite = mls::accepted_suite(cipher_suite::DEFAULT)
             .ok_or(InternalError::Mls("the default suite"))?;
-        Ok(Self { client, key_pair: crypto.signature_key_pair(suite)? })
+        Ok(Self { client, key_pair: crypto.signature_key_pair(suite)?, usage: Use::AnyRooms })
     }
 
     /// The one that is stored.
@@ -94,15 +109,23 @@ impl Identity {
 
     /// The body of `POST devices`.
     pub(super) fn registration(&self) -> Result<Vec<u8>> {
-        let tbs = DeviceRegistrationTbs {
-            client_uri: self.client.to_wire(),
-            signature_scheme: self.key_pair.signature_scheme() as u16,
-            signature_key: self.key_pair.public().into(),
-        };
-        let signature =
-            labels::sign_with_label(&self.key_pair, labels::DEVICE, &wire::encode(&tbs)?)?;
-        Ok(wire::encode(&DeviceRegistration { tbs, signature: signature.into() })?)
+        signed_key(&self.client, &self.key_pair, labels::DEVICE)
     }
+}
+
+/// A key in the name of a client, signed by itself: an encoded `DeviceRegistration`.
+pub(super) fn signed_key(
+    client: &ClientUri,
+    key_pair: &SignatureKeyPair,
+    label: &str,
+) -> Result<Vec<u8>> {
+    let tbs = DeviceRegistrationTbs {
+        client_uri: client.to_wire(),
+        signature_scheme: key_pair.signature_scheme() as u16,
+        signature_key: key_pair.public().into(),
+    };
+    let signature = labels::sign_with_label(key_pair, label, &wire::encode(&tbs)?)?;
+    Ok(wire::encode(&DeviceRegistration { tbs, signature: signature.into() })?)
 }
 
 /// The provider answered `POST devices`.

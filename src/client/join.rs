@@ -94,6 +94,9 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
         // The external commit that is on its way takes this leaf's place, or is made again over it.
         return Ok(());
     }
+    if !step.may_enter(&room)? {
+        return Ok(());
+    }
     if !is_for_us(step, &welcome)? {
         // Used already, or for a key that is lost.
         return if known.is_none() { join_otherwise(step, room, known) } else { Ok(()) };

@@ -28,6 +28,7 @@ mod leave;
 mod options;
 mod outlook;
 mod proposals;
+mod pseudonyms;
 mod pump;
 mod request;
 mod room;
@@ -48,6 +49,7 @@ pub use event::{
     RoomPhase, RoomState, Stock,
 };
 pub use options::{AddOptions, ClientOptions, CreateOptions, HubProposals, LastResort};
+pub use pseudonyms::Pseudonym;
 
 use std::collections::BTreeMap;
 
@@ -105,7 +107,7 @@ impl Client {
         let is_new = known.is_none();
         let identity = match known {
             Some(identity) => identity,
-            None => Identity::new(&options.user, options.device.as_deref(), &crypto)?,
+            None => Identity::new(options, &crypto)?,
         };
         let mut client = Self {
             storage,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Pseudonym;
 use crate::{
     room::Profile,
     wire::{Role, uri::UserUri},
@@ -14,13 +15,21 @@ pub struct ClientOptions {
     pub user: UserUri,
     /// The name of a new device; at random when it is not given.
     pub device: Option<String>,
+    /// The pseudonym that the user is; its client is then the device (R92).
+    pub pseudonym: Option<Pseudonym>,
 }
 
 impl ClientOptions {
     /// The client of `user`, of any name.
     #[must_use]
     pub const fn new(user: UserUri) -> Self {
-        Self { user, device: None }
+        Self { user, device: None, pseudonym: None }
+    }
+
+    /// The client of a pseudonym, for one room (R91).
+    #[must_use]
+    pub fn of_pseudonym(pseudonym: Pseudonym) -> Self {
+        Self { user: pseudonym.user(), device: None, pseudonym: Some(pseudonym) }
     }
 }
 

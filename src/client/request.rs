@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     IntentId, RoomPhase, auth, claim, commit, consent, create, devices, external, hubs, identity,
-    inbound, join, key_packages, leave, rooms,
+    inbound, join, key_packages, leave, pseudonyms, rooms,
     send::{self, Prepared},
     step::Step,
 };
@@ -58,6 +58,8 @@ pub(super) enum Request {
     RevokeDevice(ClientUri),
     /// `POST delete-user` (D19).
     DeleteUser,
+    /// `POST pseudonyms` with this public key (R91).
+    Pseudonym(Vec<u8>),
     /// `GET external-sender/{suite}`, for the creation of this room (D2).
     ExternalSender(RoomUri),
     /// `POST rooms/{room}` with this body (D1).
@@ -116,7 +118,8 @@ impl Request {
             | Self::Stock
             | Self::Devices
             | Self::RevokeDevice(_)
-            | Self::DeleteUser => Lane::Device,
+            | Self::DeleteUser
+            | Self::Pseudonym(_) => Lane::Device,
             Self::ExternalSender(room)
             | Self::CreateRoom(room, _)
             | Self::Claim(room, ..)
@@ -150,6 +153,10 @@ impl Request {
                 sized(step, "revocation", Method::Post, &path, Vec::new())?
             }
             Self::DeleteUser => sized(step, "deletion", Method::Post, "delete-user", Vec::new())?,
+            Self::Pseudonym(key) => match pseudonyms::body(step, key)? {
+                Some(body) => sized(step, "pseudonym", Method::Post, "pseudonyms", body)?,
+                None => Made::Drop,
+            },
             Self::ExternalSender(_) => {
                 let path = format!("external-sender/{}", cipher_suite::DEFAULT);
                 get(step, &path, "external sender")?
@@ -235,6 +242,7 @@ impl Request {
             Self::Devices => devices::listed(step, response),
             Self::RevokeDevice(_) => devices::revocation_answered(step),
             Self::DeleteUser => devices::deletion_answered(step, response),
+            Self::Pseudonym(key) => pseudonyms::answered(step, key, response),
             Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
             Self::CreateRoom(room, _) => create::answered(step, room, response),
             Self::Claim(room, ..) => claim::answered(step, room, response),

@@ -8,7 +8,7 @@ use openmls_traits::OpenMlsProvider;
 
 use super::{
     Event,
-    identity::{Account, Identity, Registration},
+    identity::{Account, Identity, Registration, Use},
     request::Request,
     room::Room,
     tables,
@@ -96,6 +96,14 @@ impl<'s> Step<'s> {
     /// All rooms, by identifier.
     pub(super) fn rooms(&self) -> Result<Vec<Room>, InternalError> {
         rooms(&self.transaction)
+    }
+
+    /// R91: whether this device may be in a room. A pseudonym's is in one alone.
+    pub(super) fn may_enter(&self, uri: &RoomUri) -> Result<bool, InternalError> {
+        Ok(match self.identity.usage {
+            Use::AnyRooms => true,
+            Use::OneRoom => self.rooms()?.iter().all(|room| room.uri == *uri),
+        })
     }
 
     /// The MLS group of a room.

@@ -16,6 +16,7 @@ const ACCOUNT: u8 = 0x03;
 const PUBLISHED: u8 = 0x04;
 const DEVICES: u8 = 0x05;
 const CONSENT: u8 = 0x06;
+const PSEUDONYMS: u8 = 0x07;
 const ROOMS: u8 = 0x10;
 const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
@@ -54,6 +55,16 @@ pub(super) fn devices() -> Vec<u8> {
 /// The last known `ConsentState`, in TLS.
 pub(super) fn consent() -> Vec<u8> {
     Key::table(CONSENT).build()
+}
+
+/// A pseudonym that was asked for, by its public key.
+pub(super) fn pseudonym(public_key: &[u8]) -> Vec<u8> {
+    Key::table(PSEUDONYMS).bytes(public_key).build()
+}
+
+/// All of [`pseudonym`].
+pub(super) fn all_pseudonyms() -> Vec<u8> {
+    Key::table(PSEUDONYMS).build()
 }
 
 /// `Room`, by identifier.

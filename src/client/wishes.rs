@@ -22,7 +22,8 @@ impl Client {
     ///
     /// # Errors
     /// [`UsageError::BadArgument`] when the room's domain is not the own provider's,
-    /// [`UsageError::BadState`] when this device knows the room already.
+    /// [`UsageError::BadState`] when this device knows the room already, or is a pseudonym's that has
+    /// another one (R91).
     pub fn create_room(
         &mut self,
         room: &RoomUri,
@@ -36,6 +37,7 @@ impl Client {
             if step.room(room)?.is_some() {
                 return Err(UsageError::BadState("the room is there").into());
             }
+            require_entry(step, room)?;
             step.store_room(&Room::new(room.clone(), RoomPhase::Creating, 0))?;
             intent::add(step, room, Task::Create(options))
         })
@@ -159,9 +161,11 @@ impl Client {
     /// or again after this one lost the thread or was removed.
     ///
     /// # Errors
-    /// [`UsageError::BadState`] when this device is in the room, or on its way.
+    /// [`UsageError::BadState`] when this device is in the room, or on its way, or is a pseudonym's that
+    /// has another one (R91).
     pub fn join_room(&mut self, room: &RoomUri, now: UnixMillis) -> Result<IntentId> {
         self.step(now, |step| {
+            require_entry(step, room)?;
             let (mut room, was) = match step.room(room)? {
                 None => (Room::new(room.clone(), RoomPhase::Joining, 0), None),
                 Some(room) => {
@@ -183,6 +187,14 @@ impl Client {
             intent::add(step, room, task)
         })
     }
+}
+
+/// R91: a pseudonym is in one room alone.
+fn require_entry(step: &Step<'_>, room: &RoomUri) -> Result<()> {
+    if step.may_enter(room)? {
+        return Ok(());
+    }
+    Err(UsageError::BadState("a pseudonym is for one room").into())
 }
 
 /// What a known room is; `None` while it is being created or joined.

@@ -22,6 +22,10 @@ pub(super) fn event(event: Event) -> JsValue {
             ("added", texts(added.iter().map(ClientUri::as_str))),
             ("removed", texts(removed.iter().map(ClientUri::as_str))),
         ]),
+        Event::PseudonymIssued { user } => {
+            object([kind("pseudonymIssued"), ("user", user.as_str().into())])
+        }
+        Event::PseudonymRefused { code } => object([kind("pseudonymRefused"), code_of(code)]),
         Event::KeyPackages(stock) => object([
             kind("keyPackages"),
             ("available", stock.available.into()),

@@ -11,9 +11,9 @@ use mimi_edge::{
         DeviceList, DeviceRegistration, DeviceSummary, EventPage, FanoutMessage, GroupInfoResponse,
         IdentifierUri, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
         KeyPackageList, KeyPackageStock, LogEvent, PendingProposalsResponse, Protocol,
-        RatchetTreeOption, RoomCreation, RoomList, RoomSummary, SubmitMessageResponse,
-        SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode, UpdateRoomResponse,
-        Verbatim,
+        PseudonymGrant, RatchetTreeOption, RoomCreation, RoomList, RoomSummary,
+        SubmitMessageResponse, SubmitStatus, UpdateContent, UpdateRequest, UpdateResponseCode,
+        UpdateRoomResponse, Verbatim,
     },
 };
 use openmls::{
@@ -142,6 +142,7 @@ impl Desk {
                 self.devices.remove(name.strip_suffix("/revoke").unwrap());
                 Response::empty(200)
             }
+            (Method::Post, "pseudonyms") => self.issue_pseudonym(&call.body),
             (Method::Post, "delete-user") => {
                 self.devices.remove(&client);
                 Response::empty(200)
@@ -177,6 +178,18 @@ impl Desk {
             Some(known) if known == key => 200,
             Some(_) => 409,
         })
+    }
+
+    /// A pseudonym that follows from the key.
+    fn issue_pseudonym(&mut self, body: &[u8]) -> Response {
+        let request: DeviceRegistration = wire::decode_exact(body).unwrap();
+        let key = request.tbs.signature_key.as_slice().to_vec();
+        let letters = key.iter().map(|byte| char::from(b'a' + byte % 16));
+        let name: String = letters.take(16).collect();
+        let client = format!("{name}@alpha.example/abcdefgh");
+        let status = if self.devices.insert(client.clone(), key).is_none() { 201 } else { 200 };
+        let grant = PseudonymGrant { client_uri: IdentifierUri(client) };
+        Response::tls(status, wire::encode(&grant).unwrap())
     }
 
     fn list_devices(&self, client: &str) -> Response {

@@ -117,7 +117,7 @@ fn d21_every_request_but_the_registration_is_signed() {
 fn a_refused_registration_is_told_and_nothing_more_is_sent() {
     let now = real_time();
     let stored = mimi_edge::storage::MemoryStorage::default();
-    let mut client = open(&user("alice@alpha.example"), &stored, now);
+    let mut client = open(&ClientOptions::new(user("alice@alpha.example")), &stored, now);
     let request = client.poll_request(now).unwrap().unwrap();
     client.handle_response(request.id, Some(Response::empty(409)), now).unwrap();
     let events = client.take_events();

@@ -16,6 +16,7 @@ mod joining;
 mod leaving;
 mod messages;
 mod pending;
+mod pseudonyms;
 mod rogue;
 mod rooms;
 mod story;

@@ -27,7 +27,7 @@ pub struct Device {
     pub stored: MemoryStorage,
     pub events: Vec<Event>,
     pub online: bool,
-    user: UserUri,
+    options: ClientOptions,
 }
 
 /// When a device loses what it has in memory.
@@ -55,13 +55,16 @@ pub fn user(text: &str) -> UserUri {
 
 impl Device {
     pub fn new(name: &str, now: UnixMillis) -> Self {
-        let user = user(name);
+        Self::with_options(ClientOptions::new(user(name)), now)
+    }
+
+    pub fn with_options(options: ClientOptions, now: UnixMillis) -> Self {
         let mut device = Self {
-            client: open(&user, &MemoryStorage::default(), now),
+            client: open(&options, &MemoryStorage::default(), now),
             stored: MemoryStorage::default(),
             events: Vec::new(),
             online: true,
-            user,
+            options,
         };
         device.act(|_| ());
         device
@@ -77,7 +80,7 @@ impl Device {
 
     /// Everything in memory is lost.
     pub fn reopen(&mut self, now: UnixMillis) {
-        self.client = open(&self.user, &self.stored, now);
+        self.client = open(&self.options, &self.stored, now);
         self.act(|_| ());
     }
 
@@ -86,10 +89,9 @@ impl Device {
     }
 }
 
-pub fn open(user: &UserUri, stored: &MemoryStorage, now: UnixMillis) -> Client {
+pub fn open(options: &ClientOptions, stored: &MemoryStorage, now: UnixMillis) -> Client {
     let rows = stored.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-    let options = ClientOptions { user: user.clone(), device: None };
-    Client::open(&options, rows, MlsCrypto::new(), now).unwrap()
+    Client::open(options, rows, MlsCrypto::new(), now).unwrap()
 }
 
 impl World {

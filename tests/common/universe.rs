@@ -11,7 +11,7 @@ mod provider;
 use std::collections::{BTreeMap, VecDeque};
 
 use mimi_edge::{
-    client::Event,
+    client::{ClientOptions, Event, Pseudonym},
     time::UnixMillis,
     transport::{
         Action, Effect, Forward, HttpCall, HttpRequest, ObjectCall, ObjectName, Outcome, Outgoing,
@@ -37,6 +37,14 @@ pub struct Exchange {
     pub status: Option<u16>,
 }
 
+/// The bytes of an exchange between two providers: percent-decoded path, bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchanged {
+    pub path: String,
+    pub request: Vec<u8>,
+    pub response: Vec<u8>,
+}
+
 /// Who has a request to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sender {
@@ -56,6 +64,8 @@ pub struct Universe {
     pub now: UnixMillis,
     pub faults: Faults,
     pub exchanges: Vec<Exchange>,
+    /// What providers said to each other, if it is kept.
+    pub tapped: Option<Vec<Exchanged>>,
     providers: BTreeMap<Domain, Provider>,
     devices: BTreeMap<ClientUri, Device>,
     deliveries: VecDeque<Delivery>,
@@ -73,6 +83,7 @@ impl Universe {
             now: real_time(),
             faults: Faults::none(seed),
             exchanges: Vec::new(),
+            tapped: None,
             providers: providers.collect(),
             devices: BTreeMap::new(),
             deliveries: VecDeque::new(),
@@ -86,9 +97,17 @@ impl Universe {
 
     /// A new device of `user`, connected to its provider.
     pub fn add_device(&mut self, user: &str) -> ClientUri {
-        let user = UserUri::parse(user).unwrap();
+        self.open_device(ClientOptions::new(UserUri::parse(user).unwrap()))
+    }
+
+    /// The client of a pseudonym, connected to its provider.
+    pub fn add_pseudonym(&mut self, pseudonym: Pseudonym) -> ClientUri {
+        self.open_device(ClientOptions::of_pseudonym(pseudonym))
+    }
+
+    fn open_device(&mut self, options: ClientOptions) -> ClientUri {
         self.seed = self.seed.wrapping_add(1);
-        let device = Device::open(user, self.seed, self.now);
+        let device = Device::open(options, self.seed, self.now);
         let uri = device.client.device().clone();
         self.devices.insert(uri.clone(), device);
         uri
@@ -398,10 +417,19 @@ impl Universe {
             },
             None => None,
         };
+        let path = mimi_edge::wire::percent_decode(path).unwrap();
+        if let Some(tapped) = &mut self.tapped {
+            let answer = response.as_ref().map(|response| response.body.clone());
+            tapped.push(Exchanged {
+                path: path.clone(),
+                request: call.body.clone(),
+                response: answer.unwrap_or_default(),
+            });
+        }
         self.exchanges.push(Exchange {
             from: from.clone(),
             to,
-            path: mimi_edge::wire::percent_decode(path).unwrap(),
+            path,
             label: label.into(),
             status: response.as_ref().map(|response| response.status),
         });

@@ -6,7 +6,6 @@ use mimi_edge::{
     storage::{MemoryStorage, Storage as _},
     time::UnixMillis,
     transport::{Outcome, OutgoingRequest, RequestId},
-    wire::uri::UserUri,
 };
 
 /// A device as a page would run it: persist what changed, then send.
@@ -21,14 +20,14 @@ pub struct Device {
     pub registered: bool,
     /// Frames that wait to be sent.
     pub frames: Vec<Vec<u8>>,
-    user: UserUri,
+    options: ClientOptions,
     stored: MemoryStorage,
     seed: u64,
 }
 
 impl Device {
-    pub fn open(user: UserUri, seed: u64, now: UnixMillis) -> Self {
-        let client = open_client(&user, &MemoryStorage::default(), seed, now);
+    pub fn open(options: ClientOptions, seed: u64, now: UnixMillis) -> Self {
+        let client = open_client(&options, &MemoryStorage::default(), seed, now);
         let mut device = Self {
             client,
             events: Vec::new(),
@@ -36,7 +35,7 @@ impl Device {
             connected: false,
             registered: false,
             frames: Vec::new(),
-            user,
+            options,
             stored: MemoryStorage::default(),
             seed,
         };
@@ -48,7 +47,7 @@ impl Device {
     pub fn reopen(&mut self, now: UnixMillis) {
         self.seed = self.seed.wrapping_add(1 << 32);
         self.frames.clear();
-        self.client = open_client(&self.user, &self.stored, self.seed, now);
+        self.client = open_client(&self.options, &self.stored, self.seed, now);
         self.act(|_| ());
     }
 
@@ -79,10 +78,14 @@ impl Device {
     }
 }
 
-fn open_client(user: &UserUri, stored: &MemoryStorage, seed: u64, now: UnixMillis) -> Client {
+fn open_client(
+    options: &ClientOptions,
+    stored: &MemoryStorage,
+    seed: u64,
+    now: UnixMillis,
+) -> Client {
     let rows = stored.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-    Client::open(&ClientOptions::new(user.clone()), rows, MlsCrypto::seeded(seed_bytes(seed)), now)
-        .unwrap()
+    Client::open(options, rows, MlsCrypto::seeded(seed_bytes(seed)), now).unwrap()
 }
 
 fn seed_bytes(seed: u64) -> [u8; 32] {
