@@ -30,6 +30,25 @@ pub enum Registration {
     Closed,
 }
 
+/// How long a provider tries, and how much it keeps (D22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How long the fan-out to a provider may fail before it is given up, in milliseconds.
+    pub give_up_millis: u64,
+    /// How long the log of a room is kept for who has not fetched it yet, in milliseconds.
+    pub log_millis: u64,
+    /// How many events of a log are kept for who has not fetched them yet.
+    pub log_events: u64,
+}
+
+impl Default for Retention {
+    /// Three days; 28 days and 65,536 events.
+    fn default() -> Self {
+        const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+        Self { give_up_millis: 3 * DAY_MILLIS, log_millis: 28 * DAY_MILLIS, log_events: 1 << 16 }
+    }
+}
+
 /// The provider's signature key of one scheme (D2).
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubKey {
@@ -60,6 +79,8 @@ pub struct ProviderConfig {
     pub unknown_users: UnknownUsers,
     /// Who may register a device.
     pub registration: Registration,
+    /// How long it tries, and how much it keeps.
+    pub retention: Retention,
 }
 
 impl ProviderConfig {

@@ -4,6 +4,7 @@
 //! [`Object`] around it applies the step when it ended well and drops it when it did not, sends what
 //! the outbox holds, and finds out where another provider's endpoints are.
 
+mod delivery;
 mod directories;
 mod refusal;
 mod user_lane;
@@ -40,9 +41,6 @@ mod table {
 
 /// How many entries of a lane go into one request.
 const LANE_BATCH: usize = 64;
-/// Refusals that are final for what was sent (R82). After any other answer but success it is sent
-/// again: what a receiver did not say no to is not lost.
-const FINAL_CODES: [u16; 5] = [400, 404, 413, 415, 422];
 
 /// Where the entries of an outbox lane go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,6 +70,15 @@ impl Step<'_> {
     /// When the storage fails.
     pub fn enqueue(&mut self, lane: &Lane, entry: Vec<u8>) -> Result<(), InternalError> {
         self.outbox.enqueue(&mut self.transaction, &encode_row(lane)?, entry, self.now)
+    }
+
+    /// Each lane that holds something, with the entry at its head.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn lane_heads(&self) -> Result<Vec<(Lane, Vec<u8>)>, InternalError> {
+        let heads = self.outbox.heads(&self.transaction)?;
+        heads.into_iter().map(|head| Ok((decode_row(&head.lane)?, head.entry))).collect()
     }
 
     /// The directory document of another provider, if it is known and fresh (D13).
@@ -305,7 +312,7 @@ impl<R: Role> Object<R> {
             let count = made.as_ref().map_or(1, |request| request.entries.max(1));
             let last = due.entries.iter().take(count).next_back().map_or(0, |(number, _)| *number);
             match made {
-                None => self.done_with(&due.lane, last, now)?,
+                None => self.skip(&due.lane, last, now)?,
                 Some(request) => {
                     let batch = count > 1;
                     match self.send(due.lane.clone(), last, batch, request, now) {
@@ -386,32 +393,6 @@ impl<R: Role> Object<R> {
                 self.settle(&lane, last, batch, domain.as_ref(), outcome, now)
             }
         }
-    }
-
-    /// R82: delivered, retried, sent singly, or given up.
-    fn settle(
-        &mut self,
-        lane: &[u8],
-        last: u64,
-        batch: bool,
-        domain: Option<&Domain>,
-        outcome: Outcome,
-        now: UnixMillis,
-    ) -> Result<()> {
-        let Some(response) = outcome else { return self.try_later(lane, None, now) };
-        if response.is_success() {
-            return self.done_with(lane, last, now);
-        }
-        let stale = domain.is_some_and(|domain| self.note_stale_directory(domain, &response, now));
-        if stale || !FINAL_CODES.contains(&response.status) {
-            return self.try_later(lane, response.retry_after_millis(), now);
-        }
-        if batch {
-            self.singly.insert(lane.to_vec(), last);
-            self.outbox.release(lane);
-            return Ok(());
-        }
-        self.done_with(lane, last, now)
     }
 
     /// When to call [`Object::poll_request`] next, also when nobody answers and the object stops
@@ -507,25 +488,6 @@ impl<R: Role> Object<R> {
             }
         };
         Ok(Action::Forward(Forward { outgoing, label, then: encode_row(&then)? }))
-    }
-
-    fn done_with(&mut self, lane: &[u8], last: u64, now: UnixMillis) -> Result<()> {
-        if self.singly.get(lane).is_some_and(|until| last >= *until) {
-            self.singly.remove(lane);
-        }
-        let lane = lane.to_vec();
-        self.step(now, |_, step| {
-            let Step { transaction, outbox, now, .. } = step;
-            Ok(outbox.delivered(transaction, &lane, last, *now)?)
-        })
-    }
-
-    fn try_later(&mut self, lane: &[u8], after: Option<u64>, now: UnixMillis) -> Result<()> {
-        let lane = lane.to_vec();
-        self.step(now, |_, step| {
-            let Step { transaction, outbox, now, .. } = step;
-            Ok(outbox.failed(transaction, &lane, *now, after)?)
-        })
     }
 
     /// D13: a 404 or 421 may come from an old directory. Forgets it, once, and says whether it did.

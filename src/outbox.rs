@@ -53,13 +53,37 @@ pub struct Due {
     pub attempts: u32,
 }
 
-/// A lane that holds something; its entries have the numbers from `next_number - waiting` on.
+/// A lane that holds something, or was given up; its entries have the numbers from
+/// `next_number - waiting` on.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct LaneState {
     next_number: u64,
     waiting: u64,
     attempts: u32,
     due: UnixMillis,
+    /// Since when every try failed.
+    failing_since: Option<UnixMillis>,
+    given_up: bool,
+}
+
+/// What is next in a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The lane.
+    pub lane: Vec<u8>,
+    /// Its first entry.
+    pub entry: Vec<u8>,
+}
+
+/// A lane whose last try failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    /// Since when every try failed.
+    pub since: UnixMillis,
+    /// How often the head of the lane was tried.
+    pub attempts: u32,
+    /// Whether the lane was given up, and nothing was delivered since.
+    pub given_up: bool,
 }
 
 impl Outbox {
@@ -69,7 +93,8 @@ impl Outbox {
         Self { entries, lanes, in_flight: BTreeMap::new() }
     }
 
-    /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry.
+    /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry, and was
+    /// not given up.
     ///
     /// # Errors
     /// When the storage fails.
@@ -81,7 +106,7 @@ impl Outbox {
         now: UnixMillis,
     ) -> Result<(), InternalError> {
         let mut state = self.lane(transaction, lane)?.unwrap_or_default();
-        if state.waiting == 0 {
+        if state.waiting == 0 && !state.given_up {
             state.due = now;
             state.attempts = 0;
         }
@@ -133,21 +158,97 @@ impl Outbox {
     ) -> Result<(), InternalError> {
         self.in_flight.remove(lane);
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
-        let first = state.next_number.saturating_sub(state.waiting);
-        for number in first..=last.max(first) {
-            if state.waiting == 0 {
-                break;
-            }
-            transaction.delete(self.entry_key(lane, number));
-            state.waiting -= 1;
-        }
+        self.drop_entries(transaction, lane, &mut state, last);
         if state.waiting == 0 {
             transaction.delete(self.lane_key(lane));
             return Ok(());
         }
-        state.attempts = 0;
-        state.due = now;
+        let LaneState { next_number, waiting, .. } = state;
+        let state = LaneState { next_number, waiting, due: now, ..LaneState::default() };
         transaction.store(self.lane_key(lane), &state)
+    }
+
+    /// As [`Outbox::delivered`], for entries that are not to be sent any more: nothing is known about
+    /// the receiver.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn skipped(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        last: u64,
+    ) -> Result<(), InternalError> {
+        self.in_flight.remove(lane);
+        let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
+        self.drop_entries(transaction, lane, &mut state, last);
+        if state.waiting == 0 && state.failing_since.is_none() {
+            transaction.delete(self.lane_key(lane));
+            return Ok(());
+        }
+        transaction.store(self.lane_key(lane), &state)
+    }
+
+    /// Deletes the lane's entries up to number `last`, and in any case the first.
+    fn drop_entries(
+        &self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        state: &mut LaneState,
+        last: u64,
+    ) {
+        let first = state.next_number.saturating_sub(state.waiting);
+        for number in first..state.next_number.min(last.max(first).saturating_add(1)) {
+            transaction.delete(self.entry_key(lane, number));
+            state.waiting -= 1;
+        }
+    }
+
+    /// Nothing that waits in the lane is sent any more, and nothing before the time `until`; what
+    /// comes then goes out, and when it is delivered the lane is as any other (D22).
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn give_up(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        until: UnixMillis,
+    ) -> Result<(), InternalError> {
+        self.in_flight.remove(lane);
+        let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
+        self.drop_entries(transaction, lane, &mut state, u64::MAX);
+        let state = LaneState { given_up: true, due: until, ..state };
+        transaction.store(self.lane_key(lane), &state)
+    }
+
+    /// How the lane fails; `None` when its last try did not, or there was none.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn failing(
+        &self,
+        transaction: &Transaction<'_>,
+        lane: &[u8],
+    ) -> Result<Option<Failing>, InternalError> {
+        Ok(self.lane(transaction, lane)?.and_then(|state| {
+            let LaneState { attempts, given_up, failing_since, .. } = state;
+            failing_since.map(|since| Failing { since, attempts, given_up })
+        }))
+    }
+
+    /// Each lane that holds something, with the entry at its head.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn heads(&self, transaction: &Transaction<'_>) -> Result<Vec<Head>, InternalError> {
+        let mut heads = Vec::new();
+        for (lane, _) in self.all_lanes(transaction)? {
+            let prefix = Key::table(self.entries).bytes(&lane).build();
+            let head = transaction.scan(&prefix, &prefix, 1)?.pop();
+            heads.extend(head.map(|(_, entry)| Head { lane, entry }));
+        }
+        Ok(heads)
     }
 
     /// The try failed: the lane waits `retry_after` milliseconds, or twice as long as last time.
@@ -167,6 +268,7 @@ impl Outbox {
             .saturating_mul(1 << state.attempts.min(16))
             .min(LONGEST_BACKOFF_MILLIS);
         state.attempts = state.attempts.saturating_add(1);
+        state.failing_since.get_or_insert(now);
         let asked = retry_after.unwrap_or(0).min(LONGEST_RETRY_AFTER_MILLIS);
         state.due = now.plus(asked.max(backoff));
         transaction.store(self.lane_key(lane), &state)
@@ -418,6 +520,48 @@ mod tests {
         outbox.failed(&mut transaction, b"b", NOW, Some(u64::MAX)).unwrap();
         let a_day = 24 * 60 * 60 * 1000;
         assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(a_day)));
+    }
+
+    #[test]
+    fn d22_a_lane_that_is_given_up_forgets_what_waits_and_takes_what_comes_later() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        filled(&outbox, &mut transaction);
+        assert_eq!(outbox.failing(&transaction, b"b").unwrap(), None);
+        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
+        outbox.failed(&mut transaction, b"b", NOW.plus(700), None).unwrap();
+        let failing = Failing { since: NOW, attempts: 2, given_up: false };
+        assert_eq!(outbox.failing(&transaction, b"b").unwrap(), Some(failing));
+        let later = NOW.plus(10_000);
+        outbox.give_up(&mut transaction, b"b", later).unwrap();
+        assert_eq!(outbox.waiting(&transaction).unwrap(), 1, "c's");
+        let head = Head { lane: b"c".to_vec(), entry: b"c0".to_vec() };
+        assert_eq!(outbox.heads(&transaction).unwrap(), [head]);
+        outbox.enqueue(&mut transaction, b"b", b"b2".to_vec(), NOW.plus(800)).unwrap();
+        assert_eq!(outbox.take_due(&transaction, later, 9).unwrap().unwrap().lane, b"c");
+        assert_eq!(outbox.take_due(&transaction, NOW.plus(9_999), 9).unwrap(), None);
+        let due = outbox.take_due(&transaction, later, 9).unwrap().unwrap();
+        assert_eq!(due.entries, [(2, b"b2".to_vec())]);
+        outbox.delivered(&mut transaction, b"b", 2, later).unwrap();
+        assert_eq!(outbox.failing(&transaction, b"b").unwrap(), None);
+    }
+
+    #[test]
+    fn d22_what_is_skipped_says_nothing_of_the_receiver() {
+        let storage = MemoryStorage::default();
+        let mut transaction = Transaction::new(&storage);
+        let mut outbox = Outbox::new(1, 2);
+        filled(&outbox, &mut transaction);
+        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
+        for number in 0..2 {
+            outbox.skipped(&mut transaction, b"b", number).unwrap();
+            let failing = outbox.failing(&transaction, b"b").unwrap().unwrap();
+            assert_eq!((failing.since, failing.attempts), (NOW, 1));
+        }
+        // One that did not fail leaves nothing behind.
+        outbox.skipped(&mut transaction, b"c", 0).unwrap();
+        assert_eq!(transaction.read(&outbox.lane_key(b"c")).unwrap(), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //!
 //! Out of scope: who may append, and when a window opens; the two roles decide that.
 
+mod retention;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,14 @@ pub struct LogTables {
     pub activity: u8,
     /// The last position.
     pub end: u8,
+    /// The last position of the events that are gone (D22).
+    pub forgotten: u8,
+    /// What is known of a device as a reader, by device.
+    pub readers: u8,
+    /// The last position before a day's first event, by day.
+    pub days: u8,
+    /// What goes along with an event, by its position.
+    pub along: u8,
 }
 
 /// Whether a user is an active participant as far as the participant list goes (R68).
@@ -71,6 +81,12 @@ struct Window {
 }
 
 impl Window {
+    /// The first position from `position` on that one of the windows contains.
+    fn next(windows: &[Self], position: u64) -> Option<u64> {
+        let ahead = windows.iter().filter(|window| position <= window.last());
+        ahead.map(|window| position.max(window.from.saturating_add(1))).min()
+    }
+
     fn last(self) -> u64 {
         self.to.unwrap_or(u64::MAX)
     }
@@ -86,17 +102,15 @@ struct View {
     windows: Vec<Window>,
     /// In order of position; each holds for the positions after it.
     activity: Vec<(u64, Activity)>,
+    /// The last position of the events that are gone.
+    forgotten: u64,
+    /// The last one of them that it could see.
+    last_forgotten: u64,
 }
 
 impl View {
     fn is_in_window(&self, position: u64) -> bool {
         self.windows.iter().any(|window| window.contains(position))
-    }
-
-    /// The first position from `position` on that a window contains.
-    fn next_in_window(&self, position: u64) -> Option<u64> {
-        let ahead = self.windows.iter().filter(|window| position <= window.last());
-        ahead.map(|window| position.max(window.from.saturating_add(1))).min()
     }
 
     /// The last position up to `position` that a window contains, 0 when there is none.
@@ -271,7 +285,7 @@ impl RoomLog {
     }
 
     /// The events after `after` that `device` may see: at most `limit`, and never more than
-    /// [`MAX_PAGE_EVENTS`].
+    /// [`MAX_PAGE_EVENTS`]. If some of them are gone from the log, the page says so (D22).
     ///
     /// # Errors
     /// [`ProtocolError::NotAllowed`] when the device never had a window here.
@@ -289,9 +303,11 @@ impl RoomLog {
         }
         let end = self.end(transaction)?;
         let limit = limit.min(MAX_PAGE_EVENTS);
-        let mut page = EventPage { events: Vec::new(), end, more: false, gap: false };
+        let gap = after < view.last_forgotten;
+        let mut page = EventPage { events: Vec::new(), end, more: false, gap };
+        let after = after.max(view.forgotten);
         let mut previous = self.visible_before(transaction, &view, after.saturating_add(1))?;
-        let mut next = view.next_in_window(after.saturating_add(1));
+        let mut next = Window::next(&view.windows, after.saturating_add(1));
         let mut bytes = 0;
         while let Some(position) = next.filter(|position| *position <= end) {
             if let Some(event) = self.event(transaction, position)?
@@ -305,7 +321,7 @@ impl RoomLog {
                 page.events.push(log_event(room, position, previous, &event)?);
                 previous = position;
             }
-            next = view.next_in_window(position.saturating_add(1));
+            next = Window::next(&view.windows, position.saturating_add(1));
         }
         Ok(page)
     }
@@ -327,12 +343,10 @@ impl RoomLog {
             if !windows.iter().any(|window| window.contains(position)) {
                 continue;
             }
-            let user = device.user();
-            let activity = self.activity_changes(transaction, &user)?;
-            let view = View { windows, activity };
+            let view = self.view_through(transaction, &device, windows)?;
             if view.shows(position, &event) {
                 let previous = self.visible_before(transaction, &view, position)?;
-                receivers.entry((user, previous)).or_default().push(device);
+                receivers.entry((device.user(), previous)).or_default().push(device);
             }
         }
         receivers
@@ -373,7 +387,7 @@ impl RoomLog {
     ) -> Result<u64, InternalError> {
         let end = self.end(transaction)?;
         let mut candidate = view.last_in_window(position.saturating_sub(1).min(end));
-        while candidate > 0 {
+        while candidate > view.forgotten {
             let Some(event) = self.event(transaction, candidate)? else { break };
             if view.shows(candidate, &event) {
                 return Ok(candidate);
@@ -384,7 +398,7 @@ impl RoomLog {
             let before = event.handshake_before.max(since).min(candidate.saturating_sub(1));
             candidate = view.last_in_window(before);
         }
-        Ok(0)
+        Ok(view.last_forgotten)
     }
 
     /// The encoded `FanoutMessage` at `position`; `None` when the log does not hold it.
@@ -404,9 +418,21 @@ impl RoomLog {
         transaction: &Transaction<'_>,
         device: &ClientUri,
     ) -> Result<View, InternalError> {
+        let windows = self.windows(transaction, device)?;
+        self.view_through(transaction, device, windows)
+    }
+
+    fn view_through(
+        &self,
+        transaction: &Transaction<'_>,
+        device: &ClientUri,
+        windows: Vec<Window>,
+    ) -> Result<View, InternalError> {
         Ok(View {
-            windows: self.windows(transaction, device)?,
+            windows,
             activity: self.activity_changes(transaction, &device.user())?,
+            forgotten: self.forgotten(transaction)?,
+            last_forgotten: self.reader(transaction, device)?.last_forgotten,
         })
     }
 

@@ -244,6 +244,14 @@ pub enum Endpoint {
         /// The last position that the device has.
         after: u64,
     },
+    /// Own objects, for a device: it has stored everything of the room up to this position (D22). No
+    /// body.
+    Acknowledge {
+        /// The room.
+        room: RoomUri,
+        /// The position.
+        position: u64,
+    },
     /// Client API: `devices`. Body: `DeviceRegistration`.
     RegisterDevice,
     /// Client API: any request that a device signed; the `User` checks it and takes it on from
@@ -450,6 +458,11 @@ pub enum Effect {
         device: ClientUri,
         /// The WebSocket close code.
         code: u16,
+    },
+    /// Tell the operator (R82, D22).
+    Report {
+        /// One line, without users, rooms and content.
+        line: String,
     },
     /// Close a socket.
     Close {

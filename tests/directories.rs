@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
     error::{ProtocolError, Result},
     object::{Ask, Call, Lane, LaneRequest, Object, Reply, Role, Step, plain_refusal},
     storage::MemoryStorage,
@@ -79,6 +79,7 @@ fn asker(endpoint: PeerEndpoint) -> Object<Asker> {
         hub_keys: Vec::new(),
         consent_default: ConsentDefault::Allow,
         registration: Registration::Closed,
+        retention: Retention::default(),
         unknown_users: UnknownUsers::Hidden,
     };
     Object::new(Asker(endpoint), Box::new(MemoryStorage::default()), Rc::new(config))

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["wire", "time", "error"]),
     ("outbox", &["storage", "transport", "wire", "time", "error"]),
     ("mls", &["storage", "wire", "room", "time", "error"]),
-    ("room_log", &["storage", "transport", "wire", "time", "error"]),
+    ("room_log", &["config", "storage", "transport", "wire", "time", "error"]),
     ("object", &["config", "storage", "transport", "outbox", "wire", "time", "error"]),
     ("client", &["mls", "room", "storage", "transport", "outbox", "wire", "time", "error"]),
     (

@@ -4,24 +4,30 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
     error::{InternalError, ProtocolError, Result},
     object::{Call, Lane, LaneRequest, Object, Reply, Role, Step, plain_refusal},
     storage::MemoryStorage,
     time::UnixMillis,
     transport::{
-        Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outcome, Outgoing,
-        Response, Source,
+        Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outcome, Outgoing,
+        PeerCall, PeerEndpoint, Response, Source,
     },
-    wire::uri::Domain,
+    wire::{Directory, uri::Domain},
 };
 
+const BRAVO: &str = "bravo.example";
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
-/// Puts each word of a body into the lane of that name; cannot send to `broken`.
+/// Puts each word of a body into the lane of that name, bravo's if it says so; cannot send to
+/// `broken`.
 struct Sender;
 
 fn lane(name: &str) -> Lane {
+    if name == BRAVO {
+        return Lane::Provider(Domain::parse(name).unwrap());
+    }
     Lane::Object(ObjectName { class: ObjectClass::User, name: name.into() })
 }
 
@@ -31,8 +37,9 @@ fn request() -> IncomingRequest {
 
 impl Role for Sender {
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
-        for name in String::from_utf8(request.body).unwrap().split(' ') {
-            step.enqueue(&lane(name), name.as_bytes().to_vec())?;
+        for word in String::from_utf8(request.body).unwrap().split(' ') {
+            let (name, text) = word.split_once('=').unwrap_or((word, word));
+            step.enqueue(&lane(name), text.as_bytes().to_vec())?;
         }
         Ok(Reply::Respond(Response::empty(200)))
     }
@@ -45,14 +52,25 @@ impl Role for Sender {
         &mut self,
         _: &mut Step<'_>,
         lane: &Lane,
-        _: &[Vec<u8>],
+        entries: &[Vec<u8>],
     ) -> Result<Option<LaneRequest>> {
-        let Lane::Object(object) = lane.clone() else { return Ok(None) };
-        if object.name == "broken" {
-            return Err(InternalError::Storage("broken").into());
-        }
-        let call = Call::Object(ObjectCall { object, request: request() });
-        Ok(Some(LaneRequest { call, label: String::new(), entries: 1 }))
+        let (call, entries) = match lane.clone() {
+            Lane::Object(object) if object.name == "broken" => {
+                return Err(InternalError::Storage("broken").into());
+            }
+            Lane::Object(object) => (Call::Object(ObjectCall { object, request: request() }), 1),
+            Lane::Provider(domain) => {
+                let call = PeerCall {
+                    domain,
+                    endpoint: PeerEndpoint::Notify,
+                    identifier: "club@alpha.example".into(),
+                    sending_user: None,
+                    body: entries.join(&b' '),
+                };
+                (Call::Peer(call), entries.len())
+            }
+        };
+        Ok(Some(LaneRequest { call, label: String::new(), entries }))
     }
 
     fn refuse(_: &Endpoint, error: &ProtocolError) -> Response {
@@ -69,21 +87,58 @@ fn sender(words: &str) -> Object<Sender> {
         consent_default: ConsentDefault::Allow,
         unknown_users: UnknownUsers::Hidden,
         registration: Registration::Closed,
+        retention: Retention::default(),
     };
     let mut object = Object::new(Sender, Box::new(MemoryStorage::default()), Rc::new(config));
     object.handle(IncomingRequest { body: words.into(), ..request() }, NOW);
     object
 }
 
-/// Sends what is due, to each name in turn; everybody answers `status`.
+/// Sends what is due, to each name in turn; everybody answers `status`. Says the names, and what
+/// went to a provider.
 fn sent(object: &mut Object<Sender>, now: UnixMillis, status: u16) -> Vec<String> {
+    sent_to(object, now, |_| Some(Response::empty(status)))
+}
+
+fn sent_to(
+    object: &mut Object<Sender>,
+    now: UnixMillis,
+    mut answer: impl FnMut(&str) -> Outcome,
+) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(request) = object.poll_request(now).unwrap() {
-        let Outgoing::Object(call) = request.outgoing else { panic!() };
-        names.push(call.object.name);
-        object.handle_response(request.id, Some(Response::empty(status)), now).unwrap();
+        let (name, outcome) = match request.outgoing {
+            Outgoing::Object(call) => (call.object.name, answer("")),
+            Outgoing::Http(call) if call.url.ends_with(Directory::PATH) => {
+                let document = Directory::of(&Domain::parse(BRAVO).unwrap()).to_json().unwrap();
+                let found = Response { status: 200, headers: Vec::new(), body: document };
+                object.handle_response(request.id, Some(found), now).unwrap();
+                continue;
+            }
+            Outgoing::Http(call) => {
+                let text = String::from_utf8(call.body).unwrap();
+                let outcome = answer(&text);
+                (text, outcome)
+            }
+        };
+        names.push(name);
+        object.handle_response(request.id, outcome, now).unwrap();
     }
     names
+}
+
+/// More words come.
+fn come(object: &mut Object<Sender>, words: &str, now: UnixMillis) {
+    object.handle(IncomingRequest { body: words.into(), ..request() }, now);
+}
+
+/// What the operator was told since the last time.
+fn reports(object: &mut Object<Sender>) -> Vec<String> {
+    let line = |effect| match effect {
+        Effect::Report { line } => line,
+        other => panic!("{other:?}"),
+    };
+    object.take_effects().into_iter().map(line).collect()
 }
 
 #[test]
@@ -117,4 +172,114 @@ fn r82_a_request_without_an_answer_is_looked_after_when_the_object_stops() {
     let mut object = sender("bob");
     assert!(object.poll_request(NOW).unwrap().is_some());
     assert!(object.next_wake().unwrap().unwrap() > NOW.plus(30_000), "D18: it may take 30 s");
+}
+
+/// Tries again whenever it is time, until `end`; nobody answers. Says how often.
+fn tried_until(object: &mut Object<Sender>, end: UnixMillis) -> usize {
+    let mut tries = 0;
+    while let Some(now) = object.next_wake().unwrap().filter(|now| *now < end) {
+        tries += sent_to(object, now, |_| None).len();
+    }
+    tries
+}
+
+#[test]
+fn d22_a_provider_that_fails_for_three_days_gets_nothing_until_it_answers_again() {
+    let mut object = sender("bravo.example=a bravo.example=b charlie");
+    let given_up = NOW.plus(3 * DAY_MILLIS);
+    sent_to(&mut object, NOW, |text| text.is_empty().then(|| Response::empty(200)));
+    assert!(tried_until(&mut object, given_up) > 500);
+    assert_eq!(reports(&mut object), [""; 0]);
+    let last = object.next_wake().unwrap().unwrap();
+    assert_eq!(sent(&mut object, last, 503), ["a b"]);
+    assert_eq!(reports(&mut object), ["fan-out to bravo.example: given up"]);
+    assert_eq!(object.next_wake().unwrap(), None, "nothing waits any more");
+
+    // What comes waits for an hour, is tried once, and is forgotten.
+    let hour = 60 * 60 * 1000;
+    come(&mut object, "bravo.example=c", last.plus(5));
+    assert_eq!(object.next_wake().unwrap(), Some(last.plus(hour)));
+    assert_eq!(sent(&mut object, last.plus(hour), 403), ["c"]);
+    assert_eq!(object.next_wake().unwrap(), None);
+    assert_eq!(reports(&mut object), [""; 0], "it was said");
+
+    // What comes then is delivered, and everything after it at once.
+    come(&mut object, "bravo.example=d bravo.example=e", last.plus(hour));
+    assert_eq!(sent(&mut object, last.plus(2 * hour), 200), ["d e"]);
+    assert_eq!(reports(&mut object), ["fan-out to bravo.example: answers again"]);
+    come(&mut object, "bravo.example=f", last.plus(2 * hour));
+    assert_eq!(sent(&mut object, last.plus(2 * hour), 503), ["f"]);
+    assert_eq!(object.next_wake().unwrap(), Some(last.plus(2 * hour + 500)));
+    assert_eq!(sent(&mut object, last.plus(2 * hour + 500), 200), ["f"]);
+}
+
+#[test]
+fn d22_a_provider_that_answers_in_between_is_not_given_up() {
+    let mut object = sender("bravo.example=a");
+    tried_until(&mut object, NOW.plus(2 * DAY_MILLIS));
+    let now = object.next_wake().unwrap().unwrap();
+    assert_eq!(sent(&mut object, now, 200), ["a"]);
+    come(&mut object, "bravo.example=b", now);
+    tried_until(&mut object, now.plus(2 * DAY_MILLIS));
+    let now = object.next_wake().unwrap().unwrap();
+    assert_eq!(sent(&mut object, now, 200), ["b"]);
+    assert_eq!(reports(&mut object), [""; 0]);
+}
+
+#[test]
+fn d22_an_own_object_is_never_given_up() {
+    let mut object = sender("bob");
+    tried_until(&mut object, NOW.plus(10 * DAY_MILLIS));
+    let now = object.next_wake().unwrap().unwrap();
+    assert_eq!(sent(&mut object, now, 200), ["bob"]);
+    assert_eq!(reports(&mut object), [""; 0]);
+}
+
+#[test]
+fn r82_d22_401_and_403_are_tried_again_until_the_give_up_age_and_shown_to_the_operator() {
+    for status in [401, 403] {
+        let mut object = sender("bravo.example=a");
+        let mut now = NOW;
+        while now < NOW.plus(3 * DAY_MILLIS) {
+            assert_eq!(sent(&mut object, now, status), ["a"]);
+            now = object.next_wake().unwrap().unwrap();
+        }
+        let refused = format!("fan-out to bravo.example: refused, {status}");
+        assert_eq!(reports(&mut object), [refused]);
+        assert_eq!(sent(&mut object, now, status), ["a"]);
+        assert_eq!(object.next_wake().unwrap(), None);
+        assert_eq!(reports(&mut object), ["fan-out to bravo.example: given up"]);
+    }
+}
+
+#[test]
+fn r82_a_batch_that_is_refused_is_sent_singly_and_what_is_refused_then_is_recorded_and_skipped() {
+    for status in [400, 404, 413, 415, 422] {
+        let mut object = sender("bravo.example=a bravo.example=b bravo.example=c");
+        let refuses = |text: &str| if text.contains('b') { status } else { 200 };
+        // A 404 may come from an old directory, which is fetched anew, once (D13).
+        sent_to(&mut object, NOW, |text| Some(Response::empty(refuses(text))));
+        let later = object.next_wake().unwrap().unwrap_or(NOW);
+        let answer = |text: &str| Some(Response::empty(refuses(text)));
+        let mut all = sent_to(&mut object, later, answer);
+        all.extend(reports(&mut object));
+        assert_eq!(
+            all.last().unwrap(),
+            &format!("fan-out to bravo.example: a message is refused, {status}")
+        );
+        assert_eq!(object.next_wake().unwrap(), None);
+        come(&mut object, "bravo.example=d bravo.example=e", later);
+        assert_eq!(sent(&mut object, later, 200), ["d e"]);
+    }
+}
+
+#[test]
+fn r82_retry_after_is_honoured() {
+    for status in [429, 503] {
+        let mut object = sender("bravo.example=a");
+        let headers = vec![("retry-after".into(), "120".into())];
+        let busy = Response { status, headers, body: Vec::new() };
+        assert_eq!(sent_to(&mut object, NOW, |_| Some(busy.clone())), ["a"]);
+        assert_eq!(object.next_wake().unwrap(), Some(NOW.plus(120_000)));
+    }
 }

@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
     provider::{Peer, Routed, Via, route},
     transport::{
         Endpoint, HttpRequest, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Response,
@@ -25,6 +25,7 @@ fn config() -> ProviderConfig {
         consent_default: ConsentDefault::Allow,
         unknown_users: UnknownUsers::Hidden,
         registration: Registration::Open,
+        retention: Retention::default(),
     }
 }
 

@@ -238,11 +238,35 @@ fn a_page_without_events_is_not_asked_for_again() {
 }
 
 #[test]
-fn an_acknowledgement_of_a_room_stores_nothing() {
+fn d22_rooms_hear_now_and_then_what_a_device_has_of_their_logs() {
     let phone = phone();
     let mut bob = Bob::with(&[&phone]);
     let before = bob.storage.snapshot();
-    let ack = encode(&FromClient::Ack(cursor("club@alpha.example", 9))).unwrap();
-    assert_eq!(bob.frame(Some(&phone.client), &ack), []);
-    assert_eq!(bob.storage.snapshot(), before);
+    let ack = |bob: &mut Bob, room: &str, position| {
+        let frame = encode(&FromClient::Ack(cursor(room, position))).unwrap();
+        bob.frame(Some(&phone.client), &frame)
+    };
+    let told = |class, room: &str, position| {
+        [Effect::Call(ObjectCall {
+            object: ObjectName { class, name: room.into() },
+            request: IncomingRequest {
+                source: Source::Device(phone.client.clone()),
+                endpoint: Endpoint::Acknowledge { room: RoomUri::parse(room).unwrap(), position },
+                body: Vec::new(),
+            },
+        })]
+    };
+    let (club, own) = ("club@alpha.example", "own@bravo.example");
+    for position in 1..64 {
+        assert_eq!(ack(&mut bob, club, position), []);
+    }
+    assert_eq!(ack(&mut bob, club, 64), told(ObjectClass::FollowedRoom, club, 64));
+    assert_eq!(ack(&mut bob, club, 127), []);
+    assert_eq!(ack(&mut bob, own, 70), told(ObjectClass::HubRoom, own, 70));
+    assert_eq!(ack(&mut bob, club, 128), told(ObjectClass::FollowedRoom, club, 128));
+    // An object that starts anew does not know what it said.
+    bob.restart();
+    assert_eq!(ack(&mut bob, club, 129), told(ObjectClass::FollowedRoom, club, 129));
+    assert_eq!(ack(&mut bob, club, 130), []);
+    assert_eq!(bob.storage.snapshot(), before, "nothing of it is stored here");
 }

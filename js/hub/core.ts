@@ -13,6 +13,7 @@ export interface Env {
   HUB_KEYS: string;
   CONSENT: string;
   UNKNOWN_USERS?: string;
+  RETENTION?: string;
   DEV?: string;
   TRACE?: string;
   PEERS?: Record<string, string>;
@@ -27,7 +28,14 @@ let settings: Settings | undefined;
 
 /** The provider's settings, parsed once per epoch. */
 export function settingsOf(env: Env): Settings {
-  settings ??= new Settings(env.DOMAIN, env.HUB_KEYS, env.CONSENT, env.UNKNOWN_USERS ?? "hidden", env.DEV === "1" ? "open" : "closed");
+  settings ??= new Settings(
+    env.DOMAIN,
+    env.HUB_KEYS,
+    env.CONSENT,
+    env.UNKNOWN_USERS ?? "hidden",
+    env.DEV === "1" ? "open" : "closed",
+    env.RETENTION ?? "",
+  );
   return settings;
 }
 

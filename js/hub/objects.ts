@@ -18,6 +18,7 @@ interface Effect {
   send?: { device: string; frame: Uint8Array };
   disconnect?: { device: string; code: number };
   close?: { socket: number; code: number };
+  report?: string;
 }
 interface OutboxRequest { id: number; outgoing: Outgoing; label: string }
 interface Attachment { socket: number; device?: string }
@@ -153,7 +154,8 @@ abstract class ProviderObject extends DurableObject<Env> {
     }
   }
 
-  #do({ call, ask, bind, send, disconnect, close }: Effect): void {
+  #do({ call, ask, bind, send, disconnect, close, report }: Effect): void {
+    if (report !== undefined) console.warn(`mimi-report ${report}`);
     if (call !== undefined) this.ctx.waitUntil(callObject(this.env, call).catch(() => undefined));
     if (ask !== undefined) this.ctx.waitUntil(this.#follow({ forward: ask }).catch(() => undefined));
     for (const ws of bind ?? send ?? disconnect ?? close ? this.ctx.getWebSockets() : []) {

@@ -31,7 +31,16 @@ mod table {
     use crate::room_log::LogTables;
 
     /// The log.
-    pub(super) const LOG: LogTables = LogTables { events: 1, windows: 2, activity: 3, end: 4 };
+    pub(super) const LOG: LogTables = LogTables {
+        events: 1,
+        windows: 2,
+        activity: 3,
+        end: 4,
+        forgotten: 20,
+        readers: 21,
+        days: 22,
+        along: 23,
+    };
     /// What is known of the room: it exists here.
     pub(super) const ROOM: u8 = 5;
     /// Clients by leaf index (D7).
@@ -130,7 +139,7 @@ impl FollowedRoom {
         let room = Room::require(&step.transaction)?;
         let mut page = LOG.page(&step.transaction, self.uri()?, device, after, MAX_PAGE_EVENTS)?;
         if let Some(gap) = room.gap.filter(|gap| after < *gap) {
-            page.gap = LOG.reaches(&step.transaction, device, gap)?;
+            page.gap |= LOG.reaches(&step.transaction, device, gap)?;
         }
         Ok(Response::tls(200, encode(&page)?))
     }
@@ -185,6 +194,10 @@ impl Role for FollowedRoom {
                 Response::empty(200)
             }
             Endpoint::Events { after, .. } => self.events(step, &source, after)?,
+            Endpoint::Acknowledge { position, .. } => {
+                LOG.acknowledge(&mut step.transaction, own_device(&source)?, position)?;
+                Response::empty(200)
+            }
             Endpoint::Exists => {
                 Room::require(&step.transaction)?;
                 Response::empty(200)

@@ -78,6 +78,7 @@ fn take_in_all(
         if step.transaction.read(&received)?.is_some() {
             continue;
         }
+        LOG.forget_along(&mut step.transaction, &received)?;
         step.transaction.write(received, Vec::new());
         take_in_one(uri, crypto, step, message)?;
     }
@@ -145,6 +146,10 @@ fn take_in_one(
     room.store(&mut step.transaction)?;
     for effect in LOG.push(&step.transaction, uri, position)? {
         step.effect(effect);
+    }
+    if LOG.is_due(&mut step.transaction, step.now)? {
+        let retention = step.config.retention;
+        LOG.trim(&mut step.transaction, step.now, &retention, None)?;
     }
     Ok(())
 }

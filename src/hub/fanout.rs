@@ -38,11 +38,17 @@ pub(super) enum Kind {
 enum Entry {
     /// The event at this position of the room's log.
     Logged { position: u64, kind: Kind },
-    /// A Welcome: the encoded `FanoutMessage`, the tree included (R80).
-    Welcome(Vec<u8>),
+    /// The Welcome of the Commit at this position: the encoded `FanoutMessage`, the tree included (R80).
+    Welcome { position: u64, message: Vec<u8> },
 }
 
 impl Entry {
+    const fn position(&self) -> u64 {
+        match self {
+            Self::Logged { position, .. } | Self::Welcome { position, .. } => *position,
+        }
+    }
+
     fn enqueue(&self, step: &mut Step<'_>, provider: &Domain) -> Result<(), InternalError> {
         step.enqueue(&Lane::Provider(provider.clone()), encode_row(self)?)
     }
@@ -107,7 +113,7 @@ impl AcceptedCommit<'_> {
             UserEntry::Welcome(welcome.clone()).enqueue(step, user)?;
         }
         for provider in providers {
-            Entry::Welcome(welcome.clone()).enqueue(step, provider)?;
+            Entry::Welcome { position, message: welcome.clone() }.enqueue(step, provider)?;
         }
         Ok(())
     }
@@ -209,7 +215,23 @@ pub(super) fn send_logged<'d>(
     for effect in LOG.push(&step.transaction, room, position)? {
         step.effect(effect);
     }
-    Ok(())
+    trim(step)
+}
+
+/// D22: what devices and providers have is not kept, and not for ever what they do not fetch.
+fn trim(step: &mut Step<'_>) -> Result<()> {
+    if !LOG.is_due(&mut step.transaction, step.now)? {
+        return Ok(());
+    }
+    let mut sent = None;
+    for (lane, entry) in step.lane_heads()? {
+        if let Lane::Provider(_) = lane {
+            let before = decode_row::<Entry>(&entry)?.position().saturating_sub(1);
+            sent = Some(sent.map_or(before, |sent: u64| sent.min(before)));
+        }
+    }
+    let retention = step.config.retention;
+    Ok(LOG.trim(&mut step.transaction, step.now, &retention, sent)?)
 }
 
 /// The request of the entries at the head of a lane.
@@ -248,7 +270,7 @@ fn notify_request(
                 let Some(message) = LOG.encoded(&step.transaction, position)? else { break };
                 (what, message)
             }
-            Entry::Welcome(message) => ("welcome + tree", message),
+            Entry::Welcome { message, .. } => ("welcome + tree", message),
         };
         if !body.is_empty() && body.len() + message.len() > MAX_NOTIFY_BYTES {
             break;

@@ -52,7 +52,16 @@ mod table {
     /// The same, by the time from which on they may be forgotten (R33).
     pub(super) const KEY_PACKAGE_ENDS: u8 = 7;
     /// The log.
-    pub(super) const LOG: LogTables = LogTables { events: 8, windows: 9, activity: 10, end: 11 };
+    pub(super) const LOG: LogTables = LogTables {
+        events: 8,
+        windows: 9,
+        activity: 10,
+        end: 11,
+        forgotten: 20,
+        readers: 21,
+        days: 22,
+        along: 23,
+    };
     /// The proposals that wait for a commit, as they were signed, in order (R54).
     pub(super) const PROPOSALS: u8 = 12;
     /// The users who are on their way out (R56).
@@ -89,9 +98,7 @@ impl HubRoom {
 
     /// What a device of this provider may read of the log after `after` (D11).
     fn events(&self, step: &Step<'_>, source: &Source, after: u64) -> Result<Response> {
-        let Source::Device(device) = source else {
-            return Err(ProtocolError::PeerRefused("events are for own devices").into());
-        };
+        let device = own_device(source)?;
         Self::check_exists(&step.transaction)?;
         let page =
             fanout::LOG.page(&step.transaction, &self.uri, device, after, MAX_PAGE_EVENTS)?;
@@ -117,6 +124,10 @@ impl Role for HubRoom {
             Endpoint::GroupInfo { .. } => group_info::group_info(self, step, &source, &body)?,
             Endpoint::UserDeleted { user } => departure::user_deleted(self, step, &source, &user)?,
             Endpoint::Events { after, .. } => self.events(step, &source, after)?,
+            Endpoint::Acknowledge { position, .. } => {
+                fanout::LOG.acknowledge(&mut step.transaction, own_device(&source)?, position)?;
+                Response::empty(200)
+            }
             Endpoint::Exists => {
                 Self::check_exists(&step.transaction)?;
                 Response::empty(200)
@@ -151,6 +162,16 @@ impl Role for HubRoom {
     }
 }
 
+/// The device of this provider that asks.
+fn own_device(source: &Source) -> Result<&ClientUri, ProtocolError> {
+    match source {
+        Source::Device(device) => Ok(device),
+        Source::Provider(_) | Source::Own => {
+            Err(ProtocolError::PeerRefused("events are for own devices"))
+        }
+    }
+}
+
 /// A body as this room remembers it once it was accepted (R67).
 struct Acceptance(Vec<u8>);
 
@@ -169,12 +190,13 @@ impl Acceptance {
         transaction.load(&self.0)
     }
 
-    /// Remembers that the body was accepted at `timestamp`.
+    /// Remembers that the body was accepted at `timestamp`, as long as the log has what it brought.
     fn record(
         self,
         transaction: &mut Transaction<'_>,
         timestamp: u64,
     ) -> Result<(), InternalError> {
+        fanout::LOG.forget_along(transaction, &self.0)?;
         transaction.store(self.0, &timestamp)
     }
 }

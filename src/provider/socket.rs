@@ -29,6 +29,9 @@ use crate::{
     },
 };
 
+/// How many positions further a device has to be before the room hears of it again: not every message
+/// is to cost a call.
+const NOTE_STRIDE: u64 = 64;
 /// Most cursors of one hello.
 const MAX_CURSORS: usize = 4096;
 
@@ -38,6 +41,10 @@ const BAD_FRAME: u16 = 4400;
 pub(super) const NOT_SIGNED_IN: u16 = 4401;
 /// Something did not answer (RFC 6455's registry: "Try Again Later").
 const TRY_AGAIN_LATER: u16 = 1013;
+
+/// The positions of rooms' logs that were passed on for devices, as long as the object lives.
+#[derive(Debug, Default)]
+pub(super) struct Noted(BTreeMap<(ClientUri, RoomUri), u64>);
 
 /// Catching up of one device on one socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +64,8 @@ pub(super) struct CatchUp {
 pub(super) fn handle_frame(
     step: &mut Step<'_>,
     crypto: &MlsCrypto,
-    socket: SocketId,
-    device: Option<&ClientUri>,
+    noted: &mut Noted,
+    (socket, device): (SocketId, Option<&ClientUri>),
     frame: &[u8],
 ) -> Result<()> {
     let decoded = (frame.len() <= MAX_BODY_BYTES).then(|| decode_exact(frame).ok()).flatten();
@@ -67,7 +74,7 @@ pub(super) fn handle_frame(
             hello(step, crypto, socket, &auth, cursors)?
         }
         (None, Some(FromClient::Ack(_))) => Some(NOT_SIGNED_IN),
-        (Some(device), Some(FromClient::Ack(cursor))) => acknowledge(step, device, &cursor)?,
+        (Some(device), Some(FromClient::Ack(cursor))) => acknowledge(step, noted, device, &cursor)?,
         (_, None) | (Some(_), Some(FromClient::Hello { .. })) => Some(BAD_FRAME),
     };
     if let Some(code) = close {
@@ -132,14 +139,41 @@ fn positions(cursors: &[Cursor]) -> Option<(u64, Vec<(RoomUri, u64)>)> {
     Some((inbox, rooms))
 }
 
-/// Only the inbox keeps what devices have: a log does not ask, devices bring their positions along.
-fn acknowledge(step: &mut Step<'_>, device: &ClientUri, cursor: &Cursor) -> Result<Option<u16>> {
+/// The inbox is here; the room's object hears now and then of what a device has of its log (D22).
+fn acknowledge(
+    step: &mut Step<'_>,
+    noted: &mut Noted,
+    device: &ClientUri,
+    cursor: &Cursor,
+) -> Result<Option<u16>> {
     if cursor.room_id.0.is_empty() {
         inbox::acknowledge(&mut step.transaction, device, cursor.position)?;
-    } else if room_named(&cursor.room_id.0).is_none() {
+    } else if let Some(room) = room_named(&cursor.room_id.0) {
+        noted.note(step, device, &room, cursor.position);
+    } else {
         return Ok(Some(BAD_FRAME));
     }
     Ok(None)
+}
+
+impl Noted {
+    /// Tells the room's object, if that is worth a call. Nothing of it is stored here, and a call that
+    /// gets lost is made up for by a later one.
+    fn note(&mut self, step: &mut Step<'_>, device: &ClientUri, room: &RoomUri, position: u64) {
+        let noted = self.0.entry((device.clone(), room.clone())).or_default();
+        if position < noted.saturating_add(NOTE_STRIDE) {
+            return;
+        }
+        *noted = position;
+        step.effect(Effect::Call(ObjectCall {
+            object: ObjectName::room(room, &step.config.domain),
+            request: IncomingRequest {
+                source: Source::Device(device.clone()),
+                endpoint: Endpoint::Acknowledge { room: room.clone(), position },
+                body: Vec::new(),
+            },
+        }));
+    }
 }
 
 /// Asks the next room, or says that there is none.

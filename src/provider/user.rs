@@ -11,7 +11,7 @@ use super::{
     devices::{self, Name, Registered},
     inbox, key_packages, outgoing, pseudonyms,
     route::room_of_claim,
-    socket::{self, CatchUp},
+    socket::{self, CatchUp, Noted},
 };
 use crate::{
     error::{ProtocolError, Result},
@@ -97,13 +97,14 @@ pub(super) enum Then {
 pub struct User {
     uri: UserUri,
     crypto: MlsCrypto,
+    noted: Noted,
 }
 
 impl User {
     /// The user `uri`, which need not exist yet.
     #[must_use]
     pub fn new(uri: UserUri) -> Self {
-        Self { uri, crypto: MlsCrypto::new() }
+        Self { uri, crypto: MlsCrypto::new(), noted: Noted::default() }
     }
 
     /// Takes in a binary frame of a WebSocket. `device` is whose the socket is, after its hello.
@@ -117,7 +118,7 @@ impl User {
         device: Option<&ClientUri>,
         frame: &[u8],
     ) -> Result<()> {
-        socket::handle_frame(step, &self.crypto, socket, device, frame)
+        socket::handle_frame(step, &self.crypto, &mut self.noted, (socket, device), frame)
     }
 
     fn register(&self, step: &mut Step<'_>, body: &[u8], name: Name) -> Result<Reply> {
@@ -237,7 +238,8 @@ impl Role for User {
             | Endpoint::ClaimedBy
             | Endpoint::Granted { .. }
             | Endpoint::GrantedKeyMaterial { .. }
-            | Endpoint::Events { .. } => return Err(ProtocolError::NotFound("room").into()),
+            | Endpoint::Events { .. }
+            | Endpoint::Acknowledge { .. } => return Err(ProtocolError::NotFound("room").into()),
         };
         Ok(Reply::Respond(response))
     }
@@ -276,7 +278,9 @@ impl Role for User {
         plain_refusal(error)
     }
 
-    fn forget(&mut self) {}
+    fn forget(&mut self) {
+        self.noted = Noted::default();
+    }
 }
 
 /// `POST keyMaterial/{user}`: to the object of the room in the body, or without one to the object

@@ -1,18 +1,27 @@
 use super::*;
 use crate::{error::Error, storage::MemoryStorage};
 
-const LOG: RoomLog = RoomLog::new(LogTables { events: 1, windows: 2, activity: 3, end: 4 });
+pub(super) const LOG: RoomLog = RoomLog::new(LogTables {
+    events: 1,
+    windows: 2,
+    activity: 3,
+    end: 4,
+    forgotten: 5,
+    readers: 6,
+    days: 7,
+    along: 8,
+});
 
-fn room() -> RoomUri {
+pub(super) fn room() -> RoomUri {
     RoomUri::parse("clubhouse@alpha.example").unwrap()
 }
 
-fn device(text: &str) -> ClientUri {
+pub(super) fn device(text: &str) -> ClientUri {
     ClientUri::parse(text).unwrap()
 }
 
 /// A PrivateMessage of RFC 9420 §6.3 with empty ciphertext.
-fn private(timestamp: u64) -> FanoutMessage {
+pub(super) fn private(timestamp: u64) -> FanoutMessage {
     let mut bytes = vec![0, 1, 0, 2, 1, b'g'];
     bytes.extend(0_u64.to_be_bytes());
     bytes.extend([1, 0, 0, 0]);
@@ -20,7 +29,7 @@ fn private(timestamp: u64) -> FanoutMessage {
 }
 
 /// A PublicMessage of RFC 9420 §6.2: leaf 0 proposes to remove leaf 1.
-fn handshake(timestamp: u64) -> FanoutMessage {
+pub(super) fn handshake(timestamp: u64) -> FanoutMessage {
     let mut bytes = vec![0, 1, 0, 1, 1, b'g'];
     bytes.extend(0_u64.to_be_bytes());
     bytes.extend([1, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 1, 0, 0]);

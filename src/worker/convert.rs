@@ -94,6 +94,7 @@ pub(super) fn effect(effect: Effect) -> Result<JsValue, InternalError> {
             "disconnect",
             object([("device", device.as_str().into()), ("code", code.into())]),
         ),
+        Effect::Report { line } => tagged("report", JsValue::from_str(&line)),
         Effect::Close { socket, code } => {
             tagged("close", object([("socket", number(socket)), ("code", code.into())]))
         }

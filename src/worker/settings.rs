@@ -7,7 +7,7 @@ use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
     wire::uri::Domain,
 };
 
@@ -21,6 +21,32 @@ struct HubKeys {
     public: String,
 }
 
+/// The binding `RETENTION`: what is not there is as usual (D22).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RetentionDays {
+    give_up_days: Option<u64>,
+    log_days: Option<u64>,
+    log_events: Option<u64>,
+}
+
+fn parse_retention(text: &str) -> Result<Retention, JsError> {
+    const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+    let usual = Retention::default();
+    if text.is_empty() {
+        return Ok(usual);
+    }
+    let RetentionDays { give_up_days, log_days, log_events } = serde_json::from_str(text)
+        .map_err(|_| JsError::new("RETENTION is not the JSON it should be"))?;
+    let millis =
+        |days: Option<u64>, usual: u64| days.map_or(usual, |days| days.saturating_mul(DAY_MILLIS));
+    Ok(Retention {
+        give_up_millis: millis(give_up_days, usual.give_up_millis),
+        log_millis: millis(log_days, usual.log_millis),
+        log_events: log_events.unwrap_or(usual.log_events),
+    })
+}
+
 /// A provider's settings, checked once and shared by all objects of an isolate.
 #[wasm_bindgen]
 pub struct Settings {
@@ -30,7 +56,7 @@ pub struct Settings {
 #[wasm_bindgen]
 impl Settings {
     /// Settings from the text of the bindings: the domain, the hub's keys as JSON, `allow` or `ask`,
-    /// `hidden` or `told`, `open` or `closed`.
+    /// `hidden` or `told`, `open` or `closed`, and how long things are kept as JSON, or nothing.
     ///
     /// # Errors
     /// A text that says which of them is not as it should be; it never holds a key.
@@ -41,6 +67,7 @@ impl Settings {
         consent: &str,
         unknown_users: &str,
         registration: &str,
+        retention: &str,
     ) -> Result<Settings, JsError> {
         let domain = Domain::parse(domain).map_err(|_| JsError::new("DOMAIN is no domain"))?;
         let keys: HubKeys = serde_json::from_str(hub_keys)
@@ -74,6 +101,7 @@ impl Settings {
             consent_default,
             unknown_users,
             registration,
+            retention: parse_retention(retention)?,
         };
         Ok(Self { config: Rc::new(config) })
     }

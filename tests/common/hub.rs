@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
     hub::HubRoom,
     mls::{
         MlsCrypto,
@@ -147,6 +147,7 @@ impl Hub {
             consent_default: ConsentDefault::Allow,
             unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
+            retention: Retention::default(),
         });
         let storage = SharedStorage::default();
         let object = Object::new(HubRoom::new(room()), Box::new(storage.clone()), config.clone());
@@ -157,6 +158,12 @@ impl Hub {
     pub fn restart(&mut self) {
         let storage = Box::new(self.storage.clone());
         self.object = Object::new(HubRoom::new(room()), storage, self.config.clone());
+    }
+
+    /// From here on the provider keeps so much.
+    pub fn retain(&mut self, retention: Retention) {
+        self.config = Rc::new(ProviderConfig { retention, ..ProviderConfig::clone(&self.config) });
+        self.restart();
     }
 
     pub fn hub_key(&self) -> Vec<u8> {

@@ -255,6 +255,8 @@ impl Universe {
                 Effect::Bind { socket, device } => {
                     self.providers.get_mut(domain).unwrap().bind(socket, device);
                 }
+                // What the operator reads.
+                Effect::Report { .. } => {}
                 Effect::Send { device, frame } => self.push(&device, &frame),
                 Effect::Disconnect { device, .. } => self.disconnect(&device),
                 Effect::Close { socket, .. } => {

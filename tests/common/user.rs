@@ -3,7 +3,7 @@
 use std::{cell::Cell, rc::Rc};
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
     mls::{
         capabilities,
         credential::credential_with_key,
@@ -50,6 +50,7 @@ pub fn config() -> ProviderConfig {
         consent_default: ConsentDefault::Allow,
         unknown_users: UnknownUsers::Hidden,
         registration: Registration::Open,
+        retention: Retention::default(),
     }
 }
 

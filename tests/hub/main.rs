@@ -15,6 +15,7 @@ mod key_material;
 mod pending;
 mod profile_a;
 mod proposals;
+mod retention;
 mod story;
 mod submit;
 mod update;

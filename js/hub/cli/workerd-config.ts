@@ -17,6 +17,7 @@
  * | `HUB_KEYS` | text: JSON, see HubKeys in hub-key.ts |
  * | `CONSENT` | text: `allow` or `ask` |
  * | `UNKNOWN_USERS` | text: `hidden` or `told`; `hidden` when absent |
+ * | `RETENTION` | text: JSON `{"giveUpDays":3,"logDays":28,"logEvents":65536}`, each of which may be absent (D22) |
  * | `DEV` | text `1`: open registration, loopback origins; absent when not in development |
  * | `TRACE` | text `1` if exchanges are to be logged, each as one `console.log("mimi-trace " + json)`; else absent |
  * | `PEERS` | JSON object: peer's domain → name of the binding that reaches it |

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, UnknownUsers},
+    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
     follower::FollowedRoom,
     hub::HubRoom,
     object::Object,
@@ -102,6 +102,7 @@ impl Provider {
             consent_default: ConsentDefault::Allow,
             unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
+            retention: Retention::default(),
         };
         Self {
             online: true,
