@@ -94,6 +94,43 @@ fn r56_two_devices_whose_leave_an_external_commit_voids_leave_in_the_next_epoch(
 }
 
 #[test]
+fn r56_a_user_whose_selfremove_an_external_commit_covered_is_taken_off_the_list() {
+    let (mut scene, [alice, bob, cathy]) = Scene::new(7);
+    scene.ask(&bob, |bob, now| bob.leave(&room(ROOM), now));
+    scene.universe.run();
+    let second = scene.universe.add_device(CATHY);
+    scene.universe.run();
+    scene.ask(&second, |second, now| second.join_room(&room(ROOM), now));
+    scene.universe.run();
+    // The leaf is gone, but an external commit cannot change the list.
+    assert_eq!(scene.phase(&bob), RoomPhase::Left);
+    assert_eq!(scene.updates_from("charlie.example"), [401, 200]);
+    assert_eq!(scene.state(&alice).participants.len(), 3);
+    scene.universe.exchanges.clear();
+    scene.commit(&cathy);
+    assert_eq!(scene.updates_from("charlie.example"), [403, 200]);
+    assert_eq!(scene.failures(&cathy), [] as [&str; 0]);
+    assert_eq!(scene.agree(&[&alice, &cathy, &second]), [ALICE, CATHY]);
+}
+
+#[test]
+fn r56_r77_a_user_who_was_deleted_at_the_hub_is_off_the_list_with_the_next_commit() {
+    let (mut scene, [alice, bob, cathy]) = Scene::new(8);
+    let dave = scene.universe.add_device("dave@alpha.example");
+    scene.universe.run();
+    scene.add(&alice, "dave@alpha.example");
+    scene.ask(&dave, |dave, now| dave.delete_user(now));
+    scene.universe.run();
+    assert_eq!(scene.state(&cathy).participants.len(), 4);
+    scene.universe.exchanges.clear();
+    // Who wants to send commits the hub's Removes, and adds the AppSync without being told.
+    scene.send(&cathy, "poor Dave");
+    assert_eq!(scene.updates_from("charlie.example"), [200]);
+    assert_eq!(scene.agree(&[&alice, &bob, &cathy]), [ALICE, BOB, CATHY]);
+    assert_eq!(scene.messages(&bob), ["poor Dave"]);
+}
+
+#[test]
 fn r57_when_all_leave_the_room_is_closed() {
     let (mut scene, devices) = Scene::new(4);
     for device in &devices {

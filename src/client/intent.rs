@@ -109,15 +109,17 @@ impl Intent {
         step.emit(Event::IntentFailed { room: room.clone(), id: self.id, code, retryable });
     }
 
-    /// D20: another commit ended the epoch. Waits a little, or gives up.
+    /// D20: another commit ended the epoch. Waits a little, or gives up; a device that lost the thread
+    /// does not, since nobody would ask it to join again.
     pub(super) fn replay(&mut self, step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
         let since = *self.replaying_since.get_or_insert(step.now);
         self.tries += 1;
-        if self.tries >= MOST_REPLAYS || step.now.since(since) >= REPLAY_MILLIS {
+        let is_over = self.tries >= MOST_REPLAYS || step.now.since(since) >= REPLAY_MILLIS;
+        if is_over && !matches!(&self.task, Task::Join(join) if join.is_automatic) {
             self.failed(step, room, ErrorCode::Conflict);
             return Ok(());
         }
-        let most = REPLAY_DELAY_MILLIS.saturating_mul(u64::from(self.tries));
+        let most = REPLAY_DELAY_MILLIS.saturating_mul(u64::from(self.tries.min(MOST_REPLAYS)));
         self.not_before = step.now.plus(step.random_delay(most)?);
         Ok(self.store(step, room)?)
     }

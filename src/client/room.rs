@@ -1,5 +1,7 @@
 //! What a device keeps of a room beside MLS' own state.
 
+use std::collections::BTreeMap;
+
 use openmls::group::MlsGroup;
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
@@ -19,8 +21,8 @@ use crate::{
     error::{InternalError, Result},
     room::{Profile, app_sync, policy},
     wire::{
-        RequiredCapabilities,
-        uri::{RoomUri, UserUri},
+        RequiredCapabilities, Role,
+        uri::{ClientUri, RoomUri, UserUri},
     },
 };
 
@@ -218,15 +220,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     let group = MlsGroup::load(step.provider().storage(), &super::step::group_id(uri))?;
     let Some(group) = group else { return Ok(None) };
     let outlook = Outlook::of(&group)?;
-    let participants = outlook
-        .list
-        .iter()
-        .map(|(user, roles)| Participant {
-            user: user.clone(),
-            roles: roles.to_vec(),
-            devices: outlook.leaves_of(user).map(|(_, client)| client.clone()).collect(),
-        })
-        .collect();
+    let participants = participants(&outlook);
     let pending = intent::all(&step.transaction, uri)?.iter().filter_map(Intent::shown).collect();
     Ok(Some(RoomState {
         room: uri.clone(),
@@ -241,6 +235,19 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
         leaving: outlook.own_leaf_goes() || leave::is_asked_for(step, uri)?,
         pending,
     }))
+}
+
+fn participants(room: &Outlook) -> Vec<Participant> {
+    let mut devices: BTreeMap<UserUri, Vec<ClientUri>> = BTreeMap::new();
+    for (_, client) in &room.leaves {
+        devices.entry(client.user()).or_default().push(client.clone());
+    }
+    let to_participant = |(user, roles): (&UserUri, &[Role])| Participant {
+        user: user.clone(),
+        roles: roles.to_vec(),
+        devices: devices.remove(user).unwrap_or_default(),
+    };
+    room.list.iter().map(to_participant).collect()
 }
 
 /// SHA-256, by which bytes are recognised.

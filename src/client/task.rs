@@ -80,7 +80,7 @@ pub(super) struct Leave {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Join {
     /// Whether nobody asked for it.
-    is_automatic: bool,
+    pub(super) is_automatic: bool,
     /// What the room was before; `None` for one that this device did not know.
     pub(super) was: Option<RoomPhase>,
     /// SelfRemoves that the commit has to cover (A17).

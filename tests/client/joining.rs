@@ -174,6 +174,14 @@ fn d20_a_joiner_who_was_too_slow_asks_again() {
     world.run();
     assert_eq!(world.failures(third), ["conflict"]);
     assert_eq!(world.devices[third].client.rooms().unwrap(), []);
+    // A device that lost the thread does not give up.
+    world.desk.requests.clear();
+    world.desk.script.truncate(25);
+    gap(&mut world, ALICE);
+    world.run();
+    assert_eq!(world.desk.count("groupInfo"), world.desk.count("POST update/"));
+    assert!(world.desk.count("groupInfo") > 20);
+    world.assert_agreement(&[ALICE, BOB, second]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use openmls::prelude::Sender;
 use super::{
     desk::update_response,
     rogue::{self, Twin},
-    world::{ALICE, BOB, CATHY, World, room, user},
+    world::{ALICE, BOB, CATHY, Reopen, World, room, user},
 };
 
 /// How many proposals each bundle had that was sent.
@@ -30,6 +30,20 @@ fn bundles(world: &World) -> Vec<usize> {
 
 fn leave(world: &mut World, who: usize) -> u64 {
     world.ask(who, |client, now| client.leave(&room(), now))
+}
+
+#[test]
+fn r57_a_leave_survives_the_loss_of_every_instance() {
+    let mut world = World::with_bob_and_cathy();
+    world.reopen = Reopen::Always;
+    leave(&mut world, BOB);
+    world.run();
+    assert!(world.state(BOB).leaving);
+    world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+    world.run();
+    assert_eq!(world.state(BOB).phase, RoomPhase::Left);
+    assert_eq!(world.failures(BOB), [] as [&str; 0]);
+    world.assert_agreement(&[ALICE, CATHY]);
 }
 
 #[test]
