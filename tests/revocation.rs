@@ -59,6 +59,58 @@ fn d9_a_device_that_another_one_revokes_is_out_and_others_are_not_told_of_it() {
     assert_eq!(universe.device(&tablet).client.rooms().unwrap(), []);
 }
 
+fn devices_of_bob(universe: &mut Universe, by: &ClientUri) -> Vec<ClientUri> {
+    let state = universe.act(by, |client, _| client.room_state(&room(ROOM))).unwrap().unwrap();
+    let bob = state.participants.into_iter().find(|one| one.user == user(BOB));
+    bob.map(|bob| bob.devices).unwrap_or_default()
+}
+
+#[test]
+fn d9_a_revoked_device_is_taken_out_of_the_rooms_that_the_other_one_is_in() {
+    let (mut universe, alice, [phone, tablet]) = alice_and_bob(4);
+    add_bob(&mut universe, &alice);
+    assert_eq!(devices_of_bob(&mut universe, &alice).len(), 2);
+    universe.act(&phone, |phone, now| phone.revoke_device(&tablet, now)).unwrap();
+    universe.run();
+    for member in [&alice, &phone] {
+        assert_eq!(devices_of_bob(&mut universe, member), std::slice::from_ref(&phone));
+    }
+    assert!(is_told(&mut universe, &tablet));
+    universe.act(&alice, |alice, now| alice.send(&room(ROOM), b"hello".to_vec(), now)).unwrap();
+    universe.run();
+    let is_message = |event: &Event| matches!(event, Event::Message(_));
+    assert_eq!(universe.events(&phone).iter().filter(|event| is_message(event)).count(), 1);
+    assert_eq!(universe.events(&tablet).iter().filter(|event| is_message(event)).count(), 0);
+}
+
+#[test]
+fn d19_r56_r77_a_deleted_user_of_the_hub_goes_with_the_next_commit_and_one_of_a_follower_stays() {
+    for (name, stays) in [("dave@alpha.example", false), ("dave@bravo.example", true)] {
+        let (mut universe, alice, bob) = alice_and_bob(5);
+        add_bob(&mut universe, &alice);
+        let dave = universe.add_device(name);
+        universe.run();
+        let options = AddOptions::default();
+        universe
+            .act(&alice, |alice, now| alice.add_user(&room(ROOM), &user(name), options, now))
+            .unwrap();
+        universe.run();
+        universe.act(&dave, |dave, now| dave.delete_user(now)).unwrap();
+        universe.run();
+        assert!(is_told(&mut universe, &dave));
+        universe.act(&alice, |alice, now| alice.send(&room(ROOM), b"well".to_vec(), now)).unwrap();
+        universe.run();
+        for member in [&alice, &bob[0], &bob[1]] {
+            let state = universe.act(member, |client, _| client.room_state(&room(ROOM)));
+            let participants = state.unwrap().unwrap().participants;
+            assert_eq!(participants.iter().any(|one| one.user == user(name)), stays, "{member}");
+        }
+        // Nothing of what is said reaches who is gone.
+        let heard = universe.events(&dave);
+        assert!(!heard.iter().any(|event| matches!(event, Event::Message(_))), "{heard:?}");
+    }
+}
+
 #[test]
 fn d9_a_device_that_was_offline_learns_it_when_it_comes_back() {
     let (mut universe, _, [phone, tablet]) = alice_and_bob(2);

@@ -5,18 +5,24 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Client, Event,
+    Client, Event, RoomPhase,
     identity::Registration,
+    intent,
+    outlook::Outlook,
     request::{Request, Settled},
     step::Step,
     tables,
+    task::Task,
 };
 use crate::{
     error::{Result, UsageError},
     storage::Transaction,
     time::UnixMillis,
     transport::Response,
-    wire::{DeviceList, decode_exact, uri::ClientUri},
+    wire::{
+        DeviceList, decode_exact,
+        uri::{ClientUri, RoomUri},
+    },
 };
 
 /// A device of the user.
@@ -45,7 +51,8 @@ impl Client {
         self.step(now, fetch)
     }
 
-    /// Revokes another device of the user: the own provider knows it no more, from now on.
+    /// Revokes another device of the user: the own provider knows it no more, and it is taken out of
+    /// every room that this device is in.
     ///
     /// # Errors
     /// [`UsageError::BadArgument`] for this device, and for one of another user.
@@ -54,7 +61,15 @@ impl Client {
         if device == own || device.user() != own.user() {
             return Err(UsageError::BadArgument("not another device of the user").into());
         }
-        self.step(now, |step| Ok(step.enqueue(&Request::RevokeDevice(device.clone()))?))
+        self.step(now, |step| {
+            step.enqueue(&Request::RevokeDevice(device.clone()))?;
+            for room in step.rooms()? {
+                if room.phase == RoomPhase::Joined && has_leaf(step, &room.uri, device)? {
+                    intent::add(step, &room.uri, Task::RemoveDevice(device.clone()))?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Deletes the user at the own provider, with all its devices and for good (D19). It ends with
@@ -69,6 +84,11 @@ impl Client {
 
 fn stored(transaction: &Transaction<'_>) -> Result<Vec<Device>> {
     Ok(transaction.load(&tables::devices())?.unwrap_or_default())
+}
+
+fn has_leaf(step: &mut Step<'_>, room: &RoomUri, device: &ClientUri) -> Result<bool> {
+    let outlook = Outlook::of(&step.group(room)?)?;
+    Ok(outlook.leaves_of(&device.user()).any(|(_, client)| client == device))
 }
 
 /// Asks for the list.
