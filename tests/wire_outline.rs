@@ -288,3 +288,22 @@ fn an_outline_of_damaged_bytes_agrees_with_openmls_and_never_panics() {
         }
     }
 }
+
+/// A blank node is one byte on the wire and much more in memory.
+#[test]
+fn d18_a_tree_of_more_nodes_than_65536_clients_have_is_not_decoded() {
+    let tree = |content: &[u8]| RatchetTree::from_encoded(&vector(content)).unwrap();
+    assert!(tree(&[0; 131_071]).nodes().is_ok());
+    for too_many in [131_072, 4 << 20] {
+        let refused = tree(&vec![0; too_many]).nodes();
+        assert_eq!(refused.err(), Some(ProtocolError::Malformed("tree")));
+    }
+    // It is the nodes that count, not the bytes: two leaves and their parent, and a blank one.
+    let whole: RatchetTree = decode_exact(&STORY.add.tree).unwrap();
+    let some = [whole.content(), &[0]].concat();
+    let large = tree(&some.repeat(131_072 / some.len() + 1));
+    assert!(large.content().len() > 131_071 && large.nodes().is_ok());
+    let mut cut = large.content().to_vec();
+    cut.truncate(cut.len() - 2);
+    assert_eq!(tree(&cut).nodes().err(), Some(ProtocolError::Malformed("tree")));
+}

@@ -178,32 +178,53 @@ fn read_head(reader: &mut Reader<'_>, content_type: u8) -> Result<Head, TlsError
 /// # Errors
 /// [`ProtocolError::Malformed`] when the nodes do not decode.
 pub fn tree_credentials(tree: &RatchetTree) -> Result<Vec<(u32, Credential)>, ProtocolError> {
-    read_tree(tree.content()).map_err(|_| ProtocolError::Malformed("tree"))
+    let mut leaves = Vec::new();
+    walk_tree(tree, |node_index, credential| {
+        leaves.extend(credential.map(|credential| (node_index / 2, credential)));
+    })?;
+    Ok(leaves)
 }
 
-fn read_tree(nodes: &[u8]) -> Result<Vec<(u32, Credential)>, TlsError> {
+/// How many nodes a tree has.
+pub(super) fn count_nodes(tree: &RatchetTree) -> Result<usize, ProtocolError> {
+    let mut count = 0_usize;
+    walk_tree(tree, |_, _| count = count.saturating_add(1))?;
+    Ok(count)
+}
+
+/// Visits every node: its index, and its credential when it is a leaf that is not blank.
+fn walk_tree(
+    tree: &RatchetTree,
+    visit: impl FnMut(u32, Option<Credential>),
+) -> Result<(), ProtocolError> {
+    read_nodes(tree.content(), visit).map_err(|_| ProtocolError::Malformed("tree"))
+}
+
+fn read_nodes(
+    nodes: &[u8],
+    mut visit: impl FnMut(u32, Option<Credential>),
+) -> Result<(), TlsError> {
     const LEAF: u8 = 1;
     const PARENT: u8 = 2;
     let mut reader = Reader(nodes);
-    let mut leaves = Vec::new();
     let mut node_index = 0_u32;
     while !reader.0.is_empty() {
         // Leaves stand at even places.
         let is_leaf = node_index.is_multiple_of(2);
-        match (reader.next::<u8>()?, is_leaf) {
-            (0, _) => {}
-            (1, true) if reader.next::<u8>()? == LEAF => {
-                leaves.push((node_index / 2, read_leaf_credential(&mut reader)?));
-            }
+        let credential = match (reader.next::<u8>()?, is_leaf) {
+            (0, _) => None,
+            (1, true) if reader.next::<u8>()? == LEAF => Some(read_leaf_credential(&mut reader)?),
             (1, false) if reader.next::<u8>()? == PARENT => {
                 let _key_hash_unmerged: [VLBytes; 3] =
                     [reader.next()?, reader.next()?, reader.next()?];
+                None
             }
             (other, _) => return Err(TlsError::UnknownValue(u64::from(other))),
-        }
+        };
+        visit(node_index, credential);
         node_index = node_index.checked_add(1).ok_or(TlsError::InvalidVectorLength)?;
     }
-    Ok(leaves)
+    Ok(())
 }
 
 /// Reads a whole LeafNode (RFC 9420 §7.2) and keeps its credential.

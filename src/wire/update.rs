@@ -8,8 +8,11 @@ use openmls::{
 };
 use tls_codec::{Error as TlsError, TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
-use super::{Verbatim, decode_exact, select_struct};
+use super::{Verbatim, decode_exact, outline::count_nodes, select_struct};
 use crate::error::ProtocolError;
+
+/// The nodes of a tree of 65,536 leaves.
+const MAX_NODES: usize = (2 << 16) - 1;
 
 /// The payload of RFC 9420's `ratchet_tree` extension, kept as bytes until someone needs the nodes.
 ///
@@ -32,8 +35,12 @@ impl RatchetTree {
     /// The nodes.
     ///
     /// # Errors
-    /// [`ProtocolError::Malformed`] when they do not decode.
+    /// [`ProtocolError::Malformed`] when they do not decode, or are more than 131,071: of 65,536
+    /// clients. A blank node is one byte here and a hundred in memory.
     pub fn nodes(&self) -> Result<RatchetTreeIn, ProtocolError> {
+        if self.content().len() > MAX_NODES && count_nodes(self)? > MAX_NODES {
+            return Err(ProtocolError::Malformed("tree"));
+        }
         let encoded = super::encode(&self.0).map_err(|_| ProtocolError::Malformed("tree"))?;
         decode_exact(&encoded)
     }
