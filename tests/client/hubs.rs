@@ -61,6 +61,22 @@ fn a23_d13_a_hub_that_cannot_read_it_gets_the_whole_tree_from_then_on() {
 }
 
 #[test]
+fn a23_d13_an_external_commit_is_made_again_with_the_whole_tree() {
+    let mut world = with_references();
+    world.desk.answer("update/", Some(Response::empty(400)));
+    world.frame(ALICE, &FromProvider::Gap { room_id: room().to_wire() });
+    world.run();
+    assert_eq!(by_reference(&world), [true, false]);
+    assert!(world.devices[ALICE].events.contains(&Event::Rejoined { room: room() }));
+    // One that the hub cannot read either way is a fault of ours.
+    world.desk.answer("update/", Some(Response::empty(400)));
+    let second = world.add_device("alice@alpha.example");
+    world.ask(second, |second, now| second.join_room(&room(), now));
+    world.run();
+    assert_eq!(world.failures(second), ["internal"]);
+}
+
+#[test]
 fn d13_a_hubs_word_is_asked_for_again_after_a_day() {
     let mut world = with_references();
     world.desk.requests.clear();

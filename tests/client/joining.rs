@@ -1,13 +1,13 @@
 //! Joining by an external commit, with nobody online: new devices, and those that lost the thread (R85–R90).
 
 use mimi_edge::{
-    client::{Event, IntentKind, RoomPhase},
+    client::{CreateOptions, Event, IntentKind, RoomPhase},
     error::{Error, UsageError},
     mls::{MlsCrypto, labels},
     transport::Response,
     wire::{
         self, FromProvider, GroupInfoRequest, GroupInfoResponse, RatchetTreeOption, RoomCreation,
-        UpdateContent, UpdateRequest, UpdateResponseCode,
+        UpdateContent, UpdateRequest, UpdateResponseCode, uri::RoomUri,
     },
 };
 use openmls::prelude::{ExtensionType, ProposalType, Sender, SignatureScheme};
@@ -151,6 +151,59 @@ fn r87_a_tampered_groupinfo_is_not_joined_by() {
     assert_eq!(world.failures(second), ["incompatible"; 3]);
     join(&mut world, second);
     world.run();
+    world.assert_agreement(&[ALICE, BOB, second]);
+}
+
+#[test]
+fn r8_a_groupinfo_of_another_room_is_not_joined_by() {
+    let mut world = World::with_bob();
+    let second = world.add_device("bob@bravo.example");
+    let mut elsewhere = World::new();
+    let other = RoomUri::parse("other@bravo.example").unwrap();
+    elsewhere.ask(BOB, |bob, now| bob.create_room(&other, CreateOptions::default(), now));
+    elsewhere.run();
+    world.desk.answer("groupInfo", Some(elsewhere.desk.group_info("other@bravo.example")));
+    join(&mut world, second);
+    world.run();
+    assert_eq!(world.failures(second), ["incompatible"]);
+    assert_eq!(external_commits(&world).len(), 0);
+}
+
+#[test]
+fn a_welcome_does_not_get_in_the_way_of_an_external_commit() {
+    let mut world = World::with_bob();
+    let second = world.add_device("bob@bravo.example");
+    join(&mut world, second);
+    world.exchange(second);
+    let (id, call) = world.poll(second).unwrap();
+    // Alice adds the device while its external commit is on its way.
+    world.devices[second].online = false;
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    let response = world.desk.handle(&call);
+    assert_eq!(response.as_ref().map(|response| response.status), Some(409));
+    world.push(second);
+    world.respond(second, id, response);
+    world.devices[second].online = true;
+    world.run();
+    world.assert_agreement(&[ALICE, BOB, second]);
+    assert_eq!(world.state(ALICE).participants[1].devices.len(), 2);
+}
+
+#[test]
+fn d9_a_welcome_that_is_faster_than_the_external_commit_will_do() {
+    let mut world = World::with_bob();
+    let second = world.add_device("bob@bravo.example");
+    world.devices[second].online = false;
+    let id = join(&mut world, second);
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    world.push(second);
+    world.devices[second].online = true;
+    world.run();
+    let events = &world.devices[second].events;
+    assert!(events.contains(&Event::IntentDone { room: room(), id }));
+    assert_eq!(external_commits(&world).len(), 0);
     world.assert_agreement(&[ALICE, BOB, second]);
 }
 
