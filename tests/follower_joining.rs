@@ -109,7 +109,7 @@ fn forward(story: &mut Story, client: &str, upload: &Upload, outcome: Outcome) -
 }
 
 #[test]
-fn r81b_after_a_forwarded_external_commit_an_unknown_rooms_notifications_are_taken() {
+fn r81_after_a_forwarded_external_commit_an_unknown_rooms_notifications_are_taken() {
     for outcome in [success(), None, Some(Response::empty(503))] {
         let (mut story, upload) = ready();
         forward(&mut story, BOB, &upload, outcome);
@@ -128,14 +128,14 @@ fn r81b_after_a_forwarded_external_commit_an_unknown_rooms_notifications_are_tak
 }
 
 #[test]
-fn r81b_without_an_external_commit_of_ours_an_unknown_room_stays_404() {
+fn r81_without_an_external_commit_of_ours_an_unknown_room_stays_404() {
     let (mut story, upload) = ready();
     let commit = story.entered(&upload);
     story.follower.assert_refused(404, |follower| follower.notify(&[&commit]));
 }
 
 #[test]
-fn r81b_after_a_refusal_an_unknown_room_is_404_again() {
+fn r81_after_a_refusal_an_unknown_room_is_404_again() {
     for (status, code) in [
         (403, UpdateResponseCode::NotAllowed),
         (409, UpdateResponseCode::WrongEpoch),
@@ -150,7 +150,7 @@ fn r81b_after_a_refusal_an_unknown_room_is_404_again() {
 }
 
 #[test]
-fn r81b_the_answer_to_an_older_external_commit_decides_nothing_about_a_newer_one() {
+fn r81_the_answer_to_an_older_external_commit_decides_nothing_about_a_newer_one() {
     let (mut story, older) = ready();
     story.commit(RoomChange::default());
     fetch(&mut story, &ClientUri::parse(BOB).unwrap());
@@ -166,7 +166,7 @@ fn r81b_the_answer_to_an_older_external_commit_decides_nothing_about_a_newer_one
 }
 
 #[test]
-fn r81b_only_the_rooms_hub_may_use_it() {
+fn r81_only_the_rooms_hub_may_use_it() {
     let (mut story, upload) = ready();
     forward(&mut story, BOB, &upload, success());
     let commit = story.entered(&upload);
