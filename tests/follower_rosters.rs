@@ -7,7 +7,7 @@ use mimi_edge::{
     mls::{MlsProvider, credential::credential_of_hub, without_header},
     room::Profile,
     transport::{Endpoint, Response, Source},
-    wire::{AppSync, IdentifierUri},
+    wire::{AppSync, FromProvider, IdentifierUri},
 };
 use openmls::{
     extensions::ExternalSender,
@@ -132,4 +132,24 @@ fn r82_a_commit_that_comes_twice_with_the_welcome_between_is_followed_once() {
     assert_eq!(story.follower.seen(BOB), [1]);
     assert_eq!(story.follower.seen("bea@bravo.example/phone"), [0; 0]);
     assert!(!story.follower.events(BOB, 0).gap);
+}
+
+#[test]
+fn d22_a_message_of_an_epoch_whose_commit_did_not_come_is_a_gap() {
+    let mut story = Story::new();
+    let (first, _) = story.commit(RoomChange::default());
+    let (_lost, _) = story.commit(RoomChange::default());
+    let message = story.message();
+    story.follower.accept(&[&first]);
+    assert!(!story.follower.events(BOB, 0).gap);
+    story.follower.pushed();
+    story.follower.accept(&[&message]);
+    let gap = FromProvider::Gap { room_id: room().to_wire() };
+    assert_eq!(story.follower.pushed()[0].2, gap);
+    assert!(story.follower.events(BOB, 1).gap);
+    // From there on it fits again.
+    let (third, _) = story.commit(RoomChange::default());
+    story.follower.accept(&[&third]);
+    assert_eq!(story.follower.pushed().len(), 1);
+    assert!(!story.follower.events(BOB, 2).gap);
 }

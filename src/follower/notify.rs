@@ -116,13 +116,13 @@ fn take_in_one(
     step: &mut Step<'_>,
     message: &FanoutMessage,
 ) -> Result<()> {
-    let (group_id, content_type) = match MlsMessageIn::clone(&message.message).extract() {
+    let (group_id, content_type, epoch) = match MlsMessageIn::clone(&message.message).extract() {
         MlsMessageBodyIn::Welcome(welcome) => return take_in_welcome(step, message, &welcome),
         MlsMessageBodyIn::PublicMessage(public) => {
-            (public.group_id().to_vec(), public.content_type())
+            (public.group_id().to_vec(), public.content_type(), public.epoch())
         }
         MlsMessageBodyIn::PrivateMessage(private) => {
-            (private.group_id().to_vec(), private.content_type())
+            (private.group_id().to_vec(), private.content_type(), private.epoch())
         }
         _ => return Err(ProtocolError::Malformed("not for fan-out").into()),
     };
@@ -133,7 +133,7 @@ fn take_in_one(
     let position = LOG.append(&mut step.transaction, message)?;
     let handshake = message.message.bytes().get(HEADER_BYTES..).unwrap_or_default();
     let fit = match content_type {
-        ContentType::Application => Fit::Fits,
+        ContentType::Application => roster::follow_epoch(&mut room, epoch.as_u64()),
         ContentType::Proposal => roster::note_proposal(crypto, step, &mut room, handshake)?,
         ContentType::Commit => roster::follow_commit(step, &mut room, handshake, position)?,
     };

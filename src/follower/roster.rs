@@ -122,9 +122,7 @@ pub(super) fn note_proposal(
     message: &[u8],
 ) -> Result<Fit> {
     let outline = proposal_outline(message)?;
-    let fit = fit_of_epoch(room, outline.epoch);
-    room.leaves_known &= fit == Fit::Fits;
-    room.epoch = Some(outline.epoch);
+    let fit = follow_epoch(room, outline.epoch);
     let suite = Ciphersuite::try_from(room.cipher_suite)
         .map_err(|_| InternalError::Storage("a room's cipher suite"))?;
     let reference = proposal_ref(crypto.algorithms(), suite, &outline.authenticated_content)?;
@@ -140,8 +138,7 @@ pub(super) fn follow_commit(
     position: u64,
 ) -> Result<Fit> {
     let outline = commit_outline(message)?;
-    let fit = fit_of_epoch(room, outline.epoch);
-    room.leaves_known &= fit == Fit::Fits;
+    let fit = follow_epoch(room, outline.epoch);
     if let Some(State { leaves, participants, profile }) = joining::take_state(step, outline.epoch)?
     {
         room.profile = Some(profile);
@@ -207,8 +204,12 @@ pub(super) fn forget_user(step: &mut Step<'_>, user: &UserUri) -> Result<()> {
     Ok(())
 }
 
-fn fit_of_epoch(room: &Room, epoch: u64) -> Fit {
-    if room.epoch.is_none_or(|current| current == epoch) { Fit::Fits } else { Fit::Gap }
+/// Something was sent in this epoch: a message or a handshake. It fits when that is the current one;
+/// else Commits are missing, and what they did to the leaves (D22).
+pub(super) fn follow_epoch(room: &mut Room, epoch: u64) -> Fit {
+    let fits = room.epoch.replace(epoch).is_none_or(|current| current == epoch);
+    room.leaves_known &= fits;
+    if fits { Fit::Fits } else { Fit::Gap }
 }
 
 fn changes_of(
