@@ -4,17 +4,20 @@
 mod common;
 
 use mimi_edge::{
-    mls::key_package::KeyPackageKind,
-    storage::encode_row,
+    mls::key_package::{KeyPackageKind, LIFETIME_SECONDS},
+    storage::{MemoryStorage, encode_row},
+    time::UnixMillis,
     transport::{
-        Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outgoing,
+        Action, Endpoint, HttpCall, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outgoing,
         Response, Source,
     },
     wire::{KeyMaterialResponse, KeyMaterialUserCode, Protocol, encode, uri::Domain},
 };
 
 use common::{
-    follower::{BOB, Follower, Story, alpha, claim_body, device, key_material, user_uri, welcome},
+    follower::{
+        BOB, Follower, NOW, Story, alpha, claim_body, device, key_material, user_uri, welcome,
+    },
     group::room,
     member::member,
 };
@@ -190,6 +193,8 @@ fn r32_whose_key_packages_went_out_is_recorded_before_the_answer() {
     let (key, value) = rows.next().unwrap();
     assert!(key.ends_with(&package.reference));
     assert!(value.windows(BOB_USER.len()).any(|window| window == BOB_USER.as_bytes()));
+    let (end, _) = rows.next().unwrap();
+    assert!(end.ends_with(&package.reference));
     assert_eq!(rows.next(), None);
     // So the Welcome finds him.
     let commit = alice.commit(common::follower::listed(BOB_USER, &[&package])).unwrap();
@@ -217,6 +222,35 @@ fn r97_whose_key_packages_a_grant_takes_along_is_known_to_the_rooms_of_that_prov
     let answer = claims.answer(Source::Own, Endpoint::ClaimedBy, &asked);
     let known = encode_row(&vec![Some(user_uri(BOB_USER)), None]).unwrap();
     assert_eq!(answer, Response::tls(200, known));
+}
+
+#[test]
+fn r33_whose_a_key_package_was_is_forgotten_a_day_after_the_longest_life_of_one() {
+    let mut follower = Follower::new();
+    let mut bob = member(BOB);
+    let mut claim_at = |now: UnixMillis| {
+        let package = bob.key_package(KeyPackageKind::SingleUse);
+        let bytes = encode(&package.key_package).unwrap();
+        let answer = key_material(&user_uri(BOB_USER), &[(bob.client.clone(), bytes)]);
+        let request = IncomingRequest {
+            source: alpha(),
+            endpoint: key_material_of(BOB_USER),
+            body: claim_body(ALICE, BOB_USER, room().as_str()),
+        };
+        let Action::Forward(forward) = follower.object.handle(request, now) else { panic!() };
+        let answer = Some(Response::tls(200, answer));
+        assert!(matches!(follower.object.resume(&forward.then, answer, now), Action::Respond(_)));
+        (package.reference, follower.storage.snapshot())
+    };
+    let holds = |stored: &MemoryStorage, reference: &[u8]| {
+        stored.rows().filter(|(key, _)| key.ends_with(reference)).count()
+    };
+    let (first, _) = claim_at(NOW);
+    let end = NOW.plus((LIFETIME_SECONDS + 60 * 60 + 24 * 60 * 60) * 1000);
+    let (second, at_the_end) = claim_at(end);
+    assert_eq!((holds(&at_the_end, &first), holds(&at_the_end, &second)), (2, 2));
+    let (_, after) = claim_at(end.plus(1));
+    assert_eq!((holds(&after, &first), holds(&after, &second)), (0, 2));
 }
 
 #[test]

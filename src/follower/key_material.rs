@@ -5,8 +5,11 @@
 
 use super::{LOG, Then, require_hub, table};
 use crate::{
-    error::{ProtocolError, Result},
-    mls::{MlsCrypto, key_package::key_package_ref},
+    error::{InternalError, ProtocolError, Result},
+    mls::{
+        MlsCrypto,
+        key_package::{LIFETIME_MARGIN_SECONDS, LIFETIME_SECONDS, key_package_ref},
+    },
     object::{Ask, Call, Reply, Step},
     room_log::Activity,
     storage::{Key, Transaction, decode_row, encode_row},
@@ -19,6 +22,13 @@ use crate::{
         uri::{Domain, RoomUri, UserUri},
     },
 };
+
+/// For how long a Welcome may name a KeyPackageRef, from the claim on, in milliseconds: the longest life
+/// of a KeyPackage and one day (D4, R33).
+const KEPT_MILLIS: u64 =
+    (LIFETIME_SECONDS + LIFETIME_MARGIN_SECONDS + 24 * 60 * 60).saturating_mul(1000);
+/// How many ended KeyPackages one claim forgets at most.
+const FORGOTTEN_AT_ONCE: usize = 64;
 
 /// Passes a claim on, unchanged: the target's own object says what there is (R30, R31).
 pub(super) fn claim(
@@ -118,24 +128,22 @@ pub(super) fn record(
     let material = KeyMaterialResponse::from_peer(&response.body)?;
     let user = UserUri::from_wire(&material.user_uri)
         .map_err(|_| ProtocolError::BadGateway("not a KeyMaterialResponse"))?;
+    forget_ended(step)?;
     for client in &material.clients {
         if let ClientMaterial::Success(key_package) = &client.material {
             let reference = key_package_ref(crypto.algorithms(), key_package.bytes())?;
-            step.transaction.store(key(&reference), &user)?;
+            remember(step, &reference, &user)?;
         }
     }
     Ok(response)
 }
 
 /// Remembers whose KeyPackages a grant takes to a provider: it may use them in its own rooms (R97).
-pub(super) fn record_granted(
-    transaction: &mut Transaction<'_>,
-    user: &UserUri,
-    body: &[u8],
-) -> Result<Response> {
+pub(super) fn record_granted(step: &mut Step<'_>, user: &UserUri, body: &[u8]) -> Result<Response> {
     let references: Vec<Vec<u8>> = decode_row(body)?;
+    forget_ended(step)?;
     for reference in references {
-        transaction.store(key(&reference), user)?;
+        remember(step, &reference, user)?;
     }
     Ok(Response::empty(200))
 }
@@ -176,8 +184,30 @@ pub(super) fn record_claimed_by(
     let users: Vec<Option<UserUri>> = decode_row(&response.body)?;
     for (reference, user) in references.iter().zip(users) {
         if let Some(user) = user {
-            step.transaction.store(key(reference), &user)?;
+            remember(step, reference, &user)?;
         }
+    }
+    Ok(())
+}
+
+fn remember(step: &mut Step<'_>, reference: &[u8], user: &UserUri) -> Result<(), InternalError> {
+    step.transaction.store(key(reference), user)?;
+    let end = step.now.plus(KEPT_MILLIS);
+    let end = Key::table(table::CLAIM_ENDS).number(end.0).bytes(reference).build();
+    step.transaction.store(end, &reference)
+}
+
+/// R33: forgets refs of KeyPackages that have ended.
+fn forget_ended(step: &mut Step<'_>) -> Result<(), InternalError> {
+    let prefix = [table::CLAIM_ENDS];
+    let first_kept = Key::table(table::CLAIM_ENDS).number(step.now.0).build();
+    for (end, reference) in step.transaction.scan(&prefix, &prefix, FORGOTTEN_AT_ONCE)? {
+        if end >= first_kept {
+            break;
+        }
+        let reference: Vec<u8> = decode_row(&reference)?;
+        step.transaction.delete(key(&reference));
+        step.transaction.delete(end);
     }
     Ok(())
 }

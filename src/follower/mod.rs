@@ -57,6 +57,8 @@ mod table {
     pub(super) const STATES: u8 = 11;
     /// The leaves of that, by epoch.
     pub(super) const STATE_LEAVES: u8 = 12;
+    /// KeyPackageRefs by the time from which on they may be forgotten (R33).
+    pub(super) const CLAIM_ENDS: u8 = 13;
 }
 
 /// The room's log.
@@ -187,7 +189,7 @@ impl Role for FollowedRoom {
                 key_material::claimed_by(&step.transaction, &body)?
             }
             Endpoint::Granted { user } if source == Source::Own => {
-                key_material::record_granted(&mut step.transaction, &user, &body)?
+                key_material::record_granted(step, &user, &body)?
             }
             Endpoint::UserDeleted { user } if source == Source::Own => {
                 roster::forget_user(step, &user)?;
