@@ -248,6 +248,9 @@ fn take_in(step: &mut Step<'_>, new: &ConsentState) -> Result<()> {
         return Ok(());
     }
     step.transaction.write(tables::consent(), wire::encode(new)?);
+    if (&new.incoming, &new.given) != (&old.incoming, &old.given) {
+        step.emit(Event::ConsentChanged);
+    }
     for Consent { user, room, at } in consents(&missing_in(&old.incoming, &new.incoming)) {
         step.emit(Event::ConsentRequested { from: user, room, at });
     }

@@ -122,6 +122,8 @@ pub enum Event {
         /// The intent.
         id: IntentId,
     },
+    /// Others ask, or are allowed, who were not before; through another device of the user, too.
+    ConsentChanged,
     /// Somebody asks to be allowed to add the user.
     ConsentRequested {
         /// Who asks.
@@ -251,8 +253,19 @@ pub struct RoomState {
     pub profile: Profile,
     /// Whether the user is leaving: proposals that take it out wait for somebody's commit (R57).
     pub leaving: bool,
+    /// Whether the own user may change the room and send to it, as things stand (R43, R45).
+    pub rights: Rights,
     /// What this device still has to do here, in order.
     pub pending: Vec<PendingIntent>,
+}
+
+/// What this device may do in a room, by the hub's own rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Commit: add, remove, give roles.
+    pub change: bool,
+    /// Send messages.
+    pub send: bool,
 }
 
 /// A room's phase on one device.
@@ -292,10 +305,36 @@ pub struct PendingIntent {
     pub what: IntentKind,
     /// The user whom it is about, if it is about one.
     pub user: Option<UserUri>,
-    /// Whether it waits for the user's consent.
-    pub waits_for_consent: bool,
+    /// Where it is.
+    pub state: PendingState,
     /// How often the room changed under it.
     pub tries: u32,
+}
+
+/// Where something is that a device still has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PendingState {
+    /// Its turn comes.
+    Queued,
+    /// The user whom it is about was asked for consent, and has not answered.
+    WaitingConsent,
+    /// Its commit is on its way.
+    Committing,
+    /// Others changed the room under it: its turn comes again.
+    Retrying,
+}
+
+impl PendingState {
+    /// The state as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::WaitingConsent => "waiting-consent",
+            Self::Committing => "committing",
+            Self::Retrying => "retrying",
+        }
+    }
 }
 
 /// What an intent is to do.

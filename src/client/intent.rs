@@ -5,7 +5,7 @@ use openmls::group::MlsGroup;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, PendingIntent, RoomPhase, claim,
+    ErrorCode, Event, IntentId, PendingIntent, PendingState, RoomPhase, claim,
     commit::{self, Plan},
     create, external, leave,
     outlook::Outlook,
@@ -67,11 +67,23 @@ impl Intent {
     }
 
     /// The intent as the application sees it, if it asked for it.
-    pub(super) fn shown(&self) -> Option<PendingIntent> {
+    pub(super) fn shown(&self, room: &Room) -> Option<PendingIntent> {
+        let state = if self.waits_for == WaitsFor::Consent {
+            PendingState::WaitingConsent
+        } else if self.is_committing(room) {
+            PendingState::Committing
+        } else if self.tries > 0 {
+            PendingState::Retrying
+        } else {
+            PendingState::Queued
+        };
         let what = self.task.kind()?;
-        let waits_for_consent = self.waits_for == WaitsFor::Consent;
-        let (user, tries) = (self.task.user(), self.tries);
-        Some(PendingIntent { id: self.id, what, user, waits_for_consent, tries })
+        Some(PendingIntent { id: self.id, what, user: self.task.user(), state, tries: self.tries })
+    }
+
+    /// Whether its commit is on its way.
+    pub(super) fn is_committing(&self, room: &Room) -> bool {
+        room.own_commit.as_ref().is_some_and(|own| own.intent == self.id)
     }
 
     /// Stores it.

@@ -46,7 +46,7 @@ pub use consent::Consent;
 pub use devices::Device;
 pub use event::{
     Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
-    RoomPhase, RoomState, Stock,
+    PendingState, Rights, RoomPhase, RoomState, Stock,
 };
 pub use options::{AddOptions, ClientOptions, CreateOptions, HubProposals, LastResort};
 pub use pseudonyms::Pseudonym;

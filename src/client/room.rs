@@ -7,9 +7,7 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, Participant, RoomPhase, RoomState, external,
-    intent::{self, Intent},
-    leave,
+    ErrorCode, Event, IntentId, Participant, Rights, RoomPhase, RoomState, external, intent, leave,
     outlook::Outlook,
     request::Request,
     send,
@@ -19,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result},
-    room::{Profile, app_sync, policy},
+    room::{ParticipantList, Profile, app_sync, policy},
     wire::{
         RequiredCapabilities, Role,
         uri::{ClientUri, RoomUri, UserUri},
@@ -220,8 +218,10 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     let group = MlsGroup::load(step.provider().storage(), &super::step::group_id(uri))?;
     let Some(group) = group else { return Ok(None) };
     let outlook = Outlook::of(&group)?;
+    let rights = rights(&room, &outlook.list, &step.identity.client.user());
     let participants = participants(&outlook);
-    let pending = intent::all(&step.transaction, uri)?.iter().filter_map(Intent::shown).collect();
+    let intents = intent::all(&step.transaction, uri)?;
+    let pending = intents.iter().filter_map(|intent| intent.shown(&room)).collect();
     Ok(Some(RoomState {
         room: uri.clone(),
         hub: uri.domain().clone(),
@@ -233,6 +233,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
         policy: policy::room_policy(group.extensions())?,
         profile: Profile::of(group.extensions())?,
         leaving: outlook.own_leaf_goes() || leave::is_asked_for(step, uri)?,
+        rights,
         pending,
     }))
 }
@@ -248,6 +249,15 @@ fn participants(room: &Outlook) -> Vec<Participant> {
         devices: devices.remove(user).unwrap_or_default(),
     };
     room.list.iter().map(to_participant).collect()
+}
+
+/// What this device may do in a room, by the hub's own rules.
+fn rights(room: &Room, list: &ParticipantList, user: &UserUri) -> Rights {
+    let is_in = room.phase == RoomPhase::Joined;
+    Rights {
+        change: is_in && policy::authorize_commit(list, user).is_ok(),
+        send: is_in && policy::authorize_application_message(list, user).is_ok(),
+    }
 }
 
 /// SHA-256, by which bytes are recognised.

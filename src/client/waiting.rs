@@ -29,8 +29,10 @@ impl Client {
     pub fn cancel_intent(&mut self, room: &RoomUri, id: IntentId, now: UnixMillis) -> Result<bool> {
         self.step(now, |step| {
             let Some(intent) = intent::load(step, room, id)? else { return Ok(false) };
-            let own_commit = step.room(room)?.and_then(|room| room.own_commit);
-            if own_commit.is_some_and(|own| own.intent == id) || !is_a_commits(&intent.task) {
+            let is_committing = step.room(room)?.is_some_and(|room| intent.is_committing(&room));
+            // The answer to a claim must not meet another intent.
+            let is_claiming = intent.waits_for == WaitsFor::Answer;
+            if is_committing || is_claiming || !is_a_commits(&intent.task) {
                 return Ok(false);
             }
             give_up(step, room, &intent, ErrorCode::Aborted)?;

@@ -1,7 +1,7 @@
 //! What a client makes of consent: its copy of the provider's state, and intents that wait for it.
 
 use mimi_edge::{
-    client::{AddOptions, Consent, ErrorCode, Event, IntentId},
+    client::{AddOptions, Consent, ErrorCode, Event, IntentId, PendingState},
     error::{Error, UsageError},
     time::UnixMillis,
     transport::Response,
@@ -293,7 +293,7 @@ fn r31_an_add_waits_for_the_grant_that_it_asked_for_and_goes_on_by_itself() {
             assert_eq!(requests, [expected]);
             assert_eq!(told(&mut world), [Event::WaitingForConsent { room: room(), id }]);
             let pending = world.devices[ALICE].client.room_state(&room()).unwrap().unwrap().pending;
-            assert_eq!((pending[0].id, pending[0].waits_for_consent), (id, true));
+            assert_eq!((pending[0].id, pending[0].state), (id, PendingState::WaitingConsent));
             // Grants of others and for other rooms are not waited for.
             let received =
                 vec![item(CATHY_USER, None, 2), item(BOB_USER, Some("den@alpha.example"), 2)];

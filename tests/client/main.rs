@@ -12,6 +12,7 @@ mod devices;
 mod hostile;
 mod hubs;
 mod identity;
+mod intents;
 mod joining;
 mod leaving;
 mod messages;
