@@ -6,7 +6,7 @@ mod common;
 
 use common::universe::{Faults, Universe, room, user};
 use mimi_edge::{
-    client::{AddOptions, CreateOptions, Event},
+    client::{AddOptions, CreateOptions, Event, RoomPhase},
     wire::uri::ClientUri,
 };
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -25,7 +25,7 @@ fn add(universe: &mut Universe, by: &ClientUri, whom: &ClientUri) {
 }
 
 /// Clients and providers of the story, all of them WebAssembly in the page.
-fn play(faults: Faults) {
+fn play(faults: Faults) -> (Universe, [ClientUri; 3]) {
     let mut universe = Universe::new(&["alpha.example", "bravo.example", "charlie.example"], 7);
     let alice = universe.add_device("alice@alpha.example");
     let bob = universe.add_device("bob@bravo.example");
@@ -65,11 +65,29 @@ fn play(faults: Faults) {
             .collect();
         assert_eq!(messages, [(cathy.clone(), b"hello".to_vec())]);
     }
+    (universe, [alice, bob, cathy])
 }
 
 #[wasm_bindgen_test]
 fn the_drafts_story_in_a_browser() {
     play(Faults::none(1));
+}
+
+#[wasm_bindgen_test]
+fn r54_r57_bob_leaves_in_a_browser_and_cathys_commit_takes_him_out() {
+    let (mut universe, [alice, bob, cathy]) = play(Faults::none(1));
+    universe.act(&bob, |client, now| client.leave(&room(ROOM), now)).unwrap();
+    universe.run();
+    universe.act(&cathy, |client, now| client.update_keys(&room(ROOM), now)).unwrap();
+    universe.run();
+    let mut state_of =
+        |device| universe.act(device, |client, _| client.room_state(&room(ROOM))).unwrap().unwrap();
+    assert_eq!(state_of(&bob).phase, RoomPhase::Left);
+    for device in [&alice, &cathy] {
+        let state = state_of(device);
+        let users: Vec<_> = state.participants.into_iter().map(|entry| entry.user).collect();
+        assert_eq!((state.epoch, users), (3, vec![alice.user(), cathy.user()]));
+    }
 }
 
 #[wasm_bindgen_test]
@@ -84,7 +102,10 @@ mod exports {
     use wasm_bindgen::JsValue;
     use wasm_bindgen_test::wasm_bindgen_test;
 
+    use super::ROOM;
+
     const ALICE: &str = "alice@alpha.example";
+    const BOB: &str = "bob@bravo.example";
 
     fn member(value: &JsValue, name: &str) -> JsValue {
         Reflect::get(value, &name.into()).unwrap()
@@ -113,20 +134,62 @@ mod exports {
         let error = ClientCore::new("alice", Array::new(), now).err().unwrap();
         assert_eq!(member(&error, "code"), "bad-uri");
         let mut core = ClientCore::new(ALICE, Array::new(), now).unwrap();
-        let error = core.send("clubhouse@alpha.example", b"hello".to_vec(), now).err().unwrap();
+        let error = core.send(ROOM, b"hello".to_vec(), now).err().unwrap();
         assert_eq!(member(&error, "code"), "room-unknown");
-        let error = core.create_room("clubhouse@bravo.example", now).err().unwrap();
+        let code = |refused: Result<f64, JsValue>| {
+            member(&refused.err().unwrap(), "code").as_string().unwrap()
+        };
+        assert_eq!(
+            code(core.create_room("clubhouse@bravo.example", "B", true, now)),
+            "bad-argument"
+        );
+        assert_eq!(code(core.create_room(ROOM, "C", true, now)), "bad-argument");
+        let king = vec!["king".into()];
+        assert_eq!(code(core.add_user(ROOM, BOB, king.clone(), false, false, now)), "bad-argument");
+        assert_eq!(code(core.set_roles(ROOM, BOB, king, now)), "bad-argument");
+        assert_eq!(code(core.remove_user(ROOM, "bob", now)), "bad-uri");
+        assert_eq!(code(core.request_consent(ALICE, None, now)), "bad-argument");
+        assert_eq!(code(core.grant_consent(BOB, Some("clubhouse".into()), now)), "bad-uri");
+        let own = core.device();
+        let error = core.revoke_device(&own, now).err().unwrap();
         assert_eq!(member(&error, "code"), "bad-argument");
-        let error = core
-            .add_user(
-                "clubhouse@alpha.example",
-                "bob@bravo.example",
-                vec!["king".into()],
-                false,
-                now,
-            )
-            .err()
-            .unwrap();
-        assert_eq!(member(&error, "code"), "bad-argument");
+    }
+
+    #[wasm_bindgen_test]
+    fn what_is_wished_for_in_a_room_that_is_not_there_is_thrown_back() {
+        let now = js_sys::Date::now();
+        let mut core = ClientCore::new(ALICE, Array::new(), now).unwrap();
+        let roles = || vec!["visitor".to_owned()];
+        let refused = [
+            core.add_user(ROOM, BOB, roles(), false, true, now),
+            core.remove_user(ROOM, BOB, now),
+            core.set_roles(ROOM, BOB, roles(), now),
+            core.leave(ROOM, now),
+            core.remove_device(ROOM, "bob@bravo.example/phone", now),
+            core.set_policy(ROOM, vec![1], now),
+            core.update_keys(ROOM, now),
+        ];
+        for refused in refused {
+            assert_eq!(member(&refused.err().unwrap(), "code"), "room-unknown");
+        }
+        assert!(!core.cancel(ROOM, 1.0, now).unwrap());
+        assert!(core.room_state(ROOM).unwrap().is_undefined());
+    }
+
+    #[wasm_bindgen_test]
+    fn r95_what_is_said_about_consent_and_devices_waits_for_the_provider() {
+        let now = js_sys::Date::now();
+        let mut core = ClientCore::new(ALICE, Array::new(), now).unwrap();
+        let names = [
+            core.request_consent(BOB, Some(ROOM.into()), now).unwrap(),
+            core.cancel_consent(BOB, Some(ROOM.into()), now).unwrap(),
+            core.grant_consent(BOB, None, now).unwrap(),
+            core.revoke_consent(BOB, None, now).unwrap(),
+        ];
+        assert!(names.windows(2).all(|pair| pair[0] < pair[1]));
+        core.revoke_device("alice@alpha.example/lost", now).unwrap();
+        for list in [core.consent_incoming(), core.consent_granted(), core.devices()] {
+            assert_eq!(list.unwrap().length(), 0);
+        }
     }
 }

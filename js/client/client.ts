@@ -1,11 +1,14 @@
 /// <reference lib="esnext.disposable" />
 import { ClientCore } from "#wasm/client";
+import { Consent, type ConsentRequest } from "./consent.js";
 import { Engine, type CoreEvent, type EngineOwner } from "./engine.js";
 import { MimiError, fromCore, orAborted } from "./errors.js";
 import { init } from "./init.js";
-import { LiveValue, TypedEvents, type Emitter, type Live, type Signal } from "./live.js";
+import { LiveValue, TypedEvents, reached, type Emitter, type Live, type Signal } from "./live.js";
 import { currentPlatform, type WasmSource } from "./platform.js";
-import { Room, message, type CoreRoomState, type Message, type UnixMillis } from "./room.js";
+import { message, type Message, type UnixMillis } from "./message.js";
+import { Room } from "./room.js";
+import type { Change, CoreRoomState, Profile, Role } from "./room-state.js";
 import { deleteIndexedDb, indexedDbStore, memoryStore, type Store } from "./store.js";
 import { Transport, type Exchange } from "./transport.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
@@ -15,16 +18,50 @@ export type Sync =
   | { readonly state: "offline"; readonly retryAt?: UnixMillis }
   | { readonly state: "connecting" | "live" };
 
+/** One device of the user. */
+export interface Device {
+  readonly uri: ClientUri;
+  readonly user: UserUri;
+  /** Whether it is this one. */
+  readonly current: boolean;
+  /** When it was registered, by the provider's clock. */
+  readonly registeredAt: UnixMillis;
+}
+
+/** What the own provider holds of this device's KeyPackages, with which others add it to rooms. */
+export interface KeyPackageStock {
+  /** How many are there, each for one use. */
+  readonly published: number;
+  /** Whether there is one for when these are used up. */
+  readonly lastResort: boolean;
+  /** When the first of them is no longer handed out. */
+  readonly nextExpiry?: UnixMillis;
+}
+
+/** How the core tells a device. */
+interface CoreDevice { readonly uri: string; readonly registeredAt: UnixMillis }
+
 /** What a {@link Client} tells its application; the state that explains an event is there before it. */
 export interface ClientEvents {
   /** A room is there: created here, or joined because somebody added this user. */
   room: Room;
   /** A message came, or one sent since the client was opened is somewhere else (same key). */
   message: Message;
-  /** Events of a room are gone; this device has to join it anew. */
-  gap: { readonly room: RoomUri };
-  /** The hub accepted what this device has to reject; nothing is sent there any more. */
-  diverged: { readonly room: RoomUri };
+  /**
+   * Events of a room are gone, and this device joins it anew by itself; a second time, with
+   * `rejoined`, when it is in again. What was sent in between cannot be read.
+   */
+  gap: { readonly room: RoomUri; readonly rejoined: boolean };
+  /** The hub accepted what this device has to reject: nothing is sent there until it has joined anew, as after a gap. */
+  diverged: { readonly room: RoomUri; readonly rejoined: boolean };
+  /** Somebody asks to be allowed to add this user to rooms. */
+  consent: ConsentRequest;
+  /** Somebody allows this user to add it, to this room or to any. */
+  consentGranted: { readonly user: UserUri; readonly room?: RoomUri };
+  /** The own user has other devices than before. */
+  devices: { readonly user: UserUri; readonly added: readonly ClientUri[]; readonly removed: readonly ClientUri[] };
+  /** A change was given up for which no call waits: it was asked for before a reload, or by {@link Client.createRoom}. */
+  changeFailed: { readonly room: RoomUri; readonly what: Change["what"]; readonly user?: UserUri; readonly error: MimiError };
   /** Something failed in the background: nothing works any more until this client is closed and opened again. */
   error: MimiError;
 }
@@ -37,9 +74,9 @@ export interface ClientOptions extends Signal {
   readonly provider: string | URL;
   /**
    * Where state is kept. Default: IndexedDB, under the user's address; there one tab at a time has a
-   * store open. `"memory"` keeps nothing. In Node a store must be named.
+   * store open. `"memory"` keeps nothing. In Node a store must be given: that, or one's own.
    */
-  readonly store?: { readonly name?: string } | "memory";
+  readonly store?: { readonly name?: string } | "memory" | Store;
   /** Where the wasm comes from; see {@link init}. */
   readonly wasm?: WasmSource;
   /** Instead of the platform's. */
@@ -54,7 +91,16 @@ export interface ClientOptions extends Signal {
 export interface CreateRoomOptions extends Signal {
   /** The local part of the room's address; default: random. */
   readonly id?: string;
+  /** How AppSync proposals travel. Default: `"B"`; `"A"` lets members in that use other MLS implementations. */
+  readonly profile?: Profile;
+  /** Whether the hub may propose to take out users whom their provider deleted. Default: yes. */
+  readonly hubProposals?: boolean;
+  /** Who is added once the room is there, as by {@link Room.add}. The call does not wait for them. */
+  readonly users?: readonly { readonly user: UserUri; readonly roles?: readonly Role[] }[];
 }
+
+/** Events of a room. */
+type RoomEvent = Exclude<Extract<CoreEvent, { readonly room: string }>, { readonly type: "consentRequested" }>;
 
 /** Events after which a room's state is what it was. */
 const LEAVE_STATE: ReadonlySet<CoreEvent["type"]> = new Set(["message", "delivery", "undecryptable"]);
@@ -69,8 +115,23 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly sync: Live<Sync>;
   /** The rooms of this device: those that were stored by address, then the new ones as they come. */
   readonly rooms: Live<readonly Room[]>;
+  /** Rooms of the user that this device is not in, by address: {@link Client.joinRoom} takes it into one. */
+  readonly available: Live<readonly RoomUri[]>;
+  /** The user's devices, this one among them, as the own provider said last; by address. */
+  readonly devices: Live<readonly Device[]>;
+  /** Who may add this user to rooms, and whom it asks. */
+  readonly consent: Consent;
+  /** The device's KeyPackages; it makes new ones by itself. */
+  readonly keyPackages: { readonly stock: Live<KeyPackageStock> };
   readonly #sync = new LiveValue<Sync>({ state: "offline" });
   readonly #rooms = new LiveValue<readonly Room[]>([]);
+  readonly #available = new LiveValue<readonly RoomUri[]>([]);
+  readonly #stock = new LiveValue<KeyPackageStock>({ published: 0, lastResort: false });
+  readonly #devices: LiveValue<readonly Device[]>;
+  /** Called when the user is deleted, if this client asked for that. */
+  #deleted: (() => void) | undefined;
+  /** Rooms that this device was cut off from, and how. */
+  readonly #cutOff = new Map<RoomUri, "gap" | "diverged">();
   readonly #events = new TypedEvents<ClientEvents>();
   readonly #engine: Engine;
   readonly #core: ClientCore;
@@ -81,11 +142,16 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     this.device = core.device() as ClientUri;
     this.sync = this.#sync;
     this.rooms = this.#rooms;
+    this.available = this.#available;
+    this.#devices = new LiveValue(this.#listDevices());
+    this.devices = this.#devices;
+    this.keyPackages = { stock: this.#stock };
     this.#engine = makeEngine({
       happened: (event) => { this.#happened(event); },
       connection: (state) => { this.#sync.set(state); },
       broken: (error) => { this.#broken(error); },
     });
+    this.consent = new Consent(this.#engine, core);
   }
 
   /**
@@ -121,25 +187,70 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     }
   }
 
-  /** Erases what is stored of a user's device. The only call that does. */
+  /** Erases what IndexedDB holds of a user's device. The only call that does; one's own store one erases oneself. */
   static async delete({ user, store }: Pick<ClientOptions, "user" | "store">): Promise<void> {
-    if (store !== "memory") await deleteIndexedDb(store?.name ?? user);
+    if (store === undefined || isNamed(store)) await deleteIndexedDb(store?.name ?? user);
   }
 
   /**
    * Creates a room at the own provider; while that does not answer, the wish is kept, over a reload
    * too. Rejects with `conflict` when the address is taken, there or here, with `bad-uri` when `id`
-   * is no local part, with `aborted` when the signal ended the wait (not the work).
+   * is no local part, with `bad-argument` for roles that nobody can have, with `aborted` when the
+   * signal ended the wait (not the work).
    */
-  async createRoom({ id = crypto.randomUUID(), signal }: CreateRoomOptions = {}): Promise<Room> {
+  async createRoom({ id = crypto.randomUUID(), profile = "B", hubProposals = true, users = [], signal }: CreateRoomOptions = {}): Promise<Room> {
     const address = uri.room(`${id}@${uri.domain(this.user)}`);
-    await this.#engine.fulfil(address, (core, now) => core.createRoom(address, now), signal);
-    const room = this.room(address);
-    if (room === undefined) throw new MimiError("internal", "the room is not there");
-    return room;
+    const wishes = users.map(({ user, roles = ["regular_user"] }) => ({ user: uri.user(user), roles: Array.from(roles, String) }));
+    const { done } = await this.#engine.ask(address, (core, now) => {
+      const intent = core.createRoom(address, profile, hubProposals, now);
+      for (const { user, roles } of wishes) core.addUser(address, user, roles, false, false, now);
+      return intent;
+    });
+    await orAborted(done, signal);
+    return this.#mustHave(address);
   }
 
-  /** A room that this device is in. */
+  /**
+   * Joins a room of the own user with this device, though nobody else is online: a new device, or one
+   * that was cut off. It reads what is sent from then on. Rejects with `not-allowed` when the user is
+   * not in the room, `room-unknown`, `hub-unresponsive`, `conflict`, or with `aborted` when the signal
+   * ended the wait (not the work).
+   */
+  async joinRoom(room: RoomUri, { signal }: Signal = {}): Promise<Room> {
+    const address = uri.room(room);
+    const { done } = await this.#engine.ask(address, (core, now) => core.joinRoom(address, now));
+    await orAborted(done, signal);
+    return this.#mustHave(address);
+  }
+
+  /**
+   * Shuts another device of the user out, such as a lost one: the own provider knows it no more, and it
+   * is taken out of the rooms that this device is in (a change of each). Resolves when the provider has
+   * done its part. Rejects with `bad-argument` for this device and for other users'.
+   */
+  async revokeDevice(device: ClientUri, { signal }: Signal = {}): Promise<void> {
+    const address = uri.client(device);
+    const rooms = this.#rooms.get().filter(({ state }) => state.get().can("remove") && state.get().participants.some(({ devices }) => devices.includes(address)));
+    await this.#engine.step((core, now) => {
+      core.revokeDevice(address, now);
+      for (const room of rooms) core.removeDevice(room.uri, address, now);
+    });
+    for (const room of rooms) this.#refresh(room.uri);
+    await orAborted(reached(this.devices, (devices) => devices.every((one) => one.uri !== address)), signal);
+  }
+
+  /**
+   * Deletes the user at its provider, with all its devices and for good: the name is never given out
+   * again, and rooms take its devices out. Resolves when that is done. Then this client is of no use
+   * any more; {@link Client.delete} erases what it has stored.
+   */
+  async deleteUser({ signal }: Signal = {}): Promise<void> {
+    const deleted = new Promise<void>((resolve) => { this.#deleted = resolve; });
+    await this.#engine.step((core, now) => { core.deleteUser(now); });
+    await orAborted(deleted, signal);
+  }
+
+  /** A room that this device is in, or was. */
   room(address: RoomUri): Room | undefined {
     return this.#rooms.get().find((room) => room.uri === address);
   }
@@ -147,6 +258,12 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   addEventListener: Emitter<ClientEvents>["addEventListener"] = (...listener) => { this.#events.addEventListener(...listener); };
   removeEventListener: Emitter<ClientEvents>["removeEventListener"] = (...listener) => { this.#events.removeEventListener(...listener); };
   events: Emitter<ClientEvents>["events"] = (options) => this.#events.events(options);
+
+  #mustHave(address: RoomUri): Room {
+    const room = this.room(address);
+    if (room === undefined) throw new MimiError("internal", "the room is not there");
+    return room;
+  }
 
   /** Stops everything and gives the store free. What was not sent yet goes out after the next open. */
   async close(): Promise<void> {
@@ -164,7 +281,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     const state = this.#core.roomState(address) as CoreRoomState | undefined;
     const known = this.room(address);
     if (state === undefined) {
-      // Its creation was refused.
+      // Its creation was refused; or this device is about to join, and knows nothing of it yet.
       if (known !== undefined) this.#rooms.set(this.#rooms.get().filter((room) => room !== known));
       return false;
     }
@@ -173,15 +290,61 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     return known === undefined;
   }
 
+  #listDevices(): readonly Device[] {
+    return (this.#core.devices() as CoreDevice[]).map(({ uri, registeredAt }) => ({ uri: uri as ClientUri, user: this.user, current: uri === this.device, registeredAt }));
+  }
+
   #happened(event: CoreEvent): void {
-    if (!("room" in event)) return;
+    switch (event.type) {
+      case "consentChanged": this.consent.changed(this.#core); return;
+      case "consentRequested": this.#events.emit("consent", this.consent.requestOf(event)); return;
+      case "consentGranted": {
+        const { user, room } = event;
+        this.#events.emit("consentGranted", { user: user as UserUri, ...(room === undefined ? {} : { room: room as RoomUri }) });
+        return;
+      }
+      case "consentCancelled": return;
+      case "devicesChanged":
+        this.#devices.set(this.#listDevices());
+        this.#events.emit("devices", { user: this.user, added: event.added as ClientUri[], removed: event.removed as ClientUri[] });
+        return;
+      case "keyPackages": {
+        const { available, lastResort, nextExpiry } = event;
+        this.#stock.set({ published: available, lastResort: lastResort > 0, ...(nextExpiry === undefined ? {} : { nextExpiry }) });
+        return;
+      }
+      case "revoked": this.#deleted?.(); return;
+      default: if ("room" in event) this.#happenedIn(event);
+    }
+  }
+
+  #happenedIn(event: RoomEvent): void {
     const address = event.room as RoomUri;
+    // Before the state says that it is over.
+    const change = event.type === "intentFailed" ? this.room(address)?.pending(event.id) : undefined;
     const isNew = !LEAVE_STATE.has(event.type) && this.#refresh(address);
     const room = this.room(address);
+    if (event.type === "roomAvailable") this.#setAvailable(address, true);
+    // An intent of a room that is not there is one to join it.
+    if (event.type === "roomAdded" || event.type === "rejoined" || (event.type === "intentFailed" && room === undefined)) this.#setAvailable(address, false);
     if (room === undefined) return;
     if (isNew || event.type === "roomAdded") this.#events.emit("room", room);
     switch (event.type) {
-      case "gap": case "diverged": this.#events.emit(event.type, { room: address }); break;
+      case "gap": case "diverged":
+        this.#cutOff.set(address, event.type);
+        this.#events.emit(event.type, { room: address, rejoined: false });
+        break;
+      case "rejoined":
+        this.#events.emit(this.#cutOff.get(address) ?? "gap", { room: address, rejoined: true });
+        this.#cutOff.delete(address);
+        break;
+      case "intentFailed": {
+        if (change === undefined || this.#engine.isAwaited(event.id)) break;
+        const { what, user } = change;
+        const error = new MimiError(event.code, "a change was given up", { retryable: event.retryable });
+        this.#events.emit("changeFailed", { room: address, what, ...(user === undefined ? {} : { user: user as UserUri }), error });
+        break;
+      }
       case "message": {
         const device = event.sender as ClientUri;
         const sender = this.#core.userOf(device) as UserUri;
@@ -200,20 +363,34 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     }
   }
 
+  #setAvailable(room: RoomUri, is: boolean): void {
+    const others = this.#available.get().filter((other) => other !== room);
+    if (is || others.length < this.#available.get().length) this.#available.set(is ? [...others, room].sort() : others);
+  }
+
   #broken(error: MimiError): void {
     this.#sync.set({ state: "offline" });
-    if (error.code !== "closed") this.#events.emit("error", error);
+    if (error.code !== "closed" && this.#deleted === undefined) this.#events.emit("error", error);
     for (const room of this.#rooms.get()) room.end(error);
     this.#events.end();
     this.#sync.end();
     this.#rooms.end();
+    this.#available.end();
+    this.#devices.end();
+    this.#stock.end();
+    this.consent.end();
   }
 }
 
 async function openStore(user: UserUri, store: ClientOptions["store"]): Promise<Store> {
   if (store === "memory") return memoryStore();
+  if (store !== undefined && !isNamed(store)) return store;
   if (!currentPlatform().durable) {
-    throw new MimiError("bad-argument", 'there is no IndexedDB here: ask for store: "memory"');
+    throw new MimiError("bad-argument", 'there is no IndexedDB here: ask for store: "memory", or give one');
   }
   return await indexedDbStore(store?.name ?? user);
+}
+
+function isNamed(store: NonNullable<ClientOptions["store"]>): store is { readonly name?: string } {
+  return store !== "memory" && !("apply" in store);
 }

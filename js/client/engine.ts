@@ -1,20 +1,26 @@
 import type { ClientCore } from "#wasm/client";
-import { MimiError, fromCore, isFromCore, orAborted, type ErrorCode } from "./errors.js";
+import type { CoreConsent } from "./consent.js";
+import { MimiError, fromCore, isFromCore, type ErrorCode } from "./errors.js";
 import { deferred, type Deferred } from "./live.js";
-import type { CoreDelivery } from "./room.js";
-import type { Change, Store } from "./store.js";
+import type { CoreDelivery } from "./message.js";
+import type { RowChange, Store } from "./store.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
 
 /** What the core says has happened; `intentAsked` is the engine's own word. */
 export type CoreEvent =
   | { readonly type: "intentAsked"; readonly room: string }
-  | { readonly type: "registered" | "caughtUp" | "revoked" }
+  | { readonly type: "registered" | "caughtUp" | "revoked" | "consentChanged" }
   | { readonly type: "devicesChanged"; readonly added: readonly string[]; readonly removed: readonly string[] }
   | { readonly type: "pseudonymIssued"; readonly user: string }
   | { readonly type: "pseudonymRefused"; readonly code: ErrorCode }
   | { readonly type: "registrationFailed"; readonly code: ErrorCode }
   | { readonly type: "keyPackages"; readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
-  | { readonly type: "roomAdded" | "roomLeft" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }
+  | { readonly type: "roomAdded" | "roomAvailable" | "roomLeft" | "rejoined" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }
+  | ({ readonly type: "consentRequested" } & CoreConsent)
+  | { readonly type: "consentCancelled" | "consentGranted"; readonly user: string; readonly room?: string }
+  | { readonly type: "consentDone"; readonly id: number }
+  | { readonly type: "consentFailed"; readonly id: number; readonly code: ErrorCode }
+  | { readonly type: "waitingForConsent"; readonly room: string; readonly id: number }
   | { readonly type: "roomChanged"; readonly room: string; readonly epoch: number }
   | { readonly type: "message"; readonly room: string; readonly key: string; readonly sender: string; readonly epoch: number; readonly at: number; readonly content: Uint8Array<ArrayBuffer> }
   | { readonly type: "undecryptable"; readonly room: string; readonly position: number }
@@ -85,7 +91,7 @@ export class Engine {
       outcome = { refusal: fromCore(error) };
     }
     const { changes, events, frames } = this.#call((core) => ({
-      changes: core.takeChanges() as Change[],
+      changes: core.takeChanges() as RowChange[],
       events: core.takeEvents() as CoreEvent[],
       frames: core.takeFrames() as Uint8Array[],
     }));
@@ -105,15 +111,22 @@ export class Engine {
   }
 
   /**
-   * Asks the core for something that takes its time, and resolves when that is done. `signal` ends
-   * the wait, not the work.
+   * Asks the core for something that takes its time, in a room or not. Resolves when the wish is
+   * stored, to its number and to what settles when it is done or given up.
    */
-  async fulfil(room: string, ask: (core: ClientCore, now: number) => number, signal: AbortSignal | undefined): Promise<void> {
+  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number): Promise<{ readonly id: number; readonly done: Promise<void> }> {
     const waiting = deferred<void>();
-    await this.step((core, now) => { this.#intents.set(ask(core, now), waiting); });
-    this.#tell({ type: "intentAsked", room });
-    await orAborted(waiting.promise, signal);
+    const id = await this.step((core, now) => {
+      const id = ask(core, now);
+      this.#intents.set(id, waiting);
+      return id;
+    });
+    if (room !== undefined) this.#tell({ type: "intentAsked", room });
+    return { id, done: waiting.promise };
   }
+
+  /** Whether a call waits for this intent; none does for one that was asked for before a reload. */
+  isAwaited(id: number): boolean { return this.#intents.has(id); }
 
   /** Ends everything; what is stored stays. Another call waits for the same end. */
   async close(): Promise<void> {
@@ -158,15 +171,16 @@ export class Engine {
       case "registrationFailed": this.#fail(new MimiError(event.code, "the provider refuses this device")); break;
       case "revoked": this.#fail(new MimiError("unauthenticated", "the provider knows this device no more")); break;
       case "caughtUp": this.#socket?.steady(); this.#owner.connection({ state: "live" }); break;
-      case "intentDone": this.#waiting(event.id)?.resolve(); break;
+      case "intentDone": case "consentDone": this.#waiting(event.id)?.resolve(); break;
       case "intentFailed":
         this.#waiting(event.id)?.reject(new MimiError(event.code, "it could not be done", { retryable: event.retryable }));
         break;
+      case "consentFailed": this.#waiting(event.id)?.reject(new MimiError(event.code, "the provider did not take it")); break;
       default:
     }
   }
 
-  /** Who waits for an intent that is over: nobody, when it was asked for before a reload. */
+  /** Who waits for an intent that is over, if anybody does. */
   #waiting(id: number): Deferred<void> | undefined {
     const waiting = this.#intents.get(id);
     this.#intents.delete(id);

@@ -4,11 +4,15 @@
  * Start with {@link Client.open}.
  */
 
-export { Client, type ClientEvents, type ClientOptions, type CreateRoomOptions, type Sync } from "./client.js";
+export { Client, type ClientEvents, type ClientOptions, type CreateRoomOptions, type Device, type KeyPackageStock, type Sync } from "./client.js";
+export { Consent, type ConsentGrant, type ConsentRequest } from "./consent.js";
 export { MimiError, type ErrorCode } from "./errors.js";
 export { init } from "./init.js";
 export { type Emitter, type Live, type Signal } from "./live.js";
-export { type Exchange } from "./transport.js";
+export { type Bytes, type Delivery, type Message, type UnixMillis } from "./message.js";
 export { type WasmSource } from "./platform.js";
-export { Room, type AddOptions, type AddResult, type Bytes, type Change, type Delivery, type Message, type Participant, type Role, type RoomState, type Sent, type UnixMillis } from "./room.js";
+export { Room, type AddOptions, type AddResult, type Sent } from "./room.js";
+export { type Action, type Change, type ChangeKind, type Participant, type Profile, type Role, type RoomState } from "./room-state.js";
+export { type Row, type RowChange, type Store } from "./store.js";
+export { type Exchange } from "./transport.js";
 export { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";

@@ -1,68 +1,10 @@
+import type { ClientCore } from "#wasm/client";
 import type { Engine } from "./engine.js";
-import { MimiError, type ErrorCode } from "./errors.js";
+import { MimiError, orAborted } from "./errors.js";
 import { LiveValue, deferred, type Deferred, type Live, type Signal } from "./live.js";
+import { deliveryOf, message, type Bytes, type CoreDelivery, type Message, type UnixMillis } from "./message.js";
+import { roomState, type CorePending, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
-
-/** Milliseconds since 1970. */
-export type UnixMillis = number;
-/** Results are over their own buffer; arguments take any Uint8Array. */
-export type Bytes = Uint8Array<ArrayBuffer>;
-/** What a participant may be (the draft's Role). */
-export type Role = "system" | "owner" | "admin" | "regular_user" | "visitor" | "banned";
-
-/** One entry of the participant list. */
-export interface Participant {
-  readonly user: UserUri;
-  /** In the list's order. */
-  readonly roles: readonly Role[];
-  /** The domain of the user's provider. */
-  readonly domain: string;
-  /** The user's devices in the room, in the tree's order. */
-  readonly devices: readonly ClientUri[];
-}
-
-/** Something that this device still has to do in a room. */
-export interface Change { readonly what: "create" | "add"; readonly user?: UserUri; readonly state: "queued" | "retrying"; readonly attempt: number }
-
-/** A room as it stands on this device. */
-export interface RoomState {
-  /** A local label, never sent: the address' local part. */
-  readonly name: string;
-  /** The MLS epoch. */
-  readonly epoch: bigint;
-  /** The domain of the room's hub. */
-  readonly hub: string;
-  /** Where this device stands. */
-  readonly phase: "creating" | "joining" | "joined" | "left" | "gap" | "diverged";
-  /** The own user's roles. */
-  readonly me: readonly Role[] | "left";
-  /** In the list's order, the banned too. */
-  readonly participants: readonly Participant[];
-  /** What is still to be done, in order. */
-  readonly pending: readonly Change[];
-}
-
-/** Where a message of this device is. */
-export type Delivery =
-  | { readonly state: "queued" | "sending" }
-  | { readonly state: "accepted"; readonly at: UnixMillis }
-  | { readonly state: "failed"; readonly error: MimiError };
-
-/** A message in a room. */
-export interface Message {
-  /** Never changes, from queued to accepted: the list key. */
-  readonly key: string;
-  readonly room: RoomUri;
-  readonly sender: UserUri;
-  readonly device: ClientUri;
-  readonly mine: boolean;
-  /** The epoch in which it was encrypted; absent while it waits. */
-  readonly epoch?: bigint;
-  readonly bytes: Bytes;
-  /** The content, when it is UTF-8. */
-  readonly text?: string;
-  readonly delivery: Delivery;
-}
 
 /** A message that is on its way. */
 export interface Sent {
@@ -75,8 +17,8 @@ export interface Sent {
   readonly accepted: Promise<UnixMillis>;
 }
 
-/** What came of {@link Room.add}. */
-export interface AddResult { readonly state: "added"; readonly devices: number }
+/** What came of {@link Room.add}: `devices` is the number of the user's devices in the room. */
+export type AddResult = { readonly state: "added"; readonly devices: number } | { readonly state: "waiting-consent" };
 
 /** How to add a user. */
 export interface AddOptions extends Signal {
@@ -84,57 +26,105 @@ export interface AddOptions extends Signal {
   readonly roles?: readonly Role[];
   /** Whether a last-resort KeyPackage will do, which others may hold too. Default: no. */
   readonly lastResort?: boolean;
+  /** Whether to ask a user who has not allowed it, and to go on once it does. Default: no. */
+  readonly requestConsent?: boolean;
 }
 
-/** How the core tells a room's state. */
-export interface CoreRoomState {
-  readonly hub: string;
-  readonly phase: RoomState["phase"];
-  readonly epoch: number;
-  readonly me: string;
-  readonly participants: readonly { readonly user: string; readonly roles: readonly Role[]; readonly devices: readonly string[] }[];
-  readonly pending: readonly { readonly user?: string; readonly tries: number }[];
-}
+type Ask = (core: ClientCore, now: number) => number;
 
-/** How the core tells what became of a message. */
-export interface CoreDelivery { readonly state: "queued" | "sending" | "accepted" | "failed"; readonly at?: UnixMillis; readonly code?: ErrorCode; readonly retryable?: boolean }
-
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** A room that this device is in. */
+/**
+ * A room that this device is in, or was.
+ *
+ * What changes it is stored first: it goes on after a reload and while others change the room, and is
+ * listed in {@link RoomState.pending} until it is done. Each such method rejects with `not-allowed` or
+ * `invalid-proposal` when the hub refuses it, with `conflict` when others changed the room faster again
+ * and again (it may be asked for anew), with `gap` and `diverged` when this device is cut off, with
+ * `aborted` when `signal` ended the wait (not the work) or the change was cancelled, with `closed`.
+ */
 export class Room {
   /** The room's address. */
   readonly uri: RoomUri;
   /** The room as it stands. */
   readonly state: Live<RoomState>;
   readonly #state: LiveValue<RoomState>;
-  /** What the core said last, to see whether it says something new. */
-  #said: string;
   readonly #engine: Engine;
   readonly #sent = new Map<string, { content: Bytes; accepted: Deferred<UnixMillis> }>();
+  /** What the core said last, and its text, to see whether it says something new. */
+  #core: CoreRoomState;
+  #said: string;
 
   /** @internal */
   constructor(engine: Engine, address: RoomUri, state: CoreRoomState) {
     this.#engine = engine;
     this.uri = address;
+    this.#core = state;
     this.#said = JSON.stringify(state);
-    this.#state = new LiveValue(roomState(address, state));
+    this.#state = new LiveValue(this.#stateOf(state));
     this.state = this.#state;
   }
 
   /**
-   * Adds a user with all devices that it has. The intent is stored: it goes on after a reload. A user
-   * who is in the room already is left as it is.
+   * Adds a user with all devices that it has; of a user who is in already, the devices that are
+   * missing. With `requestConsent` it resolves to `waiting-consent` as soon as the user has to be
+   * asked, and goes on by itself once the user allows it.
    *
-   * Rejects with `bad-argument` for roles that nobody can have, `no-consent`, `no-key-package`, `user-unknown`, `incompatible`, `not-allowed`,
-   * `conflict`, `diverged`; with `aborted` when the signal ended the wait (not the work).
+   * Also rejects with `bad-argument` for roles that nobody can have, `no-consent`, `no-key-package`,
+   * `user-unknown`, `incompatible`.
    */
-  async add(user: UserUri, { roles = ["regular_user"], lastResort = false, signal }: AddOptions = {}): Promise<AddResult> {
+  async add(user: UserUri, { roles = ["regular_user"], lastResort = false, requestConsent = false, signal }: AddOptions = {}): Promise<AddResult> {
     uri.user(user);
     const names = Array.from(roles, String);
-    await this.#engine.fulfil(this.uri, (core, now) => core.addUser(this.uri, user, names, lastResort, now), signal);
-    const devices = this.state.get().participants.find((participant) => participant.user === user)?.devices.length ?? 0;
-    return { state: "added", devices };
+    const { id, done } = await this.#engine.ask(this.uri, (core, now) => core.addUser(this.uri, user, names, lastResort, requestConsent, now));
+    const over = new AbortController();
+    try {
+      return await orAborted(Promise.race([done.then(() => this.#added(user)), this.#waiting(id, over.signal)]), signal);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Removes a user with all its devices. A user who is not in the room is left as it is. */
+  async remove(user: UserUri, { signal }: Signal = {}): Promise<void> {
+    uri.user(user);
+    await this.#fulfil((core, now) => core.removeUser(this.uri, user, now), signal);
+  }
+
+  /**
+   * Gives a user these roles instead of the ones that it has. `["banned"]` bans: the user's devices
+   * are taken out, and it cannot be added while it is banned; somebody who is not in the room can be
+   * banned too. Other roles for a banned user lift the ban.
+   *
+   * Also rejects with `bad-argument` for roles that nobody can have together.
+   */
+  async setRoles(user: UserUri, roles: readonly Role[], { signal }: Signal = {}): Promise<void> {
+    uri.user(user);
+    const names = Array.from(roles, String);
+    await this.#fulfil((core, now) => core.setRoles(this.uri, user, names, now), signal);
+  }
+
+  /**
+   * Leaves the room with all devices of the own user. Resolves when it is out: nobody can take itself
+   * out of an MLS group, so somebody else's next commit does it. Until then {@link RoomState.leaving}
+   * is true.
+   */
+  async leave({ signal }: Signal = {}): Promise<void> {
+    await this.#fulfil((core, now) => core.leave(this.uri, now), signal);
+  }
+
+  /** Takes one device out of the room, such as a lost one of the own user. */
+  async removeDevice(device: ClientUri, { signal }: Signal = {}): Promise<void> {
+    uri.client(device);
+    await this.#fulfil((core, now) => core.removeDevice(this.uri, device, now), signal);
+  }
+
+  /** Sets the room's base policy; `too-large` for more than 16 KiB. The hub keeps it and applies none of it. */
+  async setPolicy(policy: Uint8Array, { signal }: Signal = {}): Promise<void> {
+    await this.#fulfil((core, now) => core.setPolicy(this.uri, policy, now), signal);
+  }
+
+  /** Replaces this device's keys, so that who learned the old ones reads nothing from here on. */
+  async updateKeys({ signal }: Signal = {}): Promise<void> {
+    await this.#fulfil((core, now) => core.updateKeys(this.uri, now), signal);
   }
 
   /**
@@ -156,8 +146,14 @@ export class Room {
   changed(state: CoreRoomState): void {
     const said = JSON.stringify(state);
     if (said === this.#said) return;
+    this.#core = state;
     this.#said = said;
-    this.#state.set(roomState(this.uri, state));
+    this.#state.set(this.#stateOf(state));
+  }
+
+  /** @internal What the intent of this number was to do, as the state has it. */
+  pending(id: number): CorePending | undefined {
+    return this.#core.pending.find((pending) => pending.id === id);
   }
 
   /** @internal A message of this device is somewhere else now. */
@@ -176,48 +172,27 @@ export class Room {
     this.#state.end();
     for (const { accepted } of this.#sent.values()) accepted.reject(error);
   }
-}
 
-/** A message with its text, when it is one. */
-export function message(parts: Omit<Message, "text">): Message {
-  try {
-    return { ...parts, text: decoder.decode(parts.bytes) };
-  } catch {
-    return parts;
+  async #fulfil(ask: Ask, signal: AbortSignal | undefined): Promise<void> {
+    const { done } = await this.#engine.ask(this.uri, ask);
+    await orAborted(done, signal);
   }
-}
 
-function deliveryOf({ state, at, code, retryable }: CoreDelivery): Delivery {
-  switch (state) {
-    case "accepted": return { state, at: at ?? 0 };
-    case "failed": return { state, error: new MimiError(code ?? "internal", "the message was not accepted", { retryable: retryable ?? false }) };
-    default: return { state };
+  #stateOf(state: CoreRoomState): RoomState {
+    return roomState(this.uri, state, (id) => this.#engine.step((core, now) => core.cancel(this.uri, id, now)));
   }
-}
 
-function roomState(address: RoomUri, core: CoreRoomState): RoomState {
-  const participants = core.participants.map(({ user, roles, devices }): Participant => {
-    const parsed = user as UserUri;
-    return { user: parsed, roles, domain: uri.domain(parsed), devices: devices as ClientUri[] };
-  });
-  const me = participants.find(({ devices }) => devices.includes(core.me as ClientUri));
-  const pending = core.pending.map(({ user, tries }): Change => ({
-    what: user === undefined ? "create" : "add",
-    ...(user === undefined ? {} : { user: user as UserUri }),
-    state: tries === 0 ? "queued" : "retrying",
-    attempt: tries,
-  }));
-  return {
-    name: localPart(address),
-    epoch: BigInt(core.epoch),
-    hub: core.hub,
-    phase: core.phase,
-    me: core.phase === "left" ? "left" : (me?.roles ?? []),
-    participants,
-    pending,
-  };
-}
+  #added(user: UserUri): AddResult {
+    const devices = this.state.get().participants.find((participant) => participant.user === user)?.devices.length ?? 0;
+    return { state: "added", devices };
+  }
 
-function localPart(address: RoomUri): string {
-  return address.startsWith("mimi://") ? address.slice(address.lastIndexOf("/") + 1) : address.slice(0, address.indexOf("@"));
+  /** Resolves when the intent waits for consent. */
+  #waiting(id: number, signal: AbortSignal): Promise<AddResult> {
+    return new Promise((resolve) => {
+      this.state.subscribe(() => {
+        if (this.pending(id)?.state === "waiting-consent") resolve({ state: "waiting-consent" });
+      }, { signal });
+    });
+  }
 }

@@ -1,16 +1,19 @@
 import { MimiError } from "./errors.js";
 
 /** One change of a delta: the new value of a key, or `null` for its deletion. */
-export interface Change { readonly key: Uint8Array; readonly value: Uint8Array | null }
+export interface RowChange { readonly key: Uint8Array; readonly value: Uint8Array | null }
 /** One stored row. */
 export interface Row { readonly key: Uint8Array; readonly value: Uint8Array }
 
-/** Where a device keeps its state. */
+/**
+ * Where a device keeps its state. An application may bring its own, such as a file or a database; one
+ * client at a time may use it.
+ */
 export interface Store {
   /** All rows. */
   rows(): Promise<Row[]>;
   /** Writes one delta: all of it or nothing. Resolves when it is durable. */
-  apply(changes: readonly Change[]): Promise<void>;
+  apply(changes: readonly RowChange[]): Promise<void>;
   /** Gives the store free for others. */
   close(): Promise<void>;
 }

@@ -6,9 +6,11 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     client::{
-        Delivery, ErrorCode, Event, Message, Participant, PendingIntent, RoomPhase, RoomState,
+        Consent, Delivery, Device, ErrorCode, Event, Message, Participant, PendingIntent,
+        RoomPhase, RoomState,
     },
     js::{bytes, number, object},
+    room::Profile,
     wire::uri::{ClientUri, RoomUri},
 };
 
@@ -60,6 +62,7 @@ pub(super) fn event(event: Event) -> JsValue {
         Event::WaitingForConsent { room, id } => {
             object([kind("waitingForConsent"), in_room(&room), ("id", number(id))])
         }
+        Event::ConsentChanged => object([kind("consentChanged")]),
         Event::ConsentRequested { from, room, at } => object([
             kind("consentRequested"),
             ("user", from.as_str().into()),
@@ -131,6 +134,22 @@ fn delivery(room: &RoomUri, key: &str, state: Delivery) -> JsValue {
     ])
 }
 
+pub(super) fn consents(consents: &[Consent]) -> Array {
+    let consent = |consent: &Consent| {
+        let user = ("user", consent.user.as_str().into());
+        object([user, scope(consent.room.as_ref()), ("at", number(consent.at.0))])
+    };
+    consents.iter().map(consent).collect()
+}
+
+pub(super) fn devices(devices: &[Device]) -> Array {
+    let device = |device: &Device| {
+        let uri = ("uri", device.client.as_str().into());
+        object([uri, ("registeredAt", number(device.registered_at.0))])
+    };
+    devices.iter().map(device).collect()
+}
+
 pub(super) fn room_state(state: &RoomState) -> JsValue {
     let phase = match state.phase {
         RoomPhase::Creating => "creating",
@@ -140,14 +159,21 @@ pub(super) fn room_state(state: &RoomState) -> JsValue {
         RoomPhase::Gap => "gap",
         RoomPhase::Diverged => "diverged",
     };
+    let profile = match state.profile {
+        Profile::A => "A",
+        Profile::B => "B",
+    };
     object([
         ("hub", state.hub.as_str().into()),
         ("phase", phase.into()),
         ("epoch", number(state.epoch)),
         ("me", state.me.as_str().into()),
         ("participants", state.participants.iter().map(participant).collect::<Array>().into()),
+        ("profile", profile.into()),
         ("policy", state.policy.as_deref().map_or(JsValue::UNDEFINED, bytes)),
         ("leaving", state.leaving.into()),
+        ("mayChange", state.rights.change.into()),
+        ("maySend", state.rights.send.into()),
         ("pending", state.pending.iter().map(pending).collect::<Array>().into()),
     ])
 }
@@ -163,5 +189,11 @@ fn participant(participant: &Participant) -> JsValue {
 
 fn pending(intent: &PendingIntent) -> JsValue {
     let user = intent.user.as_ref().map_or(JsValue::UNDEFINED, |user| user.as_str().into());
-    object([("what", intent.what.as_str().into()), ("user", user), ("tries", intent.tries.into())])
+    object([
+        ("id", number(intent.id)),
+        ("what", intent.what.as_str().into()),
+        ("user", user),
+        ("state", intent.state.as_str().into()),
+        ("tries", intent.tries.into()),
+    ])
 }

@@ -3,22 +3,22 @@
 //! In scope: turning JavaScript values into the core's and back. Out of scope: any decision, any IO.
 //! Every export is synchronous. What fails throws a plain object `{code, message, retryable}`.
 
+mod account;
+mod consent;
 mod convert;
+mod rooms;
 
 use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{AddOptions, Client, ClientOptions, CreateOptions, ErrorCode, LastResort},
-    error::{Error, UsageError},
+    client::{Client, ClientOptions, ErrorCode},
+    error::Error,
     js::{self, number, object, whole},
     mls::MlsCrypto,
     time::UnixMillis,
     transport::Outgoing,
-    wire::{
-        Role,
-        uri::{ClientUri, RoomUri, UserUri},
-    },
+    wire::uri::{ClientUri, RoomUri, UserUri},
 };
 
 /// The core of one device. Times are milliseconds since 1970.
@@ -44,6 +44,14 @@ fn room_uri(text: &str) -> Result<RoomUri, JsValue> {
     RoomUri::parse(text).map_err(failure)
 }
 
+fn user_uri(text: &str) -> Result<UserUri, JsValue> {
+    UserUri::parse(text).map_err(failure)
+}
+
+fn client_uri(text: &str) -> Result<ClientUri, JsValue> {
+    ClientUri::parse(text).map_err(failure)
+}
+
 #[wasm_bindgen]
 impl ClientCore {
     /// The device that these rows are of (objects `{key, value}`); a new device of `user` when there
@@ -53,7 +61,7 @@ impl ClientCore {
     /// When the rows are of another user or of a newer version.
     #[wasm_bindgen(constructor)]
     pub fn new(user: &str, rows: Array, now: f64) -> Result<ClientCore, JsValue> {
-        let user = UserUri::parse(user).map_err(failure)?;
+        let user = user_uri(user)?;
         let member = |row: &JsValue, name: &str| {
             Reflect::get(row, &name.into()).map(|value| Uint8Array::new(&value).to_vec())
         };
@@ -84,7 +92,7 @@ impl ClientCore {
     /// When the text is no device's address.
     #[wasm_bindgen(js_name = userOf)]
     pub fn user_of(&self, device: &str) -> Result<String, JsValue> {
-        Ok(ClientUri::parse(device).map_err(failure)?.user().to_string())
+        Ok(client_uri(device)?.user().to_string())
     }
 
     /// Whether the own provider knows this device.
@@ -101,50 +109,6 @@ impl ClientCore {
     #[must_use]
     pub fn socket_path(&self) -> String {
         self.client.socket_path()
-    }
-
-    /// Creates a room; the result names the intent.
-    ///
-    /// # Errors
-    /// When the address is none, or of another provider, or this device has such a room.
-    #[wasm_bindgen(js_name = createRoom)]
-    pub fn create_room(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
-        let id = self
-            .client
-            .create_room(&room_uri(room)?, CreateOptions::default(), at(now))
-            .map_err(failure)?;
-        Ok(as_f64(id))
-    }
-
-    /// Adds a user; the result names the intent.
-    ///
-    /// # Errors
-    /// When the addresses or roles are none, or this device is not in the room.
-    #[wasm_bindgen(js_name = addUser)]
-    pub fn add_user(
-        &mut self,
-        room: &str,
-        user: &str,
-        roles: Vec<String>,
-        last_resort: bool,
-        now: f64,
-    ) -> Result<f64, JsValue> {
-        let user = UserUri::parse(user).map_err(failure)?;
-        let roles: Option<Vec<Role>> = roles.iter().map(|name| Role::from_name(name)).collect();
-        let roles = roles.ok_or_else(|| failure(UsageError::BadArgument("role")))?;
-        let last_resort = if last_resort { LastResort::Allowed } else { LastResort::Refused };
-        let options = AddOptions { roles, last_resort, ..AddOptions::default() };
-        let id =
-            self.client.add_user(&room_uri(room)?, &user, options, at(now)).map_err(failure)?;
-        Ok(as_f64(id))
-    }
-
-    /// Sends a message; the result is its key.
-    ///
-    /// # Errors
-    /// When this device is not in the room, or may not send.
-    pub fn send(&mut self, room: &str, content: Vec<u8>, now: f64) -> Result<String, JsValue> {
-        self.client.send(&room_uri(room)?, content, at(now)).map_err(failure)
     }
 
     /// The next request to the own provider, `undefined` when none is due.

@@ -6,16 +6,16 @@ import { mock, test } from "node:test";
 import { Client, MimiError, uri } from "@mimi-edge/client";
 import { Engine, type CoreEvent } from "../../js/client/engine.js";
 import { LiveValue, deferred } from "../../js/client/live.js";
-import type { Change, Store } from "../../js/client/store.js";
+import type { RowChange, Store } from "../../js/client/store.js";
 import { Transport, type CoreAnswer } from "../../js/client/transport.js";
 
 type Core = ConstructorParameters<typeof Engine>[0];
-const change: Change = { key: new Uint8Array([1]), value: null };
+const change: RowChange = { key: new Uint8Array([1]), value: null };
 const message: CoreEvent = { type: "undecryptable", room: "clubhouse@alpha.example", position: 1 };
 
 /** A core whose next answers are the arrays' elements. */
 class FakeCore {
-  changes: Change[] = [];
+  changes: RowChange[] = [];
   events: CoreEvent[] = [];
   frames: Uint8Array[] = [];
   requests: unknown[] = [];
@@ -115,7 +115,7 @@ test("what is on its way to the store when the client is closed is told; then th
   const disk = deferred<void>();
   const { core, engine, log } = setUp({ apply: () => disk.promise });
   const step = engine.step(() => { core.changes.push(change); core.events.push(message); });
-  const waits = engine.fulfil("clubhouse@alpha.example", () => 1, undefined);
+  const waits = engine.ask("clubhouse@alpha.example", () => 1).then(({ done }) => done);
   const closed = [engine.close(), engine.close()];
   await assert.rejects(engine.step(() => assert.fail("called")), has("closed"));
   assert.equal(core.freed, 0);

@@ -1,0 +1,162 @@
+//! What an application wishes for in a room. Where a result is a number, it names the intent, as the
+//! events `intentDone` and `intentFailed` do.
+
+use wasm_bindgen::prelude::*;
+
+use super::{ClientCore, as_f64, at, client_uri, failure, room_uri, user_uri};
+use crate::{
+    client::{AddOptions, Client, CreateOptions, HubProposals, IntentId, LastResort},
+    error::{Result as CoreResult, UsageError},
+    js::whole,
+    room::Profile,
+    wire::{Role, uri::RoomUri},
+};
+
+#[wasm_bindgen]
+impl ClientCore {
+    /// Creates a room of profile `A` or `B`.
+    ///
+    /// # Errors
+    /// When the address is none, or of another provider, or this device has such a room.
+    #[wasm_bindgen(js_name = createRoom)]
+    pub fn create_room(
+        &mut self,
+        room: &str,
+        profile: &str,
+        hub_proposals: bool,
+        now: f64,
+    ) -> Result<f64, JsValue> {
+        let profile = match profile {
+            "A" => Profile::A,
+            "B" => Profile::B,
+            _ => return Err(failure(UsageError::BadArgument("profile"))),
+        };
+        let hub_proposals = if hub_proposals { HubProposals::On } else { HubProposals::Off };
+        let options = CreateOptions { hub_proposals, profile };
+        self.wish(room, |client, room| client.create_room(room, options, at(now)))
+    }
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// When the addresses or roles are none, or this device is not in the room.
+    #[wasm_bindgen(js_name = addUser)]
+    pub fn add_user(
+        &mut self,
+        room: &str,
+        user: &str,
+        roles: Vec<String>,
+        last_resort: bool,
+        request_consent: bool,
+        now: f64,
+    ) -> Result<f64, JsValue> {
+        let user = user_uri(user)?;
+        let roles = roles_of(&roles)?;
+        let last_resort = if last_resort { LastResort::Allowed } else { LastResort::Refused };
+        let options = AddOptions { roles, last_resort, request_consent };
+        self.wish(room, |client, room| client.add_user(room, &user, options, at(now)))
+    }
+
+    /// Removes a user.
+    ///
+    /// # Errors
+    /// When the addresses are none, or this device is not in the room.
+    #[wasm_bindgen(js_name = removeUser)]
+    pub fn remove_user(&mut self, room: &str, user: &str, now: f64) -> Result<f64, JsValue> {
+        let user = user_uri(user)?;
+        self.wish(room, |client, room| client.remove_user(room, &user, at(now)))
+    }
+
+    /// Gives a user other roles; `banned` bans it.
+    ///
+    /// # Errors
+    /// When the addresses or roles are none, or this device is not in the room.
+    #[wasm_bindgen(js_name = setRoles)]
+    pub fn set_roles(
+        &mut self,
+        room: &str,
+        user: &str,
+        roles: Vec<String>,
+        now: f64,
+    ) -> Result<f64, JsValue> {
+        let user = user_uri(user)?;
+        let roles = roles_of(&roles)?;
+        self.wish(room, |client, room| client.set_roles(room, &user, roles, at(now)))
+    }
+
+    /// Leaves with all devices of the user.
+    ///
+    /// # Errors
+    /// When the address is none, or this device is not in the room.
+    pub fn leave(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
+        self.wish(room, |client, room| client.leave(room, at(now)))
+    }
+
+    /// Takes a device out.
+    ///
+    /// # Errors
+    /// When the addresses are none, or this device is not in the room.
+    #[wasm_bindgen(js_name = removeDevice)]
+    pub fn remove_device(&mut self, room: &str, device: &str, now: f64) -> Result<f64, JsValue> {
+        let device = client_uri(device)?;
+        self.wish(room, |client, room| client.remove_device(room, &device, at(now)))
+    }
+
+    /// Sets the base policy.
+    ///
+    /// # Errors
+    /// When the address is none, this device is not in the room, or the policy is too large.
+    #[wasm_bindgen(js_name = setPolicy)]
+    pub fn set_policy(&mut self, room: &str, policy: Vec<u8>, now: f64) -> Result<f64, JsValue> {
+        self.wish(room, |client, room| client.set_policy(room, policy, at(now)))
+    }
+
+    /// Replaces this device's keys.
+    ///
+    /// # Errors
+    /// When the address is none, or this device is not in the room.
+    #[wasm_bindgen(js_name = updateKeys)]
+    pub fn update_keys(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
+        self.wish(room, |client, room| client.update_keys(room, at(now)))
+    }
+
+    /// Joins, or joins again, by an external commit.
+    ///
+    /// # Errors
+    /// When the address is none, or this device is in the room.
+    #[wasm_bindgen(js_name = joinRoom)]
+    pub fn join_room(&mut self, room: &str, now: f64) -> Result<f64, JsValue> {
+        self.wish(room, |client, room| client.join_room(room, at(now)))
+    }
+
+    /// Takes an intent back; false when it is over or cannot be stopped any more.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    pub fn cancel(&mut self, room: &str, intent: f64, now: f64) -> Result<bool, JsValue> {
+        self.client.cancel_intent(&room_uri(room)?, whole(intent), at(now)).map_err(failure)
+    }
+
+    /// Sends a message; the result is its key.
+    ///
+    /// # Errors
+    /// When this device is not in the room, or may not send.
+    pub fn send(&mut self, room: &str, content: Vec<u8>, now: f64) -> Result<String, JsValue> {
+        self.client.send(&room_uri(room)?, content, at(now)).map_err(failure)
+    }
+}
+
+impl ClientCore {
+    fn wish(
+        &mut self,
+        room: &str,
+        act: impl FnOnce(&mut Client, &RoomUri) -> CoreResult<IntentId>,
+    ) -> Result<f64, JsValue> {
+        act(&mut self.client, &room_uri(room)?).map(as_f64).map_err(failure)
+    }
+}
+
+fn roles_of(names: &[String]) -> Result<Vec<Role>, JsValue> {
+    let roles: Option<_> = names.iter().map(|name| Role::from_name(name)).collect();
+    roles.ok_or_else(|| failure(UsageError::BadArgument("role")))
+}

@@ -1,0 +1,124 @@
+// A room's state as applications see it, and what its methods ask of the core.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Engine } from "../../js/client/engine.js";
+import { MimiError } from "../../js/client/errors.js";
+import { deferred } from "../../js/client/live.js";
+import { Room } from "../../js/client/room.js";
+import { roomState, type CoreRoomState, type Role } from "../../js/client/room-state.js";
+import { uri } from "../../js/client/uri.js";
+
+const address = uri.room("clubhouse@alpha.example");
+const alice = uri.user("alice@alpha.example");
+const bob = uri.user("bob@bravo.example");
+const eve = uri.user("eve@charlie.example");
+
+const joined: CoreRoomState = {
+  hub: "alpha.example", profile: "B", phase: "joined", epoch: 7, me: `${alice}/phone`, leaving: false, mayChange: true, maySend: true, pending: [],
+  participants: [
+    { user: alice, roles: ["owner", "admin"], devices: [`${alice}/phone`] },
+    { user: bob, roles: ["banned"], devices: [] },
+  ],
+};
+
+/** A room over a core that notes its calls, whose wishes have the number 5 and end as `done` does. */
+function room(state: CoreRoomState, done = deferred<void>()) {
+  const calls: unknown[][] = [];
+  const core = new Proxy({}, { get: (_, name) => (...values: unknown[]) => { calls.push([name, ...values]); return name === "cancel" ? true : 5; } });
+  const engine = {
+    ask: async (_room: string, ask: (core: object, now: number) => number) => ({ id: ask(core, 1), done: done.promise }),
+    step: async (act: (core: object, now: number) => unknown) => act(core, 1),
+  };
+  return { room: new Room(engine as unknown as Engine, address, state), calls, done };
+}
+
+test("a state has the room's local part as its name, the own roles, and the policy only when there is one", () => {
+  const state = roomState(address, { ...joined, policy: new Uint8Array([1]) }, async () => true);
+  assert.deepEqual([state.name, state.epoch, state.me, state.policy, state.participants[1]?.domain], ["clubhouse", 7n, ["owner", "admin"], new Uint8Array([1]), "bravo.example"]);
+  assert.ok(!("policy" in roomState(address, joined, async () => true)));
+  const left = roomState(uri.room("mimi://alpha.example/r/clubhouse"), { ...joined, phase: "left" }, async () => true);
+  assert.deepEqual([left.name, left.me], ["clubhouse", "left"]);
+});
+
+test("r43_r45_what_may_be_done_is_what_the_core_says_and_whoever_is_in_may_go", () => {
+  const can = (state: Partial<CoreRoomState>) => {
+    const { can } = roomState(address, { ...joined, ...state }, async () => true);
+    return [can("send"), can("add"), can("remove"), can("leave")];
+  };
+  assert.deepEqual(can({}), [true, true, true, true]);
+  assert.deepEqual(can({ maySend: false, mayChange: false }), [false, false, false, true]);
+  assert.deepEqual(can({ leaving: true }), [false, false, false, false]);
+  assert.deepEqual(can({ phase: "left", maySend: false, mayChange: false }), [false, false, false, false]);
+});
+
+test("r38_roles_are_at_least_one_and_distinct_and_of_somebody_on_the_list_unless_they_ban", () => {
+  const { can } = roomState(address, joined, async () => true);
+  const may = (of: typeof alice, ...roles: Role[]): boolean => can({ setRoles: roles, of });
+  assert.deepEqual([may(bob, "visitor"), may(bob), may(bob, "admin", "admin"), may(eve, "visitor"), may(eve, "banned")], [true, false, false, false, true]);
+});
+
+test("the state is the same object until the core says something new", () => {
+  const { room: one } = room(joined);
+  const first = one.state.get();
+  one.changed(structuredClone(joined));
+  assert.equal(one.state.get(), first);
+  one.changed({ ...joined, policy: new Uint8Array([1]) });
+  const second = one.state.get();
+  assert.notEqual(second, first);
+  one.changed({ ...joined, policy: new Uint8Array([2]) });
+  assert.notEqual(one.state.get(), second);
+});
+
+test("each wish reaches the core with the room's address", async () => {
+  const done = deferred<void>();
+  done.resolve();
+  const { room: one, calls } = room(joined, done);
+  const device = uri.client(`${alice}/tablet`);
+  await one.remove(bob);
+  await one.setRoles(bob, ["visitor"]);
+  await one.leave();
+  await one.removeDevice(device);
+  await one.setPolicy(new Uint8Array([9]));
+  await one.updateKeys();
+  assert.deepEqual(calls, [
+    ["removeUser", address, bob, 1],
+    ["setRoles", address, bob, ["visitor"], 1],
+    ["leave", address, 1],
+    ["removeDevice", address, device, 1],
+    ["setPolicy", address, new Uint8Array([9]), 1],
+    ["updateKeys", address, 1],
+  ]);
+});
+
+test("to add resolves when the user is in, and with requestConsent as soon as it is asked", async () => {
+  const { room: one, calls, done } = room(joined);
+  const adding = one.add(eve, { requestConsent: true });
+  await Promise.resolve();
+  one.changed({ ...joined, pending: [{ id: 5, what: "add", user: eve, state: "waiting-consent", tries: 0 }] });
+  assert.deepEqual(await adding, { state: "waiting-consent" });
+  assert.deepEqual(calls, [["addUser", address, eve, ["regular_user"], false, true, 1]]);
+
+  const again = one.add(eve);
+  one.changed({ ...joined, participants: [...joined.participants, { user: eve, roles: ["visitor"], devices: [`${eve}/a`, `${eve}/b`] }] });
+  done.resolve();
+  assert.deepEqual(await again, { state: "added", devices: 2 });
+});
+
+test("a wish that is given up rejects, an aborted wait rejects with aborted and the wish stays", async () => {
+  const { room: one, done } = room(joined);
+  const waits = one.remove(bob, { signal: AbortSignal.abort() });
+  await assert.rejects(waits, (error) => MimiError.is(error, "aborted"));
+  const removing = one.remove(bob);
+  done.reject(new MimiError("not-allowed", "no"));
+  await assert.rejects(removing, (error) => MimiError.is(error, "not-allowed"));
+});
+
+test("what is to be done is listed, and can be taken back by its number", async () => {
+  const { room: one, calls } = room({ ...joined, pending: [{ id: 9, what: "remove", user: bob, state: "retrying", tries: 2 }] });
+  const [change] = one.state.get().pending;
+  assert.ok(change);
+  assert.deepEqual([change.what, change.user, change.state, change.attempt], ["remove", bob, "retrying", 2]);
+  assert.equal(await change.cancel(), true);
+  assert.deepEqual(calls, [["cancel", address, 9, 1]]);
+});
