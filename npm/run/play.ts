@@ -1,9 +1,8 @@
 // The demo: three providers on workerd, three clients, the draft's story, and then a page.
 
-import { Client, uri } from "@mimi-edge/client";
-import { actor } from "../../tests/js/actors.js";
+import { cast } from "../../tests/js/actors.js";
 import { DOMAINS, startProviders } from "../../tests/js/providers.js";
-import { playStory, until } from "../../tests/js/story.js";
+import { playStory } from "../../tests/js/story.js";
 import { servePage } from "./serve-page.js";
 
 /** Clients reach the providers at these ports, other providers at the next ones. */
@@ -53,24 +52,19 @@ async function main(): Promise<void> {
   const started = performance.now();
   const ports = await freePorts();
   const providers = await startProviders("build/hub/worker.js", { trace: true, onTrace, onLog: (line) => { process.stderr.write(`${line}\n`); }, ...(ports === undefined ? {} : { ports }) });
-  const clients: Client[] = [];
+  let end: () => Promise<void> = async () => undefined;
   const stop = async (): Promise<void> => {
-    await Promise.all(clients.splice(0).map((client) => client.close()));
+    await end();
     await providers.stop();
   };
   let passed = false;
   try {
     for (const domain of DOMAINS) say(`${domain}: clients ${providers.url(domain)}, providers ${providers.provider(domain).mimiUrl} (mutual TLS)`);
-    const open = async (user: string) => {
-      const client = await Client.open({ user: uri.user(user), provider: providers.url(uri.domain(uri.user(user))), store: "memory" });
-      clients.push(client);
-      await until(async () => (client.sync.get().state === "live" ? true : undefined), async () => `${user} does not reach its provider`);
-      return actor(client);
-    };
-    const actors = { alice: await open("alice@alpha.example"), bob: await open("bob@bravo.example"), cathy: await open("cathy@charlie.example") };
+    const people = await cast(providers);
+    ({ end } = people);
     const begun = performance.now();
     const result = await playStory(
-      actors,
+      people,
       async ({ checked }) => {
         await quiet();
         showExchanges();

@@ -3,8 +3,8 @@
 use crate::{
     transport::Response,
     wire::{
-        GroupInfoResponse, KeyMaterialResponse, KeyMaterialUserCode, SubmitMessageResponse,
-        SubmitStatus, UpdateResponseCode, UpdateRoomResponse, decode_exact,
+        GroupInfoResponse, KeyMaterialResponse, KeyMaterialUserCode, PendingProposalsResponse,
+        SubmitMessageResponse, SubmitStatus, UpdateResponseCode, UpdateRoomResponse, decode_exact,
     },
 };
 
@@ -17,6 +17,9 @@ pub fn answer_code(path: &str, response: &Response) -> Option<&'static str> {
         "keyMaterial" => {
             let answer: KeyMaterialResponse = decode_exact(&response.body).ok()?;
             Some(user_code(answer.user_status))
+        }
+        "update" if decode_exact::<PendingProposalsResponse>(&response.body).is_ok() => {
+            Some("pendingProposals")
         }
         "update" => {
             let answer: UpdateRoomResponse = decode_exact(&response.body).ok()?;

@@ -6,12 +6,16 @@ export interface RoomView {
   readonly epoch: string;
   /** The users on the list, in its order. */
   readonly participants: readonly string[];
+  /** How many devices they have in the room. */
+  readonly devices: number;
+  /** Whether this device is out of the room. */
+  readonly left: boolean;
 }
 
 /** A message that a client received. */
 export interface Received { readonly sender: string; readonly text: string }
 
-/** One person with one client. */
+/** One person with one device. */
 export interface Actor {
   readonly user: string;
   createRoom(id: string): Promise<void>;
@@ -19,11 +23,31 @@ export interface Actor {
   add(room: string, user: string): Promise<number>;
   /** Resolves when the hub has taken the message. */
   send(room: string, text: string): Promise<void>;
+  /** Commits new keys for this device. Resolves when the hub has taken the commit. */
+  updateKeys(room: string): Promise<void>;
+  /** Asks to be taken out; that it is out comes later. */
+  leave(room: string): Promise<void>;
+  /** Joins a room of this person's with this device, which is not in it. */
+  join(room: string): Promise<void>;
   state(room: string): Promise<RoomView | undefined>;
   received(room: string): Promise<readonly Received[]>;
+  /** The statuses with which this device's own provider answered its `/update` requests, in order. */
+  updates(): Promise<readonly number[]>;
+  /** Keeps what the provider says of its own accord from reaching this device, until the result is called. */
+  holdBack(): Promise<() => Promise<void>>;
+  /** Goes away; what is stored stays. */
+  close(): Promise<void>;
+  /** Comes back, and is connected. */
+  open(): Promise<void>;
 }
 
-export interface Actors { readonly alice: Actor; readonly bob: Actor; readonly cathy: Actor }
+export interface Actors {
+  readonly alice: Actor;
+  readonly bob: Actor;
+  readonly cathy: Actor;
+  /** Opens a second device of Cathy's, which nobody has seen before. */
+  readonly cathysNewDevice: () => Promise<Actor>;
+}
 
 /** A step that passed, in words, with what was checked. */
 export interface StepReport { readonly title: string; readonly checked: readonly string[] }
@@ -35,17 +59,18 @@ const PATIENCE_MILLIS = 20_000;
 const POLL_MILLIS = 15;
 
 /**
- * Plays the draft's sections from "Alice Creates a Room" to "Cathy Sends a Message". `before` is
- * called with the title of each step. Stops at the first step that fails.
+ * Plays the draft's sections from "Alice Creates a Room" to "Bob Leaves the Room", and then lets a new
+ * device join. `before` is called with the title of each step. Stops at the first step that fails.
  */
 export async function playStory(
-  { alice, bob, cathy }: Actors,
+  { alice, bob, cathy, cathysNewDevice }: Actors,
   tell: (step: StepReport) => Promise<void> | void,
   before: (title: string, step: number) => Promise<void> | void = () => undefined,
 ): Promise<StoryResult> {
   const room = `clubhouse@${domainOf(alice.user)}`;
   const users = [alice.user, bob.user, cathy.user];
   const hello = "hello everyone";
+  const welcome = "hello again";
   const steps: readonly [string, () => Promise<string[]>][] = [
     ["Alice Creates a Room", async () => {
       await alice.createRoom("clubhouse");
@@ -62,6 +87,32 @@ export async function playStory(
     ["Cathy Sends a Message", async () => {
       await cathy.send(room, hello);
       return ["the hub accepted it", ...(await Promise.all([alice, bob].map((actor) => heard(actor, room, cathy.user, hello))))];
+    }],
+    ["Bob Leaves the Room", async () => {
+      // Cathy commits before she learns that Bob leaves, as in the draft's figure.
+      const letThrough = await cathy.holdBack();
+      const proposed = await answersTo(bob);
+      await bob.leave(room);
+      await until(async () => ((await proposed()) === "200" ? true : undefined), async () => `Bob's proposals were answered with ${await proposed()}`);
+      const committed = await answersTo(cathy);
+      await cathy.updateKeys(room);
+      if ((await committed()) !== "401,200") throw new Error(`Cathy's commits were answered with ${await committed()}`);
+      await letThrough();
+      const rest = await agreed(room, [alice, cathy], 3, [alice.user, cathy.user]);
+      await until(async () => ((await bob.state(room))?.left === true ? true : undefined), async () => "Bob does not see that he is out");
+      return ["the hub had Bob's proposals, refused Cathy's commit without them, and took the one over them", rest, `${bob.user} is out`];
+    }],
+    ["Cathy's New Device Joins", async () => {
+      await Promise.all([alice, bob, cathy].map((actor) => actor.close()));
+      const device = await cathysNewDevice();
+      await device.join(room);
+      const joined = await agreed(room, [device], 4, [alice.user, cathy.user], 3);
+      await Promise.all([alice.open(), cathy.open()]);
+      const all = await agreed(room, [alice, cathy, device], 4, [alice.user, cathy.user], 3);
+      await alice.send(room, welcome);
+      const read = await heard(device, room, alice.user, welcome);
+      await heard(cathy, room, alice.user, welcome);
+      return [`nobody else was online: ${joined}`, all, `on both devices ${read}`];
     }],
   ];
   let passed = 0;
@@ -86,16 +137,23 @@ function came(devices: number): string {
   return "1 device came in";
 }
 
-/** Waits until all of them show this epoch and this list. */
-async function agreed(room: string, actors: readonly Actor[], epoch: number, users: readonly string[]): Promise<string> {
+/** Waits until all of them show this epoch, this list and so many devices, one for each user unless said otherwise. */
+async function agreed(room: string, actors: readonly Actor[], epoch: number, users: readonly string[], devices = users.length): Promise<string> {
   for (const actor of actors) {
     await until(async () => {
       const view = await actor.state(room);
-      return view?.epoch === String(epoch) && view.participants.join() === users.join() ? view : undefined;
+      return view?.epoch === String(epoch) && view.participants.join() === users.join() && view.devices === devices ? view : undefined;
     }, async () => `${actor.user} does not show epoch ${String(epoch)} with ${users.join(", ")} but ${JSON.stringify(await actor.state(room))}`);
   }
+  const many = devices === users.length ? "" : ` with ${String(devices)} devices`;
   const who = actors.length === 1 ? "the client" : `all ${String(actors.length)} clients`;
-  return `epoch ${String(epoch)} and the list [${users.join(", ")}] on ${who}`;
+  return `epoch ${String(epoch)} and the list [${users.join(", ")}]${many} on ${who}`;
+}
+
+/** What providers and hub say from now on to what this device wants to change; that nobody answered counts for nothing. */
+async function answersTo(actor: Actor): Promise<() => Promise<string>> {
+  const before = (await actor.updates()).length;
+  return async () => (await actor.updates()).slice(before).filter((status) => status > 0 && status < 500).join();
 }
 
 async function heard(actor: Actor, room: string, sender: string, text: string): Promise<string> {
