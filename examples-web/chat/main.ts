@@ -1,7 +1,10 @@
 // The page: one pane per person, or the one that the address asks for:
 // ?user=alice@alpha.example&provider=http://127.0.0.1:8801 (without `provider`: the domain's own).
+// With ?second=alice@alpha.example a second device of hers has a pane too.
 
 import { LitElement, html, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import type { ChatPane } from "./pane.js";
 import "./pane.js";
 
 /** What the page's server says of the providers: `/providers.json`. */
@@ -12,7 +15,8 @@ interface Network {
   readonly providers: Readonly<Record<string, string>>;
 }
 
-interface Person { readonly user: string; readonly provider: string }
+/** One device of a person. */
+interface Person { readonly user: string; readonly provider: string; readonly second: boolean }
 
 const NAMES = ["alice", "bob", "cathy"];
 
@@ -37,35 +41,49 @@ class ChatPage extends LitElement {
     this.requestUpdate();
   }
 
+  /** Opens a second device; the address says so, so that it is there after a reload. */
+  #second({ user }: ChatPane): void {
+    const address = new URL(location.href);
+    if (!address.searchParams.getAll("second").includes(user)) address.searchParams.append("second", user);
+    history.replaceState(null, "", address);
+    this.requestUpdate();
+  }
+
   protected override render(): TemplateResult {
     const people = this.#network === undefined ? [] : peopleOf(this.#network, new URLSearchParams(location.search));
-    const [only] = people.length === 1 ? people : [];
+    const [only] = people.every(({ user }) => user === people[0]?.user) ? people : [];
     if (only) document.title = `${only.user} – mimi-edge chat`;
     return html`
       <header>
         <h1>mimi-edge chat</h1>
         <p>${only
-          ? html`A device of its own, kept in this browser.`
+          ? html`Each pane is a device of its own, kept in this browser.`
           : html`Three people, three providers. Each pane is a device with keys of its own, kept in this browser; panes
               reach each other through the providers alone.`}</p>
-        ${only ? "" : html`<nav class="jump" aria-label="People">${people.map(({ user }) => html`<a href="#${user}">${user.slice(0, user.indexOf("@"))}</a>`)}</nav>`}
+        ${only ? "" : html`<nav class="jump" aria-label="People">${people.map((person) => html`<a href="#${keyOf(person)}">${person.user.slice(0, person.user.indexOf("@"))}${person.second ? " 2" : ""}</a>`)}</nav>`}
       </header>
-      <main class=${only ? "one" : "all"}>
+      <main class=${people.length === 1 ? "one" : "all"} @second-device=${(event: Event) => { this.#second(event.target as ChatPane); }}>
         ${this.#problem ? html`<p class="alert" role="alert">${this.#problem}</p>` : ""}
-        ${people.map(({ user, provider }) => html`
-          <chat-pane id=${user} role="region" aria-labelledby="${user}-name" .user=${user} .provider=${provider} .network=${this.#network?.network}></chat-pane>`)}
+        ${repeat(people, keyOf, (person) => html`
+          <chat-pane id=${keyOf(person)} role="region" aria-labelledby="${keyOf(person)}-name"
+            .user=${person.user} .second=${person.second} .provider=${person.provider} .network=${this.#network?.network}></chat-pane>`)}
       </main>
     `;
   }
 }
 
+/** Everybody's devices, a person's second one beside the first. */
 function peopleOf({ providers }: Network, asked: URLSearchParams): Person[] {
   const user = asked.get("user");
-  if (user !== null) return [{ user, provider: asked.get("provider") ?? providers[user.slice(user.indexOf("@") + 1)] ?? "" }];
-  return Object.entries(providers).flatMap(([domain, provider], index) => {
-    const name = NAMES[index];
-    return name === undefined ? [] : [{ user: `${name}@${domain}`, provider }];
-  });
+  const people = user !== null
+    ? [{ user, provider: asked.get("provider") ?? providers[user.slice(user.indexOf("@") + 1)] ?? "" }]
+    : Object.entries(providers).slice(0, NAMES.length).map(([domain, provider], index) => ({ user: `${NAMES[index] ?? ""}@${domain}`, provider }));
+  const withSecond = asked.getAll("second");
+  return people.flatMap((person) => [false, true].filter((second) => !second || withSecond.includes(person.user)).map((second) => ({ ...person, second })));
+}
+
+function keyOf({ user, second }: Person): string {
+  return second ? `${user}/2` : user;
 }
 
 customElements.define("chat-page", ChatPage);

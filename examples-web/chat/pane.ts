@@ -1,10 +1,10 @@
 // One person: a client of its own and what can be done with it.
 
-import { Client, MimiError, uri, type Message, type Room, type RoomUri } from "@mimi-edge/client";
+import { Client, MimiError, uri, type Message, type Room, type RoomUri, type UserUri } from "@mimi-edge/client";
 import { LitElement, type PropertyValues, type TemplateResult } from "lit";
 import { Transcript } from "./transcript.js";
 import { paneView } from "./views.js";
-import { count, errorWords, type ErrorWords } from "./words.js";
+import { changeWords, count, errorWords, type ErrorWords } from "./words.js";
 
 /** What a pane says about the last thing that was done. */
 export type Notice = { readonly kind: "status" | "alert"; readonly text: string };
@@ -13,8 +13,10 @@ export type Notice = { readonly kind: "status" | "alert"; readonly text: string 
 const NEAR_PIXELS = 8;
 
 export class ChatPane extends LitElement {
-  static override properties = { user: {}, provider: {}, network: {} };
+  static override properties = { user: {}, second: { type: Boolean }, provider: {}, network: {} };
   declare user: string;
+  /** Whether this is the person's second device. */
+  declare second: boolean;
   declare provider: string;
   /** Tells runs of the providers apart: each starts without knowing any device. */
   declare network: string;
@@ -27,6 +29,9 @@ export class ChatPane extends LitElement {
   stopped = false;
   readonly #transcripts = new Map<RoomUri, Transcript>();
   #listening = new AbortController();
+
+  /** Tells the panes of a page apart. */
+  get key(): string { return this.second ? `${this.user}/2` : this.user; }
 
   /** Light DOM: labels and styles work across the page. */
   protected override createRenderRoot(): this { return this; }
@@ -70,7 +75,7 @@ export class ChatPane extends LitElement {
     const { signal } = this.#listening;
     try {
       const user = uri.user(this.user);
-      const client = await Client.open({ user, provider: this.provider, store: { name: `${user} ${this.network}` } });
+      const client = await Client.open({ user, provider: this.provider, store: { name: `${this.key} ${this.network}` } });
       if (signal.aborted) { await client.close(); return; }
       this.client = client;
       this.#listen(client, signal);
@@ -84,7 +89,17 @@ export class ChatPane extends LitElement {
     const watched = new Set<Room>();
     client.addEventListener("message", ({ detail }) => { this.#received(detail); }, { signal });
     client.addEventListener("error", ({ detail }) => { this.#stop(detail); }, { signal });
-    client.sync.subscribe(() => { this.requestUpdate(); }, { signal });
+    client.addEventListener("changeFailed", ({ detail: { what, user, error } }) => {
+      this.say({ kind: "alert", text: `Not done: ${changeWords({ what, state: "queued" })} ${user ?? ""}. ${errorWords(error)}` });
+    }, { signal });
+    for (const event of ["gap", "diverged"] as const) {
+      client.addEventListener(event, ({ detail: { room, rejoined } }) => {
+        this.say(rejoined ? { kind: "status", text: `This device is in ${room} again.` } : { kind: "alert", text: `This device lost the thread in ${room}.` });
+      }, { signal });
+    }
+    for (const live of [client.sync, client.available, client.devices, client.consent.incoming, client.consent.granted]) {
+      live.subscribe(() => { this.requestUpdate(); }, { signal });
+    }
     client.rooms.subscribe((rooms) => {
       for (const room of rooms.filter((room) => !watched.has(room))) {
         watched.add(room);
@@ -123,31 +138,66 @@ export class ChatPane extends LitElement {
     this.say(undefined);
   }
 
-  /** These three say whether it was done, so that a form may be emptied. */
+  /** These say whether it was done, so that a form may be emptied. */
   async createRoom(id: string): Promise<boolean> {
-    return await this.#act(async (client) => {
+    return await this.act(async (client) => {
       this.room = await client.createRoom({ id });
       return `${this.room.state.get().name} is there.`;
     }, { "bad-uri": "A room's name has no spaces, no @ and no /." });
   }
 
+  async join(room: RoomUri): Promise<boolean> {
+    return await this.act(async (client) => {
+      this.room = await client.joinRoom(room);
+      return `This device is in ${this.room.state.get().name}.`;
+    });
+  }
+
   async add(room: Room, address: string): Promise<boolean> {
-    return await this.#act(async () => {
+    return await this.act(async () => {
       const user = uri.user(address);
-      const { devices } = await room.add(user);
-      return `${user} is in the room, with ${count(devices, "device")}.`;
+      const result = await room.add(user, { requestConsent: true });
+      return result.state === "added" ? `${user} is in the room, with ${count(result.devices, "device")}.` : `${user} is asked, and comes in once it allows that.`;
+    });
+  }
+
+  async ban(room: Room, address: string): Promise<boolean> {
+    return await this.act(async () => {
+      const user = uri.user(address);
+      await room.setRoles(user, ["banned"]);
+      return `${user} is banned.`;
+    });
+  }
+
+  async ask(address: string): Promise<boolean> {
+    return await this.#consent(address, (consent, user) => consent.request(user), "is asked");
+  }
+
+  async allow(address: string): Promise<boolean> {
+    return await this.#consent(address, (consent, user) => consent.grant(user), "may add you");
+  }
+
+  async refuse(address: string): Promise<boolean> {
+    return await this.#consent(address, (consent, user) => consent.revoke(user), "may not add you");
+  }
+
+  async #consent(address: string, act: (consent: Client["consent"], user: UserUri) => Promise<void>, words: string): Promise<boolean> {
+    return await this.act(async ({ consent }) => {
+      const user = uri.user(address);
+      await act(consent, user);
+      return `${user} ${words}.`;
     });
   }
 
   async send(room: Room, text: string): Promise<boolean> {
-    return await this.#act(async () => {
+    return await this.act(async () => {
       await room.send(text);
       return undefined;
     });
   }
 
   /** Does something and says what came of it. */
-  async #act(what: (client: Client) => Promise<string | undefined>, words: ErrorWords = {}): Promise<boolean> {
+  async act(what: (client: Client) => Promise<string | undefined>, words: ErrorWords = {}): Promise<boolean> {
     if (this.client === undefined) return false;
     this.say(undefined);
     try {

@@ -5,7 +5,7 @@ import type { Message, RoomState, UserUri } from "@mimi-edge/client";
 /** One line of a room's timeline. */
 export type Entry =
   | { readonly key: string; readonly message: Message }
-  | { readonly key: string; readonly epoch: bigint; readonly added: readonly UserUri[] };
+  | { readonly key: string; readonly epoch: bigint; readonly who: readonly UserUri[]; readonly what: "came in" | "went" };
 
 /** So many received messages are kept for a screen reader. */
 const HEARD = 20;
@@ -31,13 +31,22 @@ export class Transcript {
     this.heard.splice(0, this.heard.length - HEARD);
   }
 
-  /** The room's state: notes who is new in it. */
+  /** The room's state: notes who came and who went since the last one. */
   changed(state: RoomState): void {
-    const before = this.#last;
+    const before = this.#last && present(this.#last);
     this.#last = state;
     if (before === undefined) return;
-    const known = new Set(before.participants.map(({ user }) => user));
-    const added = state.participants.map(({ user }) => user).filter((user) => !known.has(user));
-    if (added.length > 0) this.entries.push({ key: `epoch ${String(state.epoch)}`, epoch: state.epoch, added });
+    const now = present(state);
+    this.#note(state, now.filter((user) => !before.includes(user)), "came in");
+    this.#note(state, before.filter((user) => !now.includes(user)), "went");
   }
+
+  #note({ epoch }: RoomState, who: readonly UserUri[], what: "came in" | "went"): void {
+    if (who.length > 0) this.entries.push({ key: `epoch ${String(epoch)} ${what}`, epoch, who, what });
+  }
+}
+
+/** Who takes part: the banned are listed too. */
+function present({ participants }: RoomState): UserUri[] {
+  return participants.filter(({ roles }) => !roles.includes("banned")).map(({ user }) => user);
 }

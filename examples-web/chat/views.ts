@@ -1,20 +1,24 @@
 // What a pane looks like. Text from elsewhere is only ever text, set apart from its surroundings by <bdi>.
 
-import type { Message, Room, RoomState, Sync } from "@mimi-edge/client";
+import type { Message, Room, RoomState, RoomUri, Sync } from "@mimi-edge/client";
 import { html, nothing, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import { repeat } from "lit/directives/repeat.js";
+import { devicesView } from "./devices.js";
+import { lineForm } from "./forms.js";
 import type { ChatPane } from "./pane.js";
+import { peopleView } from "./people.js";
+import { permissionsView, requestsView } from "./permissions.js";
 import type { Entry, Transcript } from "./transcript.js";
-import { clock, count, deliveryWords, phaseWords, roleWords, syncWords } from "./words.js";
+import { clock, deliveryWords, obstacleWords, syncWords } from "./words.js";
 
 export function paneView(pane: ChatPane): TemplateResult {
-  const { client, notice, room, user } = pane;
+  const { client, notice, room } = pane;
   const sync: Sync = client?.sync.get() ?? { state: pane.stopped ? "offline" : "connecting" };
   const [icon, words] = syncWords(sync);
   return html`
     <header>
-      <h2 id="${user}-name"><bdi>${user}</bdi></h2>
+      <h2 id="${pane.key}-name"><bdi>${pane.user}</bdi>${pane.second ? ", second device" : nothing}</h2>
       <p class="sync ${sync.state}"><span aria-hidden="true">${icon}</span> <span>${words}</span></p>
     </header>
     <div>
@@ -22,29 +26,38 @@ export function paneView(pane: ChatPane): TemplateResult {
       <p class="alert" role="alert">${notice?.kind === "alert" ? notice.text : nothing}</p>
     </div>
     ${pane.stopped ? html`<p><button type="button" @click=${() => pane.open()}>Try again</button></p>` : nothing}
-    ${client ? roomsView(pane, client.rooms.get()) : nothing}
+    ${client ? html`
+      ${roomsView(pane, client.rooms.get(), client.available.get())}
+      ${requestsView(pane, client.consent.incoming.get())}
+      ${permissionsView(pane, client.consent.granted.get())}
+      ${devicesView(pane, client.devices.get())}` : nothing}
     ${room ? keyed(room.uri, roomView(pane, room)) : nothing}
   `;
 }
 
-function roomsView(pane: ChatPane, rooms: readonly Room[]): TemplateResult {
+function roomsView(pane: ChatPane, rooms: readonly Room[], available: readonly RoomUri[]): TemplateResult {
   const item = (room: Room): TemplateResult => {
     const { unread } = pane.transcript(room);
     return html`<li><button type="button" aria-current=${room === pane.room ? "true" : "false"} @click=${() => { pane.select(room); }}>
       <bdi>${room.state.get().name}</bdi>${unread > 0 ? html` <span class="unread">${unread} new</span>` : nothing}
     </button></li>`;
   };
+  const other = (address: RoomUri): TemplateResult => html`<li><button type="button" @click=${() => pane.join(address)}>
+    Join <bdi>${address}</bdi> with this device
+  </button></li>`;
   return html`
     <nav aria-label="Rooms of ${pane.user}">
-      ${rooms.length === 0 ? html`<p class="quiet">No room yet: create one, or have somebody add you.</p>` : html`<ul class="rooms">${rooms.map(item)}</ul>`}
-      ${lineForm(`${pane.user}-new`, "New room", "weekend", "Create", (text) => pane.createRoom(text))}
+      ${rooms.length + available.length === 0
+        ? html`<p class="quiet">No room yet: create one, or have somebody add you.</p>`
+        : html`<ul class="rooms">${rooms.map(item)}${available.map(other)}</ul>`}
+      ${lineForm(`${pane.key}-new`, "New room", "weekend", "Create", (text) => pane.createRoom(text))}
     </nav>
   `;
 }
 
 function roomView(pane: ChatPane, room: Room): TemplateResult {
   const state = room.state.get();
-  const id = `${pane.user}-room`;
+  const id = `${pane.key}-room`;
   return html`
     <section class="room" aria-labelledby=${id}>
       <header>
@@ -61,18 +74,6 @@ function roomView(pane: ChatPane, room: Room): TemplateResult {
   `;
 }
 
-function peopleView(pane: ChatPane, room: Room, { participants, pending }: RoomState): TemplateResult {
-  return html`
-    <ul class="people" aria-label="People">
-      ${participants.map(({ user, roles, devices }) => html`
-        <li><bdi>${user}</bdi> <span class="quiet">${roleWords(roles)}${devices.length === 1 ? nothing : ` · ${count(devices.length, "device")}`}</span></li>`)}
-      ${pending.map(({ user, state, attempt }) => user === undefined ? nothing : html`
-        <li class="pending"><bdi>${user}</bdi> <span class="quiet">being added${state === "retrying" ? `, try ${String(attempt + 1)}` : ""}</span></li>`)}
-    </ul>
-    ${lineForm(`${pane.user}-add`, "Add a person", "bob@bravo.example", "Add", (text) => pane.add(room, text))}
-  `;
-}
-
 function timelineView(transcript: Transcript, { name }: RoomState): TemplateResult {
   return html`
     <ol class="timeline" aria-label="Messages in ${name}" tabindex="0">
@@ -86,9 +87,9 @@ function timelineView(transcript: Transcript, { name }: RoomState): TemplateResu
 }
 
 function entryView(entry: Entry): TemplateResult {
-  if ("added" in entry) {
-    const people = entry.added.map((user, index) => html`${index > 0 ? ", " : nothing}<bdi>${user}</bdi>`);
-    return html`<li class="note">Epoch ${String(entry.epoch)}: ${people} came in</li>`;
+  if ("who" in entry) {
+    const people = entry.who.map((user, index) => html`${index > 0 ? ", " : nothing}<bdi>${user}</bdi>`);
+    return html`<li class="note">Epoch ${String(entry.epoch)}: ${people} ${entry.what}</li>`;
   }
   const { message } = entry;
   return html`
@@ -111,9 +112,10 @@ function deliveryView({ mine, delivery }: Message): TemplateResult {
 }
 
 /** Enter sends, Shift+Enter begins a line; the focus stays where one writes. */
-function composer(pane: ChatPane, room: Room, { name, phase }: RoomState): TemplateResult {
-  const id = `${pane.user}-message`;
-  const obstacle = phaseWords(phase);
+function composer(pane: ChatPane, room: Room, state: RoomState): TemplateResult {
+  const { name } = state;
+  const id = `${pane.key}-message`;
+  const obstacle = state.can("send") ? undefined : obstacleWords(state);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
@@ -136,25 +138,6 @@ function composer(pane: ChatPane, room: Room, { name, phase }: RoomState): Templ
       <textarea id=${id} rows="1" enterkeyhint="send" autocomplete="off" placeholder="Message" aria-describedby=${obstacle === undefined ? nothing : `${id}-why`}
         ?disabled=${obstacle !== undefined} @keydown=${key}></textarea>
       <button ?disabled=${obstacle !== undefined}>Send</button>
-    </form>
-  `;
-}
-
-/** A form of one line, emptied when `act` says that it is done. */
-function lineForm(id: string, label: string, example: string, button: string, act: (text: string) => Promise<boolean>): TemplateResult {
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    const input = (event.currentTarget as HTMLFormElement).querySelector("input");
-    const text = input?.value.trim() ?? "";
-    if (!input || text === "") return;
-    input.focus();
-    if ((await act(text)) && input.value.trim() === text) input.value = "";
-  };
-  return html`
-    <form class="line" @submit=${submit}>
-      <label for=${id}>${label}</label>
-      <input id=${id} placeholder=${example} autocomplete="off" autocapitalize="off" spellcheck="false">
-      <button>${button}</button>
     </form>
   `;
 }

@@ -1,6 +1,6 @@
 // What the page says in words.
 
-import { MimiError, type Delivery, type ErrorCode, type Role, type RoomState, type Sync } from "@mimi-edge/client";
+import { MimiError, type Change, type Delivery, type ErrorCode, type Role, type RoomState, type Sync } from "@mimi-edge/client";
 
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   "aborted": "Nobody waits for this any more.",
@@ -56,15 +56,41 @@ export function roleWords(roles: readonly Role[]): string {
   return roles.map((role) => ROLES[role]).join(", ");
 }
 
-/** Why nothing can be done in a room; `undefined` when it can. */
-export function phaseWords(phase: RoomState["phase"]): string | undefined {
+/** Why something cannot be done in a room that cannot. */
+export function obstacleWords({ phase, leaving, me }: Pick<RoomState, "phase" | "leaving" | "me">): string {
   switch (phase) {
-    case "joined": return undefined;
     case "creating": return "The room is being created.";
-    case "joining": return "Joining this room.";
+    case "joining": return "This device is joining the room.";
     case "left": return "You are no longer in this room.";
     case "gap": case "diverged": return ERRORS[phase];
+    case "joined":
+      if (leaving) return "You are leaving: the next change that somebody makes takes you out.";
+      return me.includes("banned") ? "You are banned from this room." : ERRORS["not-allowed"];
   }
+}
+
+const CHANGES: Readonly<Record<Change["what"], string>> = {
+  "create": "create the room",
+  "add": "add",
+  "remove": "remove",
+  "roles": "change the roles of",
+  "leave": "leave the room",
+  "remove-device": "take out a device",
+  "policy": "change the room's policy",
+  "update-keys": "renew keys",
+  "join": "join the room",
+};
+
+const CHANGE_STATES: Readonly<Record<Change["state"], string>> = {
+  "queued": "to be done",
+  "waiting-consent": "waits for a permission",
+  "committing": "being done",
+  "retrying": "being tried again",
+};
+
+/** What is still to be done, such as “being done: add”. */
+export function changeWords({ what, state }: Pick<Change, "what" | "state">): string {
+  return `${CHANGE_STATES[state]}: ${CHANGES[what]}`;
 }
 
 /** The connection as an icon and words. */

@@ -230,12 +230,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
    */
   async revokeDevice(device: ClientUri, { signal }: Signal = {}): Promise<void> {
     const address = uri.client(device);
-    const rooms = this.#rooms.get().filter(({ state }) => state.get().can("remove") && state.get().participants.some(({ devices }) => devices.includes(address)));
-    await this.#engine.step((core, now) => {
-      core.revokeDevice(address, now);
-      for (const room of rooms) core.removeDevice(room.uri, address, now);
-    });
-    for (const room of rooms) this.#refresh(room.uri);
+    await this.#engine.step((core, now) => { core.revokeDevice(address, now); });
+    for (const { uri } of this.#rooms.get()) this.#refresh(uri);
     await orAborted(reached(this.devices, (devices) => devices.every((one) => one.uri !== address)), signal);
   }
 
