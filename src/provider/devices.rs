@@ -224,8 +224,8 @@ pub(super) fn signed_key(
 }
 
 /// `POST devices/{client}/revoke`: the device is no longer one of the user's. Its KeyPackages are not
-/// handed out any more, nothing waits for it, its sockets are closed, and the pseudonyms that it had asked for are deleted;
-/// again has no effect.
+/// handed out any more, nothing waits for it, its sockets are closed, and the pseudonyms that it had
+/// asked for are deleted; again has no effect.
 ///
 /// Its leaves are for the user's other devices to remove.
 ///

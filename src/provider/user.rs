@@ -141,7 +141,17 @@ impl User {
         let auth = client_auth::decode_auth(auth)?;
         let request = SignedRequest { method, path, body: &body };
         let device = client_auth::authenticate(step, &self.crypto, &auth, &request)?;
-        let response = match ClientRequest::parse(method, path, &device)? {
+        self.serve(step, ClientRequest::parse(method, path, &device)?, device, body)
+    }
+
+    fn serve(
+        &self,
+        step: &mut Step<'_>,
+        request: ClientRequest,
+        device: ClientUri,
+        body: Vec<u8>,
+    ) -> Result<Reply> {
+        let response = match request {
             ClientRequest::PublishKeyPackages => {
                 let row = devices::device(&step.transaction, &device)?
                     .ok_or(ProtocolError::Unauthenticated("unknown device"))?;
