@@ -47,6 +47,8 @@ export interface RoomState {
   readonly name: string;
   /** The MLS epoch. */
   readonly epoch: bigint;
+  /** MLS' epoch authenticator: the same bytes on all devices that are in the same state. */
+  readonly authenticator: Bytes;
   /** The domain of the room's hub. */
   readonly hub: string;
   /** How the room's AppSync proposals travel. */
@@ -76,6 +78,7 @@ export interface CoreRoomState {
   readonly profile: Profile;
   readonly phase: RoomState["phase"];
   readonly epoch: number;
+  readonly authenticator: Bytes;
   readonly me: string;
   readonly participants: readonly { readonly user: string; readonly roles: readonly Role[]; readonly devices: readonly string[] }[];
   readonly policy?: Bytes;
@@ -105,6 +108,7 @@ export function roomState(address: RoomUri, core: CoreRoomState, cancel: (id: nu
   return {
     name: localPart(address),
     epoch: BigInt(core.epoch),
+    authenticator: core.authenticator,
     hub: core.hub,
     profile: core.profile,
     phase: core.phase,

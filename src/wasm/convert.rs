@@ -167,6 +167,7 @@ pub(super) fn room_state(state: &RoomState) -> JsValue {
         ("hub", state.hub.as_str().into()),
         ("phase", phase.into()),
         ("epoch", number(state.epoch)),
+        ("authenticator", bytes(&state.epoch_authenticator)),
         ("me", state.me.as_str().into()),
         ("participants", state.participants.iter().map(participant).collect::<Array>().into()),
         ("profile", profile.into()),

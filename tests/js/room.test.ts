@@ -15,7 +15,7 @@ const bob = uri.user("bob@bravo.example");
 const eve = uri.user("eve@charlie.example");
 
 const joined: CoreRoomState = {
-  hub: "alpha.example", profile: "B", phase: "joined", epoch: 7, me: `${alice}/phone`, leaving: false, mayChange: true, maySend: true, pending: [],
+  hub: "alpha.example", profile: "B", phase: "joined", epoch: 7, authenticator: Uint8Array.of(7), me: `${alice}/phone`, leaving: false, mayChange: true, maySend: true, pending: [],
   participants: [
     { user: alice, roles: ["owner", "admin"], devices: [`${alice}/phone`] },
     { user: bob, roles: ["banned"], devices: [] },
