@@ -5,7 +5,7 @@ mod common;
 
 use common::{
     scene::{ALICE, BOB, CATHY, ROOM, Scene},
-    universe::{Faults, room},
+    universe::{Faults, room, user},
 };
 use mimi_edge::{
     client::{Event, RoomPhase},
@@ -107,4 +107,37 @@ fn d20_devices_that_join_at_the_same_time_all_get_in() {
             assert_eq!(scene.messages(device), ["all in"], "seed {seed}: {device}");
         }
     }
+}
+
+#[test]
+fn d2_who_was_away_while_taken_out_and_brought_in_again_misses_nothing_of_what_was_for_it() {
+    let (mut scene, [alice, bob, cathy]) = Scene::new(4);
+    scene.universe.set_online(&bob, false);
+    for text in ["one", "two"] {
+        scene.ask(&alice, |alice, now| alice.remove_user(&room(ROOM), &user(BOB), now));
+        scene.universe.run();
+        scene.send(&alice, "he must not hear this");
+        scene.add(&alice, BOB);
+        scene.send(&cathy, text);
+    }
+    scene.universe.set_online(&bob, true);
+    scene.universe.run();
+    assert_eq!(scene.agree(&[&alice, &bob, &cathy]), [ALICE, CATHY, BOB]);
+    assert_eq!(scene.messages(&bob), ["one", "two"]);
+}
+
+#[test]
+fn r54_who_comes_in_again_does_not_commit_what_was_pending_before() {
+    let (mut scene, [alice, bob, cathy]) = Scene::new(5);
+    scene.ask(&cathy, |cathy, now| cathy.leave(&room(ROOM), now));
+    scene.universe.run();
+    scene.ask(&alice, |alice, now| alice.remove_user(&room(ROOM), &user(BOB), now));
+    scene.universe.run();
+    assert_eq!(scene.agree(&[&alice]), [ALICE]);
+    scene.add(&alice, BOB);
+    scene.universe.exchanges.clear();
+    scene.commit(&bob);
+    assert_eq!(scene.updates_from("bravo.example"), [200]);
+    assert_eq!(scene.agree(&[&alice, &bob]), [ALICE, BOB]);
+    assert_eq!(scene.phase(&cathy), RoomPhase::Left);
 }

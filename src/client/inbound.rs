@@ -17,7 +17,7 @@ use openmls::{
 use super::{
     Event, Message, RoomPhase, commit,
     identity::hexadecimal,
-    intent, proposals,
+    intent, join, proposals,
     request::Settled,
     room::{Ending, Room, hash, mls_error},
     send,
@@ -54,7 +54,7 @@ fn known(step: &mut Step<'_>, event: &LogEvent) -> Result<Option<Room>> {
     let Ok(uri) = RoomUri::from_wire(&event.room_id) else { return Ok(None) };
     let room = step.room(&uri)?;
     if room.is_none() {
-        super::join::fetch(step)?;
+        join::fetch(step)?;
     }
     Ok(room)
 }
@@ -83,6 +83,8 @@ pub(super) fn page_answered(
     // A page that brings nothing new is the last one, whatever the provider says of more.
     if page.more && room.cursor > before {
         room.fetch(step)?;
+    } else if room.phase == RoomPhase::Joined && room.closed {
+        room.end(step, Ending::Left)?;
     } else if room.phase == RoomPhase::Joined {
         commit::settle_at_end_of_log(step, &mut room)?;
     }
@@ -103,6 +105,9 @@ pub(super) fn gap(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
 fn finish(step: &mut Step<'_>, room: &mut Room) -> Result<()> {
     step.store_room(room)?;
     step.acknowledge(Some(room.uri.clone()), room.cursor);
+    if room.phase == RoomPhase::Left {
+        join::after_removal(step, room)?;
+    }
     intent::advance(step, &room.uri)
 }
 

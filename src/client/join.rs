@@ -1,8 +1,9 @@
 //! The inbox, and joining by a Welcome from it.
 
 use openmls::{
+    ciphersuite::hash_ref::ProposalRef,
     framing::{MlsMessageBodyIn, MlsMessageIn},
-    group::StagedWelcome,
+    group::{GroupId, StagedWelcome},
     key_packages::KeyPackageBundle,
     messages::Welcome,
 };
@@ -22,6 +23,9 @@ use crate::{
     transport::Response,
     wire::{self, EventPage, LogEvent, RatchetTree, RatchetTreeOption, uri::RoomUri},
 };
+
+/// Most Welcomes of one room that wait for this device's removal; the newest are kept.
+pub(super) const MOST_WAITING: usize = 8;
 
 /// Asks for the inbox after the cursor, unless that is on its way.
 pub(super) fn fetch(step: &mut Step<'_>) -> Result<()> {
@@ -86,8 +90,15 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
         return Ok(());
     };
     let known = step.room(&room)?;
-    if known.as_ref().is_some_and(|known| known.phase == RoomPhase::Joined) {
-        // A copy, or another group under this room's name: a Welcome brings nobody out of a room.
+    if let Some(mut known) = known.clone().filter(|known| known.phase == RoomPhase::Joined) {
+        // A copy, another group under this room's name, or a way back after the commit that takes this
+        // device out: a Welcome brings nobody out of a room.
+        if is_for_us(step, &welcome)? {
+            known.welcomes.push(wire::encode(event)?);
+            let too_many = known.welcomes.len().saturating_sub(MOST_WAITING);
+            known.welcomes.drain(..too_many);
+            step.store_room(&known)?;
+        }
         return Ok(());
     }
     if known.as_ref().is_some_and(|known| known.own_commit.is_some()) {
@@ -109,6 +120,14 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
         Err(Error::Protocol(_)) => join_otherwise(step, room, known),
         Err(error) => Err(error),
     }
+}
+
+/// This device was taken out of the room, and perhaps brought in again, perhaps several times: with the
+/// first Welcome that can be opened it is in, and the others wait again.
+pub(super) fn after_removal(step: &mut Step<'_>, room: &mut Room) -> Result<()> {
+    let waiting = std::mem::take(&mut room.welcomes);
+    step.store_room(room)?;
+    waiting.iter().try_for_each(|event| take(step, &wire::decode_exact(event)?))
 }
 
 /// D9: the Welcome cannot be opened, but its room is open to this device.
@@ -159,6 +178,8 @@ fn join(step: &mut Step<'_>, room: &RoomUri, welcome: Welcome, tree: &RatchetTre
     }
     app_sync::participant_list(staged.group_context().extensions())?;
     let group = staged.into_group(&provider).map_err(|_| UNUSABLE)?;
+    // Of the group that was there before; openmls leaves them.
+    provider.storage().clear_proposal_queue::<GroupId, ProposalRef>(group.group_id())?;
     Ok(group.epoch().as_u64())
 }
 

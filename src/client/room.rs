@@ -53,6 +53,12 @@ pub(super) struct Room {
     pub(super) rejoined: bool,
     /// Users whom the hub wants off the list with the next commit (R56).
     pub(super) departed: Vec<UserUri>,
+    /// Whether the hub said that it has closed the room: it ends here where the log ends (R57).
+    pub(super) closed: bool,
+    /// The inbox's events with Welcomes for this device that came while it was in the room: it may have
+    /// come in again after a commit that takes it out, which is still to come. In order, at most
+    /// [`super::join::MOST_WAITING`].
+    pub(super) welcomes: Vec<Vec<u8>>,
 }
 
 /// A commit of this device, from stored to the end of its epoch (D6).
@@ -110,6 +116,8 @@ impl Room {
             awaits_own_join: false,
             rejoined: false,
             departed: Vec::new(),
+            closed: false,
+            welcomes: Vec::new(),
         }
     }
 
