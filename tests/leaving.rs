@@ -8,7 +8,7 @@ use common::{
     universe::{Faults, room, user},
 };
 use mimi_edge::{
-    client::{Event, RoomPhase},
+    client::{CreateOptions, Event, RoomPhase},
     wire::Role,
 };
 
@@ -146,6 +146,24 @@ fn r57_when_all_leave_the_room_is_closed() {
         let failures = scene.failures(device);
         assert!(matches!(failures[..], ["room-unknown" | "not-allowed"]), "{failures:?}");
     }
+}
+
+#[test]
+fn r57_a_room_that_somebody_can_still_come_into_stays_open() {
+    let (mut scene, [alice, bob, _]) = Scene::empty(7);
+    scene.ask(&alice, |alice, now| alice.create_room(&room(ROOM), CreateOptions::default(), now));
+    scene.universe.run();
+    scene.add(&alice, BOB);
+    scene.ask(&alice, |alice, now| alice.remove_device(&room(ROOM), &bob, now));
+    scene.universe.run();
+    scene.ask(&alice, |alice, now| alice.leave(&room(ROOM), now));
+    scene.universe.run();
+    assert!(scene.state(&alice).leaving);
+    scene.ask(&bob, |bob, now| bob.join_room(&room(ROOM), now));
+    scene.universe.run();
+    scene.commit(&bob);
+    assert_eq!(scene.agree(&[&bob]), [BOB]);
+    assert_eq!(scene.phase(&alice), RoomPhase::Left);
 }
 
 #[test]

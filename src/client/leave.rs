@@ -14,7 +14,7 @@ use super::{
     intent::{self, Intent, WaitsFor},
     outlook::Outlook,
     request::{Request, Settled},
-    room::{Ending, Room, mls_error},
+    room::{Room, mls_error},
     step::Step,
     task::{Leave, Task},
 };
@@ -44,8 +44,7 @@ pub(super) fn propose(
     let more = proposals.collect::<Result<_, _>>()?;
     let request =
         UpdateRequest { proposal_or_commit: first?, content: UpdateContent::Proposal(more) };
-    let closes_room = outlook.is_closed_without(&step.identity.client.user());
-    intent.task = Task::Leave(Some(Leave { epoch, closes_room }));
+    intent.task = Task::Leave(Some(Leave { epoch }));
     intent.wait(step, &room.uri, WaitsFor::Answer)?;
     Ok(step.enqueue(&Request::Propose(room.uri.clone(), epoch, wire::encode(&request)?))?)
 }
@@ -128,21 +127,22 @@ pub(super) fn answered(
     let (Some(mut room), Some(intent)) = (step.room(uri)?, waiting(step, uri, epoch)?) else {
         return Ok(Settled::Delivered);
     };
-    let Task::Leave(Some(Leave { closes_room, .. })) = intent.task else {
-        return Ok(Settled::Delivered);
-    };
     match verdict(response) {
         Verdict::Unknown => return Ok(Settled::Later(response.retry_after_millis())),
-        // Nobody is left who could commit: there will be no other epoch.
-        Verdict::Accepted if closes_room => room.end(step, Ending::Left)?,
+        // If nobody is left who could commit, the log brings the end together with the proposals.
         Verdict::Accepted => intent.wait(step, uri, WaitsFor::Epoch)?,
         Verdict::WrongEpoch => {
             intent.wait(step, uri, WaitsFor::Epoch)?;
             room.fetch(step)?;
             step.store_room(&room)?;
         }
-        // The hub has closed the room.
-        Verdict::Refused(ErrorCode::RoomUnknown) => room.end(step, Ending::Left)?,
+        // The hub has closed the room. What it accepted before is still in the log.
+        Verdict::Refused(ErrorCode::RoomUnknown) => {
+            intent.wait(step, uri, WaitsFor::Epoch)?;
+            room.closed = true;
+            room.fetch(step)?;
+            step.store_room(&room)?;
+        }
         Verdict::Refused(code) => refused(step, uri, &intent, code)?,
         Verdict::Unreadable => refused(step, uri, &intent, ErrorCode::Internal)?,
         Verdict::LacksProposals(_) | Verdict::LacksDeparture(_) => {

@@ -160,14 +160,12 @@ impl Outlook {
         users.into_iter().filter(goes).collect()
     }
 
-    /// Whether nobody is left who could commit the pending proposals: the hub closes the room (R57).
+    /// Whether nobody is left who could commit the pending proposals, nor anybody who could come in by
+    /// an external commit: the hub closes the room (R57).
     pub(super) fn is_closed(&self) -> bool {
-        self.is_pending && !self.committers().any(|_| true)
-    }
-
-    /// Whether that is so when `user` leaves too.
-    pub(super) fn is_closed_without(&self, user: &UserUri) -> bool {
-        !self.committers().any(|other| other.user() != *user)
+        self.is_pending
+            && self.committers().next().is_none()
+            && self.list_after.participants().next().is_none()
     }
 
     /// The clients who can commit the pending proposals.

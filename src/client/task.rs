@@ -72,8 +72,6 @@ pub(super) struct Roles {
 pub(super) struct Leave {
     /// The epoch that they are for.
     pub(super) epoch: u64,
-    /// Whether nobody is left after them who could commit them.
-    pub(super) closes_room: bool,
 }
 
 /// An external commit on its way.

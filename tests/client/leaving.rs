@@ -199,13 +199,18 @@ fn r57_when_the_last_user_leaves_the_room_is_over() {
 }
 
 #[test]
-fn r57_a_room_that_the_hub_has_closed_is_left() {
+fn r57_a_room_that_the_hub_has_closed_is_left_where_its_log_ends() {
     let mut world = World::with_bob();
+    world.devices[BOB].online = false;
+    world.send(ALICE, "goodbye");
+    world.run();
+    world.devices[BOB].online = true;
     world.desk.answer("update/", Some(Response::empty(404)));
     leave(&mut world, BOB);
     world.run();
     assert_eq!(world.state(BOB).phase, RoomPhase::Left);
     assert_eq!(world.failures(BOB), [] as [&str; 0]);
+    assert!(world.devices[BOB].events.iter().any(|event| matches!(event, Event::Message(_))));
 }
 
 #[test]
