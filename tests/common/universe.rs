@@ -6,6 +6,7 @@
 
 mod device;
 mod faults;
+pub mod journal;
 mod provider;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,15 +15,15 @@ use mimi_edge::{
     client::{ClientOptions, Event, Pseudonym},
     time::UnixMillis,
     transport::{
-        Action, Effect, Forward, HttpCall, HttpRequest, ObjectCall, ObjectName, Outcome, Outgoing,
-        OutgoingRequest, Response,
+        Action, Effect, Forward, HttpCall, HttpRequest, ObjectCall, ObjectClass, ObjectName,
+        Outcome, Outgoing, OutgoingRequest, Response,
     },
     wire::uri::{ClientUri, Domain, RoomUri, UserUri},
 };
 
 use super::clock::real_time;
 
-pub use self::{device::Device, faults::Faults, provider::Provider};
+pub use self::{device::Device, faults::Faults, journal::Journal, provider::Provider};
 
 /// How far the clock may run in [`Universe::run`], in milliseconds.
 const PATIENCE_MILLIS: u64 = 20 * 60 * 1000;
@@ -66,6 +67,8 @@ pub struct Universe {
     pub exchanges: Vec<Exchange>,
     /// What providers said to each other, if it is kept.
     pub tapped: Option<Vec<Exchanged>>,
+    /// Who was in which room when.
+    pub journal: Journal,
     providers: BTreeMap<Domain, Provider>,
     devices: BTreeMap<ClientUri, Device>,
     deliveries: VecDeque<Delivery>,
@@ -84,6 +87,7 @@ impl Universe {
             faults: Faults::none(seed),
             exchanges: Vec::new(),
             tapped: None,
+            journal: Journal::default(),
             providers: providers.collect(),
             devices: BTreeMap::new(),
             deliveries: VecDeque::new(),
@@ -189,8 +193,10 @@ impl Universe {
             match self.next_delivery() {
                 Some(delivery) => self.deliver(delivery),
                 None => match self.next_time() {
-                    Some(next) => self.now = next.max(self.now),
-                    None => return,
+                    Some(next) if next <= self.now.plus(PATIENCE_MILLIS) => {
+                        self.now = next.max(self.now);
+                    }
+                    _ => return,
                 },
             }
         }
@@ -219,6 +225,12 @@ impl Universe {
         let action = provider.object(&name).handle(call.request, now);
         let response = self.follow(domain, &name, action);
         self.spread_effects(domain, &name);
+        if name.class == ObjectClass::HubRoom
+            && let Ok(room) = RoomUri::parse(&name.name)
+        {
+            let storage = self.providers[domain].storage(&name);
+            self.journal.look(&room, &storage);
+        }
         response
     }
 

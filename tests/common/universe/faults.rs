@@ -26,6 +26,11 @@ impl Faults {
         Self { drop_percent: 15, duplicate_percent: 15, delay_millis: 400, ..Self::none(seed) }
     }
 
+    /// A network that loses nothing and in which requests overtake each other.
+    pub const fn slow(seed: u64) -> Self {
+        Self { delay_millis: 400, ..Self::none(seed) }
+    }
+
     /// Is this one lost?
     pub fn drops(&mut self) -> bool {
         self.drop_percent > 0 && self.below(100) < self.drop_percent

@@ -15,6 +15,8 @@ use mimi_edge::{
     },
     wire::uri::{ClientUri, Domain, RoomUri, UserUri},
 };
+use openmls_rust_crypto::RustCrypto;
+use openmls_traits::{crypto::OpenMlsCrypto as _, types::SignatureScheme};
 
 use crate::common::storage::SharedStorage;
 
@@ -97,7 +99,7 @@ pub struct Provider {
 impl Provider {
     pub fn new(domain: Domain) -> Self {
         let config = ProviderConfig {
-            hub_keys: vec![hub_key(&domain)],
+            hub_keys: vec![hub_key()],
             domain,
             consent_default: ConsentDefault::Allow,
             unknown_users: UnknownUsers::Hidden,
@@ -210,12 +212,9 @@ impl Provider {
     }
 }
 
-/// A key that is the same in every run.
-fn hub_key(domain: &Domain) -> HubKey {
-    use openmls_traits::{crypto::OpenMlsCrypto as _, types::SignatureScheme};
-    let _ = domain;
-    let (private, public) = openmls_rust_crypto::RustCrypto::default()
-        .signature_key_gen(SignatureScheme::ED25519)
-        .unwrap();
+/// A new key.
+fn hub_key() -> HubKey {
+    let (private, public) =
+        RustCrypto::default().signature_key_gen(SignatureScheme::ED25519).unwrap();
     HubKey { scheme: SignatureScheme::ED25519 as u16, private, public }
 }
