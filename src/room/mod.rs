@@ -11,5 +11,5 @@ pub mod policy;
 mod participant_list;
 mod profile;
 
-pub use participant_list::ParticipantList;
+pub use participant_list::{MAX_PARTICIPANTS, ParticipantList};
 pub use profile::Profile;

@@ -10,6 +10,9 @@ use crate::{
     },
 };
 
+/// How many entries a participant list has at most, the banned too (D18).
+pub const MAX_PARTICIPANTS: usize = 4096;
+
 /// A valid participant list: each user once, under a valid identifier, with valid roles.
 ///
 /// Users are compared byte by byte (D15). The order is that in which they were added; the list's
@@ -73,7 +76,8 @@ impl ParticipantList {
     /// # Errors
     /// [`ProtocolError::InvalidProposal`] when the AppSyncs, taken together, are not valid (R38): an
     /// added user who is on the list, an updated or removed one who is not, a user twice anywhere,
-    /// invalid roles, an empty AppSync, a text that is no user's identifier.
+    /// invalid roles, an empty AppSync, a text that is no user's identifier; and when the list would
+    /// have more than [`MAX_PARTICIPANTS`] entries (D18).
     pub fn apply(&self, app_syncs: &[AppSync]) -> Result<Self, ProtocolError> {
         let mut change = Change::default();
         for app_sync in app_syncs {
@@ -90,7 +94,11 @@ impl ParticipantList {
             self.participants.iter().filter(|(user, _)| !change.removed.contains(user)).map(
                 |(user, roles)| (user.clone(), change.updated.get(user).unwrap_or(roles).clone()),
             );
-        Ok(Self { participants: kept.chain(change.added.clone()).collect() })
+        let participants: Vec<_> = kept.chain(change.added.clone()).collect();
+        if participants.len() > MAX_PARTICIPANTS {
+            return Err(ProtocolError::InvalidProposal("the participant list is full"));
+        }
+        Ok(Self { participants })
     }
 
     /// The roles of `user`, when it is on the list.

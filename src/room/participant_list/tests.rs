@@ -292,3 +292,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn d18_r38_a_list_has_at_most_4096_entries_the_banned_too() {
+    let users = |numbers: std::ops::Range<usize>, role| AppSync {
+        add_users: numbers.map(|number| entry(&format!("user{number}"), &[role])).collect(),
+        ..AppSync::default()
+    };
+    let banned = users(0..MAX_PARTICIPANTS - 2, Role::Banned);
+    let full = alice_and_bob().apply(&[banned]).unwrap();
+    assert_eq!(full.iter().count(), 4096);
+    let one_more = add("carol", &[Role::RegularUser]);
+    assert_eq!(full.apply(&[one_more.clone()]), invalid("the participant list is full"));
+    // One comes, one goes.
+    full.apply(&[one_more, remove("bob")]).unwrap();
+}
