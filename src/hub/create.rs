@@ -12,7 +12,7 @@ use super::{HubRoom, Then, fanout, group::Room, table};
 use crate::{
     config::ProviderConfig,
     error::{InternalError, ProtocolError, Result},
-    mls::{HubGroupStore, accepted_suite, credential},
+    mls::{HubGroupStore, accepted_suite, credential, group_info::check_extensions},
     object::{Ask, Call, Reply, Step},
     room::{ParticipantList, Profile, app_sync},
     storage::encode_row,
@@ -163,10 +163,7 @@ fn check_context(
     if accepted_suite(group_info.ciphersuite().into()).is_none() {
         return invalid("the cipher suite");
     }
-    let extensions = group_info.extensions();
-    if extensions.contains(ExtensionType::RatchetTree) || extensions.external_pub().is_none() {
-        return invalid("the GroupInfo's extensions");
-    }
+    check_extensions(group_info)?;
     let context = group_info.group_context().extensions();
     let (external_senders, others): (Vec<_>, Vec<_>) = context
         .iter()

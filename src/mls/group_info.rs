@@ -10,8 +10,27 @@ use openmls::{
 
 use crate::error::ProtocolError;
 
+/// Checks that a GroupInfo carries `external_pub` and nothing else (R46, R50): the hub hands it to
+/// everybody who asks to join, and knows of nothing else that it is true.
+///
+/// # Errors
+/// [`ProtocolError::InvalidProposal`] when that is not so.
+pub fn check_extensions(group_info: &VerifiableGroupInfo) -> Result<(), ProtocolError> {
+    let extensions = group_info.extensions();
+    if extensions.contains(ExtensionType::RatchetTree) {
+        return Err(ProtocolError::InvalidProposal("the GroupInfo carries a ratchet tree"));
+    }
+    if extensions.external_pub().is_none() {
+        return Err(ProtocolError::InvalidProposal("the GroupInfo lacks external_pub"));
+    }
+    if extensions.iter().count() > 1 {
+        return Err(ProtocolError::InvalidProposal("the GroupInfo carries another extension"));
+    }
+    Ok(())
+}
+
 /// Checks that `group_info` describes the group after `commit`: context, confirmation tag, signer and
-/// signature, with `external_pub` and without a tree (R46, R50).
+/// signature, with the extensions of [`check_extensions`] (R46, R50).
 ///
 /// `tag` is the commit's, taken from the PublicMessage. The hub has no secrets to verify it with, so
 /// the signature over the GroupInfo is all that protects it.
@@ -26,13 +45,8 @@ pub fn check_group_info(
     tag: &ConfirmationTag,
     group_info: &VerifiableGroupInfo,
 ) -> Result<(), ProtocolError> {
+    check_extensions(group_info)?;
     let extensions = group_info.extensions();
-    if extensions.contains(ExtensionType::RatchetTree) {
-        return Err(ProtocolError::InvalidProposal("the GroupInfo carries a ratchet tree"));
-    }
-    if extensions.external_pub().is_none() {
-        return Err(ProtocolError::InvalidProposal("the GroupInfo lacks external_pub"));
-    }
     let signer = match sender {
         Sender::Member(leaf_index) => *leaf_index,
         Sender::NewMemberCommit => group

@@ -249,7 +249,25 @@ fn d1_one_can_join_by_the_group_info() {
     let creation = alice().creation(None);
     let changed = without_external_pub(creation.group_info.bytes());
     let creation = RoomCreation { group_info: Verbatim::own(changed).unwrap(), ..creation };
-    let wrong = "invalid proposal: the GroupInfo's extensions";
+    let wrong = "invalid proposal: the GroupInfo lacks external_pub";
+    refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
+}
+
+/// The same, with an extension of four bytes beside `external_pub`.
+pub fn with_another_extension(group_info: &[u8]) -> Vec<u8> {
+    let at = group_info.windows(5).rposition(|window| window == [36, 0, 4, 33, 32]).unwrap();
+    let (before, after) = group_info.split_at(at);
+    let (external_pub, signature) = after[1..].split_at(36);
+    [before, &[40], external_pub, &[0xF0, 0x99, 1, b'x'], signature].concat()
+}
+
+#[test]
+fn r50_the_group_info_of_a_new_room_carries_external_pub_and_nothing_else() {
+    let mut hub = Hub::new();
+    let creation = alice().creation(None);
+    let changed = with_another_extension(creation.group_info.bytes());
+    let creation = RoomCreation { group_info: Verbatim::own(changed).unwrap(), ..creation };
+    let wrong = "invalid proposal: the GroupInfo carries another extension";
     refuses(&mut hub, source_of(&alice().client), &creation, 422, wrong);
 }
 

@@ -312,6 +312,16 @@ fn r46_the_group_info_carries_no_tree() {
     hub.refuses_update(alices(), upload.body(), refused);
 }
 
+#[test]
+fn r50_the_group_info_carries_external_pub_and_nothing_else() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    let upload = alice.propose(Vec::new(), &[], &[]);
+    let group_info = crate::create::with_another_extension(&upload.group_info);
+    let changed = Upload { group_info, ..upload };
+    let refused = invalid("the GroupInfo carries another extension");
+    hub.refuses_update(alices(), changed.body(), refused);
+}
+
 /// Changes the first EncryptedGroupSecrets of a Welcome.
 fn change_secrets(welcome: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let (suite, rest) = welcome.split_at(2);
