@@ -6,6 +6,7 @@ use crate::{
     mls::proposals::check_together,
     object::Step,
     storage::Transaction,
+    wire::uri::UserUri,
 };
 
 /// The tables of a room that has not ended.
@@ -37,7 +38,9 @@ pub(super) fn close_if_deserted(cache: &mut Option<Room>, step: &mut Step<'_>) -
 fn is_deserted(room: &Room) -> Result<bool> {
     let removed = room.queue.removed_leaves();
     let mut staying = room.roster.leaves.iter().filter(|(leaf, _)| !removed.contains(leaf));
-    if staying.any(|(_, client)| room.roster.list.is_participant(&client.user())) {
+    let commits =
+        |user: &UserUri| room.roster.list.is_participant(user) && !room.departures.is_deleted(user);
+    if staying.any(|(_, client)| commits(&client.user())) {
         return Ok(false);
     }
     let after = check_together(&room.group, room.queue.queued())?.list;

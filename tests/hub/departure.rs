@@ -307,3 +307,14 @@ fn r57_a_room_with_somebody_left_stays() {
     bob.merge_own();
     assert_eq!(bob.list().participants.len(), 1);
 }
+
+/// `hubProposals: false`: nothing takes its leaf out, but it commits nothing any more.
+#[test]
+fn r57_the_last_users_deletion_closes_a_room_without_proposals_of_the_hub() {
+    let mut hub = Hub::new();
+    let mut alice = member("alice@alpha.example/phone");
+    let body = mimi_edge::wire::encode(&alice.creation(None)).unwrap();
+    assert_eq!(hub.create(alices(), body).status, 201);
+    hub.call(Source::Own, deleted(&alice.user()), Vec::new());
+    is_closed(&mut hub, &mut alice);
+}
