@@ -13,6 +13,10 @@ use crate::{
 
 /// How many proposals may wait (D18).
 pub(super) const MAX_PROPOSALS: usize = 256;
+/// How long one of them may be, in bytes (D18).
+pub(super) const MAX_PROPOSAL_BYTES: usize = 64 << 10;
+/// How long all of them together may be, in bytes (D18): a refusal for the lack of them carries all.
+pub(super) const MAX_QUEUE_BYTES: usize = 1 << 20;
 
 /// A proposal that was accepted.
 #[derive(Debug, Clone)]
@@ -82,6 +86,11 @@ impl Queue {
     /// The proposals in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> + Clone {
         self.0.iter()
+    }
+
+    /// How long they are together, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|pending| pending.message.len()).sum()
     }
 
     /// The proposals in order, as openmls keeps them.

@@ -1,7 +1,10 @@
 //! Proposals on their own (R45, R53, R58, R66, R67, D18): what is cached, and what is refused.
 
 use mimi_edge::{
-    mls::{capabilities, credential::credential_with_key, key_package_lifetime},
+    mls::{
+        capabilities, credential::credential_with_key, key_package_lifetime,
+        own_commit::propose_app_sync,
+    },
     transport::Endpoint,
     wire::{AppSync, Role, UpdateResponseCode as Code},
 };
@@ -448,4 +451,58 @@ fn d18_at_most_256_proposals_wait() {
     hub.accept(alices(), &alice.propose(Vec::new(), &[], &[]));
     alice.merge_own();
     assert_eq!(alice.list().participants.len(), 258);
+}
+
+/// An AppSync that adds a user nobody knows, with so many bytes beside it.
+fn padded(bob: &mut Member, number: usize, bytes: usize) -> Vec<u8> {
+    let app_sync = adds(&uri(&format!("user{number}@charlie.example")));
+    bob.with_group(|group, provider, key| {
+        group.set_aad(vec![0; bytes]);
+        propose_app_sync(group, provider, key, &app_sync)
+    })
+    .unwrap()
+}
+
+#[test]
+fn d18_a_proposal_is_of_at_most_64_kib() {
+    let (mut hub, _, mut bob) = Hub::with_alice_and_bob();
+    let endpoint = Endpoint::Update { room: room() };
+    let long = padded(&mut bob, 0, 64 << 10);
+    let bundle_of_both = bundle(&[bob.removal(&bob.client.clone()), long]);
+    hub.refused(bobs(), endpoint, bundle_of_both, (413, b"body too large".to_vec()));
+    let fits = padded(&mut bob, 0, (64 << 10) - 512);
+    hub.propose(bobs(), &[fits]);
+}
+
+#[test]
+fn d18_the_proposals_that_wait_are_of_at_most_1_mib() {
+    let (mut hub, _, mut bob) = Hub::with_alice_and_bob();
+    let endpoint = Endpoint::Update { room: room() };
+    let too_many = (429, b"too many requests".to_vec());
+    let proposals: Vec<_> = (0..17).map(|number| padded(&mut bob, number, 63 << 10)).collect();
+    hub.refused(bobs(), endpoint.clone(), bundle(&proposals), too_many.clone());
+    hub.propose(bobs(), &proposals[..9]);
+    hub.settle();
+    hub.restart();
+    hub.refused(bobs(), endpoint, bundle(&proposals[9..]), too_many);
+    hub.propose(bobs(), &proposals[9..16]);
+}
+
+#[test]
+fn d18_a_bundle_of_more_than_256_is_refused_whatever_is_in_it() {
+    let (mut hub, _, mut bob) = Hub::with_alice_and_bob();
+    let removal = bob.removal(&bob.client.clone());
+    let body = bundle(&vec![removal; 257]);
+    let endpoint = Endpoint::Update { room: room() };
+    hub.refused(bobs(), endpoint, body, (429, b"too many requests".to_vec()));
+}
+
+#[test]
+fn r53_r67_what_waits_already_leaves_no_trace() {
+    let (mut hub, _, mut bob, mut cathy) = Hub::with_alice_bob_and_cathy();
+    hub.propose(bobs(), &bob.leave(&[&bob.client.clone()]));
+    hub.settle();
+    let again = bundle(&[cathy.removal(&bob.client)]);
+    let success = update_response(Code::Success, "");
+    hub.refused(cathys(), Endpoint::Update { room: room() }, again, (200, success));
 }

@@ -152,7 +152,11 @@ pub(super) fn update(
     let response = match update {
         Update::Commit(uploaded) => commit::accept(room, uri, step, crypto, (source, *uploaded))?,
         Update::Proposals(proposed) => {
-            proposals::accept(room, uri, step, crypto, (source, proposed))?
+            if !proposals::accept(room, uri, step, crypto, (source, proposed))? {
+                // Nothing to remember: they may come again as often as they like.
+                return success();
+            }
+            success()?
         }
     };
     if response.is_success() {

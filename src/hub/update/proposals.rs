@@ -3,32 +3,33 @@
 use openmls::messages::proposals::{Proposal, ProposalType};
 use openmls_rust_crypto::RustCrypto;
 
-use super::{Proposed, authorize_entrants, member_of, success};
+use super::{Proposed, authorize_entrants, member_of};
 use crate::{
     error::{ProtocolError, Result},
     hub::{
         fanout,
         group::Room,
         next_timestamp,
-        queue::{MAX_PROPOSALS, Pending},
+        queue::{MAX_PROPOSAL_BYTES, MAX_PROPOSALS, MAX_QUEUE_BYTES, Pending},
         table,
     },
     mls::proposals::{check_together, is_repetition, verify_proposal},
     object::Step,
     room::{codepoints::proposal, policy},
-    transport::{Response, Source},
+    transport::Source,
     wire::{OutlineProposal, uri::RoomUri},
 };
 
 /// Takes a bundle of proposals in, all or none: those whose effect does not wait already are cached
-/// and sent on (R53, R75).
+/// and sent on (R53, R75). Says whether there were any.
 pub(super) fn accept(
     room: &mut Room,
     uri: &RoomUri,
     step: &mut Step<'_>,
     crypto: &RustCrypto,
     (source, bundle): (&Source, Vec<Proposed>),
-) -> Result<Response> {
+) -> Result<bool> {
+    check_size(room, &bundle)?;
     for proposed in &bundle {
         authorize(room, source, proposed)?;
     }
@@ -45,7 +46,7 @@ pub(super) fn accept(
         }
     }
     if new.is_empty() {
-        return success();
+        return Ok(false);
     }
     if room.queue.iter().count() + new.len() > MAX_PROPOSALS {
         return Err(ProtocolError::TooManyRequests.into());
@@ -58,7 +59,20 @@ pub(super) fn accept(
     });
     authorize_entrants(step, crypto, &resolution.list, key_packages)?;
     enqueue(room, uri, step, new)?;
-    success()
+    Ok(true)
+}
+
+/// D18: what is more than may wait is not even looked at.
+fn check_size(room: &Room, bundle: &[Proposed]) -> Result<(), ProtocolError> {
+    let lengths = bundle.iter().map(|proposed| proposed.message.bytes().len());
+    if lengths.clone().any(|length| length > MAX_PROPOSAL_BYTES) {
+        return Err(ProtocolError::TooLarge);
+    }
+    let bytes = room.queue.bytes().saturating_add(lengths.sum());
+    if bundle.len() > MAX_PROPOSALS || bytes > MAX_QUEUE_BYTES {
+        return Err(ProtocolError::TooManyRequests);
+    }
+    Ok(())
 }
 
 /// R45, R66: who sent it may propose this.
