@@ -303,7 +303,10 @@ fn d18_r38_a_list_has_at_most_4096_entries_the_banned_too() {
     let full = alice_and_bob().apply(&[banned]).unwrap();
     assert_eq!(full.iter().count(), 4096);
     let one_more = add("carol", &[Role::RegularUser]);
-    assert_eq!(full.apply(&[one_more.clone()]), invalid("the participant list is full"));
+    assert_eq!(
+        full.apply(std::slice::from_ref(&one_more)),
+        invalid("the participant list is full")
+    );
     // One comes, one goes.
     full.apply(&[one_more, remove("bob")]).unwrap();
 }
