@@ -1,7 +1,8 @@
 //! What a log forgets (D22): what everybody has, and what is too old or too much to wait for.
 //!
-//! Devices say what they have stored; the owner says what its lanes have sent. Beside the events goes
-//! what stands for them elsewhere: the hashes by which a repetition is recognized (R67, R82).
+//! Devices say what they have stored; the owner says what its lanes have sent. What stands for the
+//! events elsewhere goes by age alone: the hashes by which a repetition is recognized (R67, R82). Who
+//! repeats something may be late although all devices have it.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +55,8 @@ impl RoomLog {
         transaction.store(self.reader_key(device), &Reader { acknowledged, ..reader })
     }
 
-    /// The row under `key` goes with the event that comes next, at the latest with the one after it:
-    /// a hash is known as long as what it is the hash of (R67, R82).
+    /// The row under `key` goes when the event that comes next is too old, or too far back: a hash is
+    /// known at least as long as what it is the hash of (R67, R82).
     ///
     /// # Errors
     /// When the storage fails.
@@ -89,8 +90,8 @@ impl RoomLog {
         Ok(is_new_day || end.is_multiple_of(STRIDE))
     }
 
-    /// Forgets what nobody waits for any more. `sent` is the last position that all lanes are past;
-    /// `None` when nothing waits in any.
+    /// Forgets what nobody waits for any more, but never the last event: what it did may not be
+    /// settled. `sent` is the last position that all lanes are past; `None` when nothing waits in any.
     ///
     /// # Errors
     /// When the storage fails.
@@ -105,8 +106,11 @@ impl RoomLog {
         let start = self.forgotten(transaction)?;
         let old = self.end_before(transaction, now.0.saturating_sub(retention.log_millis))?;
         let many = end.saturating_sub(retention.log_events);
+        let newest = end.saturating_sub(1);
+        let aged = old.max(many).min(newest);
+        self.forget_rows(transaction, aged)?;
         let passed = self.passed(transaction, sent.unwrap_or(end))?;
-        let last = passed.max(old).max(many).min(end).min(start.saturating_add(MOST_AT_ONCE));
+        let last = passed.max(aged).min(newest).min(start.saturating_add(MOST_AT_ONCE));
         if last > start { self.forget(transaction, start, last) } else { Ok(()) }
     }
 
@@ -151,7 +155,7 @@ impl RoomLog {
         Ok(0)
     }
 
-    /// Deletes the events after `start` up to `last`, and what goes along with them.
+    /// Deletes the events after `start` up to `last`.
     fn forget(
         &self,
         transaction: &mut Transaction<'_>,
@@ -170,6 +174,15 @@ impl RoomLog {
         for position in start.saturating_add(1)..=last {
             transaction.delete(self.event_key(position));
         }
+        transaction.store(vec![self.tables.forgotten], &last)
+    }
+
+    /// Deletes what goes along with the events up to `last`.
+    fn forget_rows(
+        &self,
+        transaction: &mut Transaction<'_>,
+        last: u64,
+    ) -> Result<(), InternalError> {
         let prefix = [self.tables.along];
         for (key, _) in transaction.scan(&prefix, &prefix, MOST_ROWS_AT_ONCE)? {
             const PREFIX: usize = 1 + size_of::<u64>();
@@ -181,7 +194,7 @@ impl RoomLog {
             transaction.delete(key.get(PREFIX + LENGTH..).unwrap_or_default().to_vec());
             transaction.delete(key);
         }
-        transaction.store(vec![self.tables.forgotten], &last)
+        Ok(())
     }
 
     fn reader_key(&self, device: &ClientUri) -> Vec<u8> {
