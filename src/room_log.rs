@@ -9,7 +9,7 @@
 
 mod retention;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -271,6 +271,28 @@ impl RoomLog {
         Ok(self.known_activity(transaction, user)?.unwrap_or(Activity::Inactive))
     }
 
+    /// The users who are active for the next event, in order.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn active_users(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<BTreeSet<UserUri>, InternalError> {
+        let prefix = [self.tables.activity];
+        let mut users = BTreeSet::new();
+        // A user's changes are in order: the last one decides.
+        for (key, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+            let user = text_of(&key).and_then(|text| UserUri::parse(text).ok());
+            let user = user.ok_or(InternalError::Storage("a key of the log"))?;
+            match decode_row(&row)? {
+                Activity::Active => users.insert(user),
+                Activity::Inactive => users.remove(&user),
+            };
+        }
+        Ok(users)
+    }
+
     /// The activity of `user` for the next event; `None` when nothing was ever said of the user.
     ///
     /// # Errors
@@ -520,10 +542,15 @@ fn number_at_end(key: &[u8]) -> Result<u64, InternalError> {
     number.ok_or(InternalError::Storage("a key of the log"))
 }
 
-/// The device in the key of a window: table byte, length (two bytes), text, number (eight bytes).
+/// The text in a key: table byte, length (two bytes), text, number (eight bytes).
+fn text_of(key: &[u8]) -> Option<&str> {
+    key.get(3..key.len().saturating_sub(8)).and_then(|text| str::from_utf8(text).ok())
+}
+
+/// The device in the key of a window.
 fn device_of(key: &[u8]) -> Result<ClientUri, InternalError> {
-    let text = key.get(3..key.len().saturating_sub(8)).and_then(|text| str::from_utf8(text).ok());
-    text.and_then(|text| ClientUri::parse(text).ok())
+    text_of(key)
+        .and_then(|text| ClientUri::parse(text).ok())
         .ok_or(InternalError::Storage("a key of the log"))
 }
 

@@ -15,7 +15,7 @@ use mimi_edge::{
 
 use common::{
     follower::{BOB, Follower, Story, alpha, device, listed, user_uri},
-    group::{list_change, membership, room},
+    group::{list_change, membership, no_membership, room},
     member::{Upload, member},
     own_group::RoomChange,
 };
@@ -316,6 +316,80 @@ fn d9_d11_a_device_that_rejoins_a_room_with_a_gap_reads_on_from_its_commit() {
     story.follower.accept(&[&entry, &last, &after]);
     assert_eq!(story.follower.seen(LAPTOP), [6]);
     assert!(story.follower.pushed().iter().all(|(.., frame)| is_event(frame)));
+}
+
+/// The room's gap, as devices are told.
+fn gap() -> FromProvider {
+    FromProvider::Gap { room_id: room().to_wire() }
+}
+
+#[test]
+fn d22_r69_r81_a_device_whose_accepted_commit_is_lost_is_told_and_comes_back() {
+    let (mut story, upload) = ready();
+    forward(&mut story, BOB, &upload, success());
+    // The hub gave bravo up meanwhile: what comes next is of a later epoch.
+    let _lost = story.entered(&upload);
+    let message = story.message();
+    story.follower.accept(&[&message]);
+    assert_eq!(story.follower.pushed(), [(BOB_USER.into(), vec![BOB.into()], gap())]);
+    assert!(story.follower.events(BOB, 0).gap);
+    story.follower.assert_refused(403, |follower| follower.answer(device(BOB), submit(), b"hi"));
+    let after = story.message();
+    story.follower.accept(&[&after]);
+    assert_eq!(story.follower.seen(BOB), [0_u64; 0]);
+    story.follower.pushed();
+
+    let mut bob = member(BOB);
+    fetch(&mut story, &bob.client.clone());
+    let upload = story.upload_of(&mut bob);
+    forward(&mut story, BOB, &upload, success());
+    let commit = story.entered(&upload);
+    let message = story.message();
+    story.follower.accept(&[&commit, &message]);
+    let page = story.follower.events(BOB, 2);
+    let positions: Vec<u64> = page.events.iter().map(|event| event.position).collect();
+    assert_eq!((page.gap, positions), (false, vec![3, 4]));
+}
+
+#[test]
+fn d22_r67_a_success_that_comes_after_a_later_epoch_is_a_gap() {
+    let mut story = Story::new();
+    fetch(&mut story, &ClientUri::parse(LAPTOP).unwrap());
+    let upload = story.upload_of(&mut member(LAPTOP));
+    forward(&mut story, LAPTOP, &upload, None);
+    let _lost = story.entered(&upload);
+    let message = story.message();
+    let (next, _) = story.commit(RoomChange::default());
+    story.follower.accept(&[&message, &next]);
+    assert!(story.follower.pushed().iter().all(|(_, devices, _)| *devices == [BOB]));
+    forward(&mut story, LAPTOP, &upload, success());
+    assert!(story.follower.pushed().contains(&(
+        BOB_USER.into(),
+        vec![BOB.into(), LAPTOP.into()],
+        gap()
+    )));
+    assert!(story.follower.events(LAPTOP, 0).gap);
+}
+
+#[test]
+fn d22_r45_r69_who_was_banned_in_a_gap_is_inactive_once_the_list_is_known() {
+    let mut story = Story::new();
+    let banned = UserRoles { user: IdentifierUri(BOB_USER.into()), roles: vec![Role::Banned] };
+    let change = AppSync { update_users: vec![banned], ..AppSync::default() };
+    let (first, _) = story.commit(RoomChange::default());
+    let (_lost, _) = story.commit(list_change(change));
+    let (third, _) = story.commit(listed("bea@bravo.example", &[]));
+    story.follower.accept(&[&first, &third]);
+    story.follower.told();
+    let mut bea = member("bea@bravo.example/phone");
+    fetch(&mut story, &bea.client.clone());
+    let upload = story.upload_of(&mut bea);
+    forward(&mut story, bea.client.as_str(), &upload, success());
+    let commit = story.entered(&upload);
+    story.follower.accept(&[&commit]);
+    assert_eq!(story.follower.told(), [(BOB_USER.into(), no_membership(), Vec::new())]);
+    story.follower.pushed();
+    story.follower.assert_refused(403, |follower| follower.answer(device(BOB), submit(), b"hi"));
 }
 
 fn package_of(name: &str) -> mimi_edge::mls::key_package::ValidKeyPackage {

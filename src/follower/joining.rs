@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{LOG, Room, table};
+use super::{LOG, Room, notify, table};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::credential::client_uri_of,
@@ -34,6 +34,8 @@ const MAX_STATES: usize = 4;
 /// An external commit that was forwarded: unanswered, or answered success. One per device.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Join {
+    /// The epoch that it ends.
+    epoch: u64,
     body_hash: Vec<u8>,
     cipher_suite: u16,
     accepted: bool,
@@ -84,21 +86,23 @@ pub(super) fn expect(
     let has_ended = current.is_some_and(|current| current > epoch);
     if !has_ended && earlier.is_none_or(|join| join.body_hash != body_hash) {
         let cipher_suite = bundle.group_info.ciphersuite().into();
-        let join = Join { body_hash: body_hash.clone(), cipher_suite, accepted: false };
+        let join = Join { epoch, body_hash: body_hash.clone(), cipher_suite, accepted: false };
         step.transaction.store(key, &join)?;
     }
     Ok(Forwarded { device: device.clone(), body_hash })
 }
 
-/// The hub answered, or did not: after a refusal nothing is expected any more (R81b).
+/// The hub answered, or did not: after a refusal nothing is expected any more (R81b). When a later
+/// epoch is known already, the Commit of a success is lost (D22).
 ///
 /// # Errors
 /// When the storage fails.
 pub(super) fn settle(
+    uri: &RoomUri,
     step: &mut Step<'_>,
     forwarded: &Forwarded,
     outcome: &Outcome,
-) -> Result<(), InternalError> {
+) -> Result<()> {
     const UNDECIDED: [u16; 4] = [408, 421, 425, 429];
     let key = join_key(&forwarded.device);
     let join: Option<Join> = step.transaction.load(&key)?;
@@ -109,6 +113,12 @@ pub(super) fn settle(
     match outcome {
         Some(response) if response.is_success() => {
             step.transaction.store(key, &Join { accepted: true, ..join })?;
+            let Some(mut room) = Room::load(&step.transaction)? else { return Ok(()) };
+            let (epoch, end) = (room.epoch.unwrap_or(0), LOG.end(&step.transaction)?);
+            if give_up(step, epoch, end)? {
+                notify::mark_gap(uri, step, &mut room, end)?;
+                room.store(&mut step.transaction)?;
+            }
         }
         Some(response)
             if matches!(response.status, 400..=499) && !UNDECIDED.contains(&response.status) =>
@@ -118,6 +128,38 @@ pub(super) fn settle(
         Some(_) | None => {}
     }
     Ok(())
+}
+
+/// Something of `epoch` stands at `position` of the log: Commits of earlier epochs do not come any
+/// more. Says whether one is lost by which the hub gave a device its leaf (D22). That device can see
+/// `position`, so that it hears of the gap, and nothing after it until it has rejoined.
+///
+/// # Errors
+/// When the storage fails.
+pub(super) fn give_up(
+    step: &mut Step<'_>,
+    epoch: u64,
+    position: u64,
+) -> Result<bool, InternalError> {
+    let mut is_lost = false;
+    let prefix = [table::JOINS];
+    for (key, row) in step.transaction.scan(&prefix, &prefix, usize::MAX)? {
+        let join: Join = decode_row(&row)?;
+        if !join.accepted || epoch <= join.epoch {
+            continue;
+        }
+        is_lost = true;
+        // Table byte, length, text.
+        let device = key.get(3..).and_then(|text| str::from_utf8(text).ok());
+        let device = device.and_then(|text| ClientUri::parse(text).ok());
+        let device = device.ok_or(InternalError::Storage("the key of a join"))?;
+        if !LOG.has_open_window(&step.transaction, &device)? {
+            LOG.open_window(&mut step.transaction, &device, position.saturating_sub(1))?;
+            LOG.close_window(&mut step.transaction, &device, position)?;
+        }
+        step.transaction.delete(key);
+    }
+    Ok(is_lost)
 }
 
 /// R69: whether the hub has given `device` a leaf by a Commit that has not come around yet.

@@ -221,7 +221,7 @@ impl Role for FollowedRoom {
                 response
             }
             Then::Joining(forwarded) => {
-                joining::settle(step, &forwarded, &outcome)?;
+                joining::settle(self.uri()?, step, &forwarded, &outcome)?;
                 outcome.ok_or(ProtocolError::HubUnresponsive)?
             }
             Then::Notify { references, body } => {

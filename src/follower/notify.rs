@@ -137,11 +137,8 @@ fn take_in_one(
         ContentType::Proposal => roster::note_proposal(crypto, step, &mut room, handshake)?,
         ContentType::Commit => roster::follow_commit(step, &mut room, handshake, position)?,
     };
-    if fit == Fit::Gap {
-        room.gap = Some(position);
-        for effect in LOG.push_gap(&step.transaction, uri, position)? {
-            step.effect(effect);
-        }
+    if joining::give_up(step, epoch.as_u64(), position)? || fit == Fit::Gap {
+        mark_gap(uri, step, &mut room, position)?;
     }
     room.store(&mut step.transaction)?;
     for effect in LOG.push(&step.transaction, uri, position)? {
@@ -150,6 +147,20 @@ fn take_in_one(
     if LOG.is_due(&mut step.transaction, step.now)? {
         let retention = step.config.retention;
         LOG.trim(&mut step.transaction, step.now, &retention, None)?;
+    }
+    Ok(())
+}
+
+/// What came before `position` is not all there: the devices that can see it are told (D7, D22).
+pub(super) fn mark_gap(
+    uri: &RoomUri,
+    step: &mut Step<'_>,
+    room: &mut Room,
+    position: u64,
+) -> Result<()> {
+    room.gap = Some(position);
+    for effect in LOG.push_gap(&step.transaction, uri, position)? {
+        step.effect(effect);
     }
     Ok(())
 }

@@ -144,6 +144,11 @@ pub(super) fn follow_commit(
         room.profile = Some(profile);
         let before = position.saturating_sub(1);
         replace_leaves(step, room, &leaves, before)?;
+        for user in LOG.active_users(&step.transaction)? {
+            if !participants.contains(&user) {
+                set_activity(step, room, &user, before, Activity::Inactive)?;
+            }
+        }
         for user in &participants {
             set_activity(step, room, user, before, Activity::Active)?;
         }
