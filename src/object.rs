@@ -173,6 +173,11 @@ pub fn sized_label(what: &str, bytes: usize) -> String {
 
 /// What one object of a provider decides.
 pub trait Role {
+    /// What goes to other providers, in words for the operator.
+    const SENDS: &str;
+    /// Whether a provider that failed for too long gets nothing of it any more (D22).
+    const GIVES_UP: bool = false;
+
     /// Decides about a request.
     ///
     /// # Errors

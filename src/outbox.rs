@@ -168,8 +168,8 @@ impl Outbox {
         transaction.store(self.lane_key(lane), &state)
     }
 
-    /// As [`Outbox::delivered`], for entries that are not to be sent any more: nothing is known about
-    /// the receiver.
+    /// As [`Outbox::delivered`], for entries that are not to be sent any more: that says nothing of the
+    /// receiver. A lane that is empty then fails no longer, but one that was given up stays so.
     ///
     /// # Errors
     /// When the storage fails.
@@ -182,7 +182,7 @@ impl Outbox {
         self.in_flight.remove(lane);
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
         self.drop_entries(transaction, lane, &mut state, last);
-        if state.waiting == 0 && state.failing_since.is_none() {
+        if state.waiting == 0 && !state.given_up {
             transaction.delete(self.lane_key(lane));
             return Ok(());
         }
@@ -554,14 +554,20 @@ mod tests {
         let mut outbox = Outbox::new(1, 2);
         filled(&outbox, &mut transaction);
         outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
-        for number in 0..2 {
-            outbox.skipped(&mut transaction, b"b", number).unwrap();
-            let failing = outbox.failing(&transaction, b"b").unwrap().unwrap();
-            assert_eq!((failing.since, failing.attempts), (NOW, 1));
-        }
-        // One that did not fail leaves nothing behind.
+        outbox.skipped(&mut transaction, b"b", 0).unwrap();
+        let failing = outbox.failing(&transaction, b"b").unwrap().unwrap();
+        assert_eq!((failing.since, failing.attempts), (NOW, 1));
+        // What is empty leaves nothing behind: what comes later is not held against an old failure.
+        outbox.skipped(&mut transaction, b"b", 1).unwrap();
         outbox.skipped(&mut transaction, b"c", 0).unwrap();
-        assert_eq!(transaction.read(&outbox.lane_key(b"c")).unwrap(), None);
+        assert!(outbox.all_lanes(&transaction).unwrap().is_empty());
+        // What was given up is so until something is delivered.
+        outbox.enqueue(&mut transaction, b"b", Vec::new(), NOW).unwrap();
+        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
+        outbox.give_up(&mut transaction, b"b", NOW).unwrap();
+        outbox.enqueue(&mut transaction, b"b", Vec::new(), NOW).unwrap();
+        outbox.skipped(&mut transaction, b"b", 1).unwrap();
+        assert!(outbox.failing(&transaction, b"b").unwrap().unwrap().given_up);
     }
 
     #[test]

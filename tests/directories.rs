@@ -41,6 +41,8 @@ fn call(endpoint: PeerEndpoint) -> PeerCall {
 }
 
 impl Role for Asker {
+    const SENDS: &str = "questions";
+
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
         if request.body == b"notify" {
             step.enqueue(&Lane::Provider(bravo()), Vec::new())?;

@@ -22,7 +22,7 @@ const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 /// Puts each word of a body into the lane of that name, bravo's if it says so; cannot send to
 /// `broken`.
-struct Sender;
+struct Sender<const GIVES_UP: bool>;
 
 fn lane(name: &str) -> Lane {
     if name == BRAVO {
@@ -35,7 +35,10 @@ fn request() -> IncomingRequest {
     IncomingRequest { source: Source::Own, endpoint: Endpoint::Exists, body: Vec::new() }
 }
 
-impl Role for Sender {
+impl<const GIVES_UP: bool> Role for Sender<GIVES_UP> {
+    const SENDS: &str = "words";
+    const GIVES_UP: bool = GIVES_UP;
+
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
         for word in String::from_utf8(request.body).unwrap().split(' ') {
             let (name, text) = word.split_once('=').unwrap_or((word, word));
@@ -80,7 +83,11 @@ impl Role for Sender {
     fn forget(&mut self) {}
 }
 
-fn sender(words: &str) -> Object<Sender> {
+fn sender(words: &str) -> Object<Sender<true>> {
+    sender_of(words)
+}
+
+fn sender_of<const GIVES_UP: bool>(words: &str) -> Object<Sender<GIVES_UP>> {
     let config = ProviderConfig {
         domain: Domain::parse("alpha.example").unwrap(),
         hub_keys: Vec::new(),
@@ -89,19 +96,20 @@ fn sender(words: &str) -> Object<Sender> {
         registration: Registration::Closed,
         retention: Retention::default(),
     };
-    let mut object = Object::new(Sender, Box::new(MemoryStorage::default()), Rc::new(config));
+    let mut object =
+        Object::new(Sender::<GIVES_UP>, Box::new(MemoryStorage::default()), Rc::new(config));
     object.handle(IncomingRequest { body: words.into(), ..request() }, NOW);
     object
 }
 
 /// Sends what is due, to each name in turn; everybody answers `status`. Says the names, and what
 /// went to a provider.
-fn sent(object: &mut Object<Sender>, now: UnixMillis, status: u16) -> Vec<String> {
+fn sent(object: &mut Object<impl Role>, now: UnixMillis, status: u16) -> Vec<String> {
     sent_to(object, now, |_| Some(Response::empty(status)))
 }
 
 fn sent_to(
-    object: &mut Object<Sender>,
+    object: &mut Object<impl Role>,
     now: UnixMillis,
     mut answer: impl FnMut(&str) -> Outcome,
 ) -> Vec<String> {
@@ -128,12 +136,12 @@ fn sent_to(
 }
 
 /// More words come.
-fn come(object: &mut Object<Sender>, words: &str, now: UnixMillis) {
+fn come(object: &mut Object<impl Role>, words: &str, now: UnixMillis) {
     object.handle(IncomingRequest { body: words.into(), ..request() }, now);
 }
 
 /// What the operator was told since the last time.
-fn reports(object: &mut Object<Sender>) -> Vec<String> {
+fn reports(object: &mut Object<impl Role>) -> Vec<String> {
     let line = |effect| match effect {
         Effect::Report { line } => line,
         other => panic!("{other:?}"),
@@ -175,7 +183,7 @@ fn r82_a_request_without_an_answer_is_looked_after_when_the_object_stops() {
 }
 
 /// Tries again whenever it is time, until `end`; nobody answers. Says how often.
-fn tried_until(object: &mut Object<Sender>, end: UnixMillis) -> usize {
+fn tried_until(object: &mut Object<impl Role>, end: UnixMillis) -> usize {
     let mut tries = 0;
     while let Some(now) = object.next_wake().unwrap().filter(|now| *now < end) {
         tries += sent_to(object, now, |_| None).len();
@@ -192,7 +200,7 @@ fn d22_a_provider_that_fails_for_three_days_gets_nothing_until_it_answers_again(
     assert_eq!(reports(&mut object), [""; 0]);
     let last = object.next_wake().unwrap().unwrap();
     assert_eq!(sent(&mut object, last, 503), ["a b"]);
-    assert_eq!(reports(&mut object), ["fan-out to bravo.example: given up"]);
+    assert_eq!(reports(&mut object), ["words to bravo.example: given up"]);
     assert_eq!(object.next_wake().unwrap(), None, "nothing waits any more");
 
     // What comes waits for an hour, is tried once, and is forgotten.
@@ -206,7 +214,7 @@ fn d22_a_provider_that_fails_for_three_days_gets_nothing_until_it_answers_again(
     // What comes then is delivered, and everything after it at once.
     come(&mut object, "bravo.example=d bravo.example=e", last.plus(hour));
     assert_eq!(sent(&mut object, last.plus(2 * hour), 200), ["d e"]);
-    assert_eq!(reports(&mut object), ["fan-out to bravo.example: answers again"]);
+    assert_eq!(reports(&mut object), ["words to bravo.example: answers again"]);
     come(&mut object, "bravo.example=f", last.plus(2 * hour));
     assert_eq!(sent(&mut object, last.plus(2 * hour), 503), ["f"]);
     assert_eq!(object.next_wake().unwrap(), Some(last.plus(2 * hour + 500)));
@@ -223,6 +231,17 @@ fn d22_a_provider_that_answers_in_between_is_not_given_up() {
     tried_until(&mut object, now.plus(2 * DAY_MILLIS));
     let now = object.next_wake().unwrap().unwrap();
     assert_eq!(sent(&mut object, now, 200), ["b"]);
+    assert_eq!(reports(&mut object), [""; 0]);
+}
+
+#[test]
+fn d22_r98_a_role_that_does_not_give_up_sends_what_waits_when_the_provider_answers() {
+    let mut object = sender_of::<false>("bravo.example=a");
+    assert!(tried_until(&mut object, NOW.plus(10 * DAY_MILLIS)) > 500);
+    let now = object.next_wake().unwrap().unwrap();
+    assert_eq!(sent(&mut object, now, 403), ["a"]);
+    let now = object.next_wake().unwrap().unwrap();
+    assert_eq!(sent(&mut object, now, 200), ["a"]);
     assert_eq!(reports(&mut object), [""; 0]);
 }
 
@@ -244,11 +263,11 @@ fn r82_d22_401_and_403_are_tried_again_until_the_give_up_age_and_shown_to_the_op
             assert_eq!(sent(&mut object, now, status), ["a"]);
             now = object.next_wake().unwrap().unwrap();
         }
-        let refused = format!("fan-out to bravo.example: refused, {status}");
+        let refused = format!("words to bravo.example: refused, {status}");
         assert_eq!(reports(&mut object), [refused]);
         assert_eq!(sent(&mut object, now, status), ["a"]);
         assert_eq!(object.next_wake().unwrap(), None);
-        assert_eq!(reports(&mut object), ["fan-out to bravo.example: given up"]);
+        assert_eq!(reports(&mut object), ["words to bravo.example: given up"]);
     }
 }
 
@@ -265,7 +284,7 @@ fn r82_a_batch_that_is_refused_is_sent_singly_and_what_is_refused_then_is_record
         all.extend(reports(&mut object));
         assert_eq!(
             all.last().unwrap(),
-            &format!("fan-out to bravo.example: a message is refused, {status}")
+            &format!("words to bravo.example: a message is refused, {status}")
         );
         assert_eq!(object.next_wake().unwrap(), None);
         come(&mut object, "bravo.example=d bravo.example=e", later);

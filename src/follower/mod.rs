@@ -171,6 +171,8 @@ fn is_own(client: &ClientUri, own: &Domain) -> bool {
 }
 
 impl Role for FollowedRoom {
+    const SENDS: &str = "requests";
+
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
         let IncomingRequest { source, endpoint, body } = request;
         let uri = self.uri()?;

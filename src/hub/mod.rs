@@ -107,6 +107,9 @@ impl HubRoom {
 }
 
 impl Role for HubRoom {
+    const SENDS: &str = "fan-out";
+    const GIVES_UP: bool = true;
+
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
         let IncomingRequest { source, endpoint, body } = request;
         let response = match endpoint {

@@ -44,7 +44,7 @@ impl<R: Role> Object<R> {
             return Ok(());
         }
         if let Some(domain) = provider_of(lane) {
-            self.report(&format!("fan-out to {domain}: a message is refused, {}", response.status));
+            self.report(&domain, &format!("a message is refused, {}", response.status));
         }
         self.done_with(lane, last, now)
     }
@@ -59,7 +59,7 @@ impl<R: Role> Object<R> {
             Ok(failing.is_some_and(|failing| failing.given_up))
         })?;
         if was_given_up && let Some(domain) = provider_of(lane) {
-            self.report(&format!("fan-out to {domain}: answers again"));
+            self.report(&domain, "answers again");
         }
         Ok(())
     }
@@ -79,7 +79,8 @@ impl<R: Role> Object<R> {
         }
     }
 
-    /// The lane waits, and is given up if it belongs to a provider that failed for too long (D22).
+    /// The lane waits, and is given up if the role does so with a provider that failed for too long
+    /// (D22).
     /// `response` is none when there was no answer.
     pub(super) fn try_later(
         &mut self,
@@ -95,7 +96,8 @@ impl<R: Role> Object<R> {
             let before = outbox.failing(transaction, lane)?;
             outbox.failed(transaction, lane, *now, after)?;
             let since = before.map_or(*now, |failing| failing.since);
-            let is_over = provider.is_some() && now.since(since) >= give_up_millis;
+            let may_end = R::GIVES_UP && provider.is_some();
+            let is_over = may_end && now.since(since) >= give_up_millis;
             if is_over {
                 outbox.give_up(transaction, lane, now.plus(PROBE_MILLIS))?;
             }
@@ -105,18 +107,18 @@ impl<R: Role> Object<R> {
         if is_over {
             self.singly.remove(lane);
             if before.is_some_and(|failing| !failing.given_up) {
-                self.report(&format!("fan-out to {domain}: given up"));
+                self.report(&domain, "given up");
             }
         } else if before.is_none()
             && let Some(Response { status: status @ (401 | 403), .. }) = response
         {
-            self.report(&format!("fan-out to {domain}: refused, {status}"));
+            self.report(&domain, &format!("refused, {status}"));
         }
         Ok(())
     }
 
-    fn report(&mut self, line: &str) {
-        self.effects.push(Effect::Report { line: line.into() });
+    fn report(&mut self, domain: &Domain, what: &str) {
+        self.effects.push(Effect::Report { line: format!("{} to {domain}: {what}", R::SENDS) });
     }
 }
 

@@ -208,6 +208,9 @@ impl User {
 }
 
 impl Role for User {
+    // Each entry says itself how long it waits.
+    const SENDS: &str = "consent";
+
     fn handle(&mut self, step: &mut Step<'_>, request: IncomingRequest) -> Result<Reply> {
         let IncomingRequest { source, endpoint, body } = request;
         if !is_for(&source, &endpoint) {
