@@ -23,6 +23,7 @@ export function devicesView(pane: ChatPane, devices: readonly Device[]): Templat
             ${device.current ? nothing : actionButton("Shut out", () => { revoke(device); }, { name: `Shut out the device ${device.uri}` })}
           </li>`)}
       </ul>
+      <p>${actionButton("Look for rooms", () => { void pane.act(async (client) => { await client.findRooms(); return undefined; }); })}</p>
       ${pane.second ? nothing : html`<p>${actionButton("Open a second device", () => { pane.dispatchEvent(new CustomEvent("second-device", { bubbles: true })); })}</p>`}
     </details>
   `;

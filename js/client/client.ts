@@ -4,9 +4,9 @@ import { Consent, type ConsentRequest } from "./consent.js";
 import { Engine, type CoreEvent, type EngineOwner } from "./engine.js";
 import { MimiError, fromCore, orAborted } from "./errors.js";
 import { init } from "./init.js";
-import { LiveValue, TypedEvents, reached, type Emitter, type Live, type Signal } from "./live.js";
+import { LiveValue, TypedEvents, deferred, reached, type Deferred, type Emitter, type Live, type Signal } from "./live.js";
 import { currentPlatform, type WasmSource } from "./platform.js";
-import { message, type Message, type UnixMillis } from "./message.js";
+import { message, type Bytes, type Message, type UnixMillis } from "./message.js";
 import { Room } from "./room.js";
 import type { Change, CoreRoomState, Profile, Role } from "./room-state.js";
 import { deleteIndexedDb, indexedDbStore, memoryStore, type Store } from "./store.js";
@@ -36,6 +36,17 @@ export interface KeyPackageStock {
   readonly lastResort: boolean;
   /** When the first of them is no longer handed out. */
   readonly nextExpiry?: UnixMillis;
+}
+
+/**
+ * An address of the user that nobody but the own provider can tell to be its own; for one room. Opens as
+ * a client of its own: `Client.open({ ...pseudonym, provider, store })`, with a store of its own.
+ */
+export interface Pseudonym {
+  /** The address. */
+  readonly user: UserUri;
+  /** Its client's key: whoever has these bytes is the pseudonym. */
+  readonly pseudonym: Bytes;
 }
 
 /** How the core tells a device. */
@@ -70,6 +81,8 @@ export interface ClientEvents {
 export interface ClientOptions extends Signal {
   /** The user whose device this is. */
   readonly user: UserUri;
+  /** When `user` is a pseudonym: the bytes of {@link Pseudonym}. Once it was opened, its store has them too. */
+  readonly pseudonym?: Uint8Array;
   /** The base URL of the user's provider: `http://127.0.0.1:8801`. */
   readonly provider: string | URL;
   /**
@@ -115,7 +128,10 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly sync: Live<Sync>;
   /** The rooms of this device: those that were stored by address, then the new ones as they come. */
   readonly rooms: Live<readonly Room[]>;
-  /** Rooms of the user that this device is not in, by address: {@link Client.joinRoom} takes it into one. */
+  /**
+   * Rooms of the user that this device is not in, by address: {@link Client.joinRoom} takes it into one.
+   * The own provider is asked for them whenever this device has connected, and by {@link Client.findRooms}.
+   */
   readonly available: Live<readonly RoomUri[]>;
   /** The user's devices, this one among them, as the own provider said last; by address. */
   readonly devices: Live<readonly Device[]>;
@@ -128,6 +144,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly #available = new LiveValue<readonly RoomUri[]>([]);
   readonly #stock = new LiveValue<KeyPackageStock>({ published: 0, lastResort: false });
   readonly #devices: LiveValue<readonly Device[]>;
+  /** Who waits for pseudonyms, in the order in which they were asked for. */
+  readonly #pseudonyms: Deferred<UserUri>[] = [];
   /** Called when the user is deleted, if this client asked for that. */
   #deleted: (() => void) | undefined;
   /** Rooms that this device was cut off from, and how. */
@@ -170,13 +188,13 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     }
   }
 
-  static async #open({ user, provider, store, wasm, fetch, WebSocket, trace }: ClientOptions): Promise<Client> {
+  static async #open({ user, pseudonym, provider, store, wasm, fetch, WebSocket, trace }: ClientOptions): Promise<Client> {
     await init(wasm);
     const transport = new Transport(provider, fetch, trace);
     const webSocket = WebSocket ?? (await currentPlatform().webSocket());
     const opened = await openStore(user, store);
     try {
-      const core = new ClientCore(user, await opened.rows(), Date.now());
+      const core = new ClientCore(user, await opened.rows(), pseudonym, Date.now());
       const client = new Client(core, (owner) => new Engine(core, opened, transport, webSocket, owner));
       client.#loadRooms();
       await client.#engine.start();
@@ -223,6 +241,11 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     return this.#mustHave(address);
   }
 
+  /** Asks the own provider for the user's rooms. Resolves when that is on its way; {@link Client.available} has what comes. */
+  async findRooms(): Promise<void> {
+    await this.#engine.step((core, now) => { core.syncRooms(now); });
+  }
+
   /**
    * Shuts another device of the user out, such as a lost one: the own provider knows it no more, and it
    * is taken out of the rooms that this device is in (a change of each). Resolves when the provider has
@@ -244,6 +267,32 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     const deleted = new Promise<void>((resolve) => { this.#deleted = resolve; });
     await this.#engine.step((core, now) => { core.deleteUser(now); });
     await orAborted(deleted, signal);
+  }
+
+  /**
+   * Asks the own provider for a pseudonym, to create or to be in one room under it. It is stored with
+   * this device until {@link Client.forgetPseudonym}. Rejects with `conflict` when this is itself a
+   * pseudonym's client, `rate-limited`, `not-allowed`, or with `aborted` when the signal ended the wait
+   * (not the work).
+   */
+  async pseudonym({ signal }: Signal = {}): Promise<Pseudonym> {
+    const issued = deferred<UserUri>();
+    await this.#engine.step((core, now) => {
+      core.requestPseudonym(now);
+      this.#pseudonyms.push(issued);
+    });
+    const address = await orAborted(issued.promise, signal);
+    const pseudonym = this.pseudonyms().find(({ user }) => user === address);
+    if (pseudonym === undefined) throw new MimiError("internal", "the pseudonym is not there");
+    return pseudonym;
+  }
+
+  /** The pseudonyms that were issued to this device and not forgotten. */
+  pseudonyms(): readonly Pseudonym[] { return this.#core.pseudonyms() as Pseudonym[]; }
+
+  /** Forgets a pseudonym and its key here: for one that its own client has stored, or that is of no use any more. */
+  async forgetPseudonym({ pseudonym }: Pseudonym): Promise<void> {
+    await this.#engine.step((core, now) => { core.forgetPseudonym(pseudonym, now); });
   }
 
   /** A room that this device is in, or was. */
@@ -309,6 +358,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
         this.#stock.set({ published: available, lastResort: lastResort > 0, ...(nextExpiry === undefined ? {} : { nextExpiry }) });
         return;
       }
+      case "pseudonymIssued": this.#pseudonyms.shift()?.resolve(event.user as UserUri); return;
+      case "pseudonymRefused": this.#pseudonyms.shift()?.reject(new MimiError(event.code, "the provider refuses a pseudonym")); return;
       case "revoked": this.#deleted?.(); return;
       default: if ("room" in event) this.#happenedIn(event);
     }
@@ -367,6 +418,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   #broken(error: MimiError): void {
     this.#sync.set({ state: "offline" });
     if (error.code !== "closed" && this.#deleted === undefined) this.#events.emit("error", error);
+    for (const waiting of this.#pseudonyms.splice(0)) waiting.reject(error);
     for (const room of this.#rooms.get()) room.end(error);
     this.#events.end();
     this.#sync.end();

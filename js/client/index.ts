@@ -4,7 +4,7 @@
  * Start with {@link Client.open}.
  */
 
-export { Client, type ClientEvents, type ClientOptions, type CreateRoomOptions, type Device, type KeyPackageStock, type Sync } from "./client.js";
+export { Client, type ClientEvents, type ClientOptions, type CreateRoomOptions, type Device, type KeyPackageStock, type Pseudonym, type Sync } from "./client.js";
 export { Consent, type ConsentGrant, type ConsentRequest } from "./consent.js";
 export { MimiError, type ErrorCode } from "./errors.js";
 export { init } from "./init.js";

@@ -1,9 +1,10 @@
-//! The user's devices.
+//! The user's devices and pseudonyms.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use super::{ClientCore, at, client_uri, convert, failure};
+use crate::client::Pseudonym;
 
 #[wasm_bindgen]
 impl ClientCore {
@@ -32,5 +33,33 @@ impl ClientCore {
     #[wasm_bindgen(js_name = deleteUser)]
     pub fn delete_user(&mut self, now: f64) -> Result<(), JsValue> {
         self.client.delete_user(at(now)).map_err(failure)
+    }
+
+    /// Asks the own provider for a pseudonym; the event `pseudonymIssued` says when it is there.
+    ///
+    /// # Errors
+    /// When this is itself the client of a pseudonym.
+    #[wasm_bindgen(js_name = requestPseudonym)]
+    pub fn request_pseudonym(&mut self, now: f64) -> Result<(), JsValue> {
+        self.client.request_pseudonym(at(now)).map_err(failure)
+    }
+
+    /// The pseudonyms that were issued to this device: objects `{user, pseudonym}`, with the bytes that
+    /// the constructor takes.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    pub fn pseudonyms(&self) -> Result<Array, JsValue> {
+        Ok(convert::pseudonyms(&self.client.pseudonyms().map_err(failure)?))
+    }
+
+    /// Forgets a pseudonym with its key.
+    ///
+    /// # Errors
+    /// When the bytes are none of a pseudonym.
+    #[wasm_bindgen(js_name = forgetPseudonym)]
+    pub fn forget_pseudonym(&mut self, pseudonym: &[u8], now: f64) -> Result<(), JsValue> {
+        let pseudonym = Pseudonym::from_bytes(pseudonym).map_err(failure)?;
+        self.client.forget_pseudonym(&pseudonym, at(now)).map_err(failure)
     }
 }

@@ -1,5 +1,5 @@
-//! The client's events and states as plain JavaScript objects; js/client/engine.ts and room.ts have
-//! their types.
+//! The client's events and states as plain JavaScript objects; the sources in js/client have their
+//! types: engine.ts, room-state.ts, message.ts, consent.ts, client.ts.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use crate::{
     client::{
         Consent, Delivery, Device, ErrorCode, Event, Message, Participant, PendingIntent,
-        RoomPhase, RoomState,
+        Pseudonym, RoomPhase, RoomState,
     },
     js::{bytes, number, object},
     room::Profile,
@@ -148,6 +148,14 @@ pub(super) fn devices(devices: &[Device]) -> Array {
         object([uri, ("registeredAt", number(device.registered_at.0))])
     };
     devices.iter().map(device).collect()
+}
+
+pub(super) fn pseudonyms(pseudonyms: &[Pseudonym]) -> Array {
+    let pseudonym = |pseudonym: &Pseudonym| {
+        let user = ("user", pseudonym.user().as_str().into());
+        object([user, ("pseudonym", bytes(pseudonym.to_bytes()))])
+    };
+    pseudonyms.iter().map(pseudonym).collect()
 }
 
 pub(super) fn room_state(state: &RoomState) -> JsValue {

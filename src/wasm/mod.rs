@@ -12,8 +12,8 @@ use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{Client, ClientOptions, ErrorCode},
-    error::Error,
+    client::{Client, ClientOptions, ErrorCode, Pseudonym},
+    error::{Error, UsageError},
     js::{self, number, object, whole},
     mls::MlsCrypto,
     time::UnixMillis,
@@ -55,12 +55,17 @@ fn client_uri(text: &str) -> Result<ClientUri, JsValue> {
 #[wasm_bindgen]
 impl ClientCore {
     /// The device that these rows are of (objects `{key, value}`); a new device of `user` when there
-    /// are none.
+    /// are none, or the one of a pseudonym, if its bytes are given.
     ///
     /// # Errors
-    /// When the rows are of another user or of a newer version.
+    /// When the rows or the pseudonym are of another user, or the rows of a newer version.
     #[wasm_bindgen(constructor)]
-    pub fn new(user: &str, rows: Array, now: f64) -> Result<ClientCore, JsValue> {
+    pub fn new(
+        user: &str,
+        rows: Array,
+        pseudonym: Option<Vec<u8>>,
+        now: f64,
+    ) -> Result<ClientCore, JsValue> {
         let user = user_uri(user)?;
         let member = |row: &JsValue, name: &str| {
             Reflect::get(row, &name.into()).map(|value| Uint8Array::new(&value).to_vec())
@@ -69,7 +74,16 @@ impl ClientCore {
             .iter()
             .map(|row| Ok((member(&row, "key")?, member(&row, "value")?)))
             .collect::<Result<_, JsValue>>()?;
-        let options = ClientOptions::new(user);
+        let options = match pseudonym {
+            None => ClientOptions::new(user),
+            Some(bytes) => {
+                let pseudonym = Pseudonym::from_bytes(&bytes).map_err(failure)?;
+                if pseudonym.user() != user {
+                    return Err(failure(UsageError::BadArgument("another user's pseudonym")));
+                }
+                ClientOptions::of_pseudonym(pseudonym)
+            }
+        };
         let client = Client::open(&options, rows, MlsCrypto::new(), at(now)).map_err(failure)?;
         Ok(Self { client })
     }

@@ -129,6 +129,16 @@ impl ClientCore {
         self.wish(room, |client, room| client.join_room(room, at(now)))
     }
 
+    /// Asks the own provider for the user's rooms; the events `roomAvailable` tell of those that this
+    /// device is not in.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = syncRooms)]
+    pub fn sync_rooms(&mut self, now: f64) -> Result<(), JsValue> {
+        self.client.sync_rooms(at(now)).map_err(failure)
+    }
+
     /// Takes an intent back; false when it is over or cannot be stopped any more.
     ///
     /// # Errors

@@ -94,10 +94,14 @@ test("d10_a_second_device_joins_by_itself_and_can_be_taken_out_by_the_first", as
   const first = await open("alice4@alpha.example");
   const room = await first.client().createRoom({ id: "devices" });
   const second = await open("alice4@alpha.example");
+  const later = await first.client().createRoom({ id: "later" });
+  assert.ok(!second.client().available.get().includes(later.uri));
+  await second.client().findRooms();
+  await until(async () => (second.client().available.get().includes(later.uri) ? true : undefined), async () => "the new room is not found");
   await second.join(room.uri);
   const both = await roomOf(first, room.uri, ({ participants }) => participants[0]?.devices.length === 2);
   const { device } = second.client();
-  assert.deepEqual(second.client().available.get(), []);
+  assert.deepEqual(second.client().available.get(), [later.uri]);
   assert.ok(both.state.get().participants[0]?.devices.includes(device));
   await room.removeDevice(device);
   await roomOf(second, room.uri, ({ phase }) => phase === "left");
