@@ -10,6 +10,9 @@ import { changeWords, count, obstacleWords, roleWords } from "./words.js";
 /** Roles that a person can be given here. */
 const GIVEN: readonly Role[] = ["owner", "admin", "regular_user", "visitor"];
 
+/** What cannot be taken back once it is asked for. */
+const FOR_GOOD: readonly Change["what"][] = ["create", "leave", "join"];
+
 export function peopleView(pane: ChatPane, room: Room, state: RoomState): TemplateResult {
   const others = (whom: Participant): TemplateResult | typeof nothing => (whom.user === pane.user || state.phase !== "joined" ? nothing : personMenu(pane, room, state, whom));
   return html`
@@ -34,7 +37,7 @@ function pendingView(pane: ChatPane, pending: readonly Change[]): TemplateResult
       ${pending.map((change) => html`
         <li class="pending">
           <span>${changeWords(change)}${change.user === undefined ? nothing : html` <bdi>${change.user}</bdi>`}</span>
-          ${change.what === "create" ? nothing : actionButton("Cancel", () => { void cancel(pane, change); }, { name: `Cancel: ${changeWords(change)} ${change.user ?? ""}`.trim() })}
+          ${FOR_GOOD.includes(change.what) ? nothing : actionButton("Cancel", () => { void cancel(pane, change); }, { name: `Cancel: ${changeWords(change)} ${change.user ?? ""}`.trim() })}
         </li>`)}
     </ul>
   `;
