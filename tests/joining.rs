@@ -18,7 +18,7 @@ fn r85_r89_d10_a_new_device_joins_with_nobody_online() {
         let (mut scene, devices) = Scene::new(1);
         let second = scene.universe.add_device(name);
         scene.universe.run();
-        let available = Event::RoomAvailable { room: room(ROOM) };
+        let available = Event::RoomsAvailable { rooms: vec![room(ROOM)] };
         assert!(scene.universe.events(&second).contains(&available));
         for device in &devices {
             scene.universe.set_online(device, false);

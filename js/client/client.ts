@@ -219,11 +219,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   async createRoom({ id = crypto.randomUUID(), profile = "B", hubProposals = true, users = [], signal }: CreateRoomOptions = {}): Promise<Room> {
     const address = uri.room(`${id}@${uri.domain(this.user)}`);
     const wishes = users.map(({ user, roles = ["regular_user"] }) => ({ user: uri.user(user), roles: Array.from(roles, String) }));
-    const { done } = await this.#engine.ask(address, (core, now) => {
-      const intent = core.createRoom(address, profile, hubProposals, now);
-      for (const { user, roles } of wishes) core.addUser(address, user, roles, false, false, now);
-      return intent;
-    });
+    const { done } = await this.#engine.ask(address, (core, now) => core.createRoom(address, profile, hubProposals, wishes, now));
     await orAborted(done, signal);
     return this.#mustHave(address);
   }
@@ -319,6 +315,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   #loadRooms(): void {
     for (const address of this.#core.rooms() as RoomUri[]) this.#refresh(address);
+    this.#available.set(this.#core.availableRooms() as RoomUri[]);
   }
 
   /** Takes a room's state from the core; says whether the room is new. */
@@ -361,6 +358,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
       case "pseudonymIssued": this.#pseudonyms.shift()?.resolve(event.user as UserUri); return;
       case "pseudonymRefused": this.#pseudonyms.shift()?.reject(new MimiError(event.code, "the provider refuses a pseudonym")); return;
       case "revoked": this.#deleted?.(); return;
+      case "roomsAvailable": this.#available.set(event.rooms as RoomUri[]); return;
       default: if ("room" in event) this.#happenedIn(event);
     }
   }
@@ -371,9 +369,6 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     const change = event.type === "intentFailed" ? this.room(address)?.pending(event.id) : undefined;
     const isNew = !LEAVE_STATE.has(event.type) && this.#refresh(address);
     const room = this.room(address);
-    if (event.type === "roomAvailable") this.#setAvailable(address, true);
-    // An intent of a room that is not there is one to join it.
-    if (event.type === "roomAdded" || event.type === "rejoined" || (event.type === "intentFailed" && room === undefined)) this.#setAvailable(address, false);
     if (room === undefined) return;
     if (isNew || event.type === "roomAdded") this.#events.emit("room", room);
     switch (event.type) {
@@ -408,11 +403,6 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
       }
       default:
     }
-  }
-
-  #setAvailable(room: RoomUri, is: boolean): void {
-    const others = this.#available.get().filter((other) => other !== room);
-    if (is || others.length < this.#available.get().length) this.#available.set(is ? [...others, room].sort() : others);
   }
 
   #broken(error: MimiError): void {

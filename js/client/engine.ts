@@ -3,6 +3,7 @@ import type { CoreConsent } from "./consent.js";
 import { MimiError, fromCore, isFromCore, type ErrorCode } from "./errors.js";
 import { deferred, type Deferred } from "./live.js";
 import type { CoreDelivery } from "./message.js";
+import type { Change } from "./room-state.js";
 import type { RowChange, Store } from "./store.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
 
@@ -15,18 +16,19 @@ export type CoreEvent =
   | { readonly type: "pseudonymRefused"; readonly code: ErrorCode }
   | { readonly type: "registrationFailed"; readonly code: ErrorCode }
   | { readonly type: "keyPackages"; readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
-  | { readonly type: "roomAdded" | "roomAvailable" | "roomLeft" | "rejoined" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }
+  | { readonly type: "roomAdded" | "roomLeft" | "rejoined" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }
+  | { readonly type: "roomsAvailable"; readonly rooms: readonly string[] }
   | ({ readonly type: "consentRequested" } & CoreConsent)
   | { readonly type: "consentCancelled" | "consentGranted"; readonly user: string; readonly room?: string }
   | { readonly type: "consentDone"; readonly id: number }
   | { readonly type: "consentFailed"; readonly id: number; readonly code: ErrorCode }
   | { readonly type: "waitingForConsent"; readonly room: string; readonly id: number }
   | { readonly type: "roomChanged"; readonly room: string; readonly epoch: number }
-  | { readonly type: "message"; readonly room: string; readonly key: string; readonly sender: string; readonly epoch: number; readonly at: number; readonly content: Uint8Array<ArrayBuffer> }
+  | { readonly type: "message"; readonly room: string; readonly key: string; readonly sender: string; readonly epoch: number; readonly at: number; readonly position: number; readonly content: Uint8Array<ArrayBuffer> }
   | { readonly type: "undecryptable"; readonly room: string; readonly position: number }
-  | ({ readonly type: "delivery"; readonly room: string; readonly key: string } & CoreDelivery)
+  | ({ readonly type: "delivery"; readonly room: string; readonly key: string; readonly content: Uint8Array<ArrayBuffer> } & CoreDelivery)
   | { readonly type: "intentDone"; readonly room: string; readonly id: number }
-  | { readonly type: "intentFailed"; readonly room: string; readonly id: number; readonly code: ErrorCode; readonly retryable: boolean };
+  | { readonly type: "intentFailed"; readonly room: string; readonly id: number; readonly what: Change["what"]; readonly user?: string; readonly code: ErrorCode; readonly retryable: boolean };
 
 /** Timers cannot wait longer than 24.8 days: one that comes too early asks again. */
 const LONGEST_TIMER_MILLIS = 0x7fff_ffff;

@@ -56,10 +56,11 @@ pub enum Event {
         /// The room.
         room: RoomUri,
     },
-    /// The user is in this room, and this device is not (D10): it may join.
-    RoomAvailable {
-        /// The room.
-        room: RoomUri,
+    /// The rooms that the user is in and this device is not, nor on its way, are others than before
+    /// (D10): it may join them.
+    RoomsAvailable {
+        /// All of them, by address.
+        rooms: Vec<RoomUri>,
     },
     /// This device is in the room again, by an external commit (D4, D8, D9). What was sent in between
     /// cannot be read.
@@ -94,6 +95,8 @@ pub enum Event {
         room: RoomUri,
         /// The message.
         key: MessageKey,
+        /// Its content.
+        content: Vec<u8>,
         /// Where it is.
         state: Delivery,
     },
@@ -110,6 +113,10 @@ pub enum Event {
         room: RoomUri,
         /// The intent.
         id: IntentId,
+        /// What was to be done.
+        what: IntentKind,
+        /// The user whom it was about, if it was about one.
+        user: Option<UserUri>,
         /// Why.
         code: ErrorCode,
         /// Whether asking again may help.

@@ -17,6 +17,7 @@ use super::{
     intent::{self, Intent, WaitsFor},
     request::{Request, Settled},
     room::{OwnCommit, Room},
+    rooms,
     step::{Step, group_id},
     tables,
     task::{Join, Task},
@@ -40,6 +41,7 @@ pub(super) fn begin(step: &mut Step<'_>, room: &mut Room, join: Join) -> Result<
     room.phase = RoomPhase::Joining;
     room.own_commit = None;
     step.store_room(room)?;
+    rooms::phase_changed(step)?;
     intent::add(step, &room.uri, Task::Join(join))
 }
 
@@ -281,6 +283,7 @@ fn joined(
     room.epoch_changed(step, &group)?;
     room.fetch(step)?;
     step.store_room(&room)?;
+    rooms::phase_changed(step)?;
     intent::advance(step, &room.uri)
 }
 
@@ -303,6 +306,10 @@ fn abandon(step: &mut Step<'_>, mut room: Room, join: &Join, code: ErrorCode) ->
             step.store_room(&room)?;
         }
         None => step.transaction.delete(tables::room(&room.uri)),
+    }
+    match code {
+        ErrorCode::NotAllowed | ErrorCode::RoomUnknown => rooms::ended(step, &room.uri)?,
+        _ => rooms::phase_changed(step)?,
     }
     room.give_up_all(step, code)
 }

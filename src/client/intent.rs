@@ -113,12 +113,11 @@ impl Intent {
     /// It is given up.
     pub(super) fn failed(&self, step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) {
         step.transaction.delete(tables::intent(room, self.id));
-        if self.task.kind().is_none() {
-            return;
-        }
+        let Some(what) = self.task.kind() else { return };
         let retryable = matches!(code, ErrorCode::Conflict | ErrorCode::NoKeyPackage)
             && !matches!(self.task, Task::Create(_));
-        step.emit(Event::IntentFailed { room: room.clone(), id: self.id, code, retryable });
+        let (room, id, user) = (room.clone(), self.id, self.task.user());
+        step.emit(Event::IntentFailed { room, id, what, user, code, retryable });
     }
 
     /// D20: another commit ended the epoch. Waits a little, or gives up; a device that lost the thread

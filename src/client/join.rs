@@ -13,6 +13,7 @@ use super::{
     Event, RoomPhase, external, hubs, intent, key_packages,
     request::{Request, Settled},
     room::Room,
+    rooms,
     step::{Step, group_id},
     task::Join,
 };
@@ -188,6 +189,7 @@ fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64) -> Result<()> {
     room.fetch(step)?;
     step.store_room(&room)?;
     step.emit(Event::RoomAdded { room: room.uri.clone() });
+    rooms::phase_changed(step)?;
     external::superseded(step, &room.uri)?;
     hubs::learn(step, room.uri.domain())?;
     key_packages::ask_stock(step)?;

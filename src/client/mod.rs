@@ -224,6 +224,27 @@ impl Client {
         rows.iter().map(|(_, row)| Ok(decode_row(row)?)).collect()
     }
 
+    /// The last `limit` messages of a room before this position of its log, or of all, in the log's
+    /// order.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn history_before(
+        &self,
+        room: &RoomUri,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Message>> {
+        let prefix = tables::all_history(room);
+        let mut rows = Transaction::new(&self.storage).scan(&prefix, &prefix, usize::MAX)?;
+        if let Some(before) = before {
+            let end = tables::history(room, before);
+            rows.truncate(rows.partition_point(|(key, _)| *key < end));
+        }
+        let last = rows.split_off(rows.len().saturating_sub(limit));
+        last.iter().map(|(_, row)| Ok(decode_row(row)?)).collect()
+    }
+
     /// Runs `act` in one transaction: all that it changes happens, or nothing.
     fn step<T>(
         &mut self,

@@ -10,7 +10,7 @@ use super::{
     ErrorCode, Event, IntentId, Participant, Rights, RoomPhase, RoomState, external, intent, leave,
     outlook::Outlook,
     request::Request,
-    send,
+    rooms, send,
     step::Step,
     task::{Join, Task},
     waiting,
@@ -187,6 +187,10 @@ impl Room {
             return Ok(());
         }
         step.store_room(self)?;
+        match phase {
+            RoomPhase::Left => rooms::ended(step, &self.uri)?,
+            _ => rooms::phase_changed(step)?,
+        }
         self.give_up_all(step, code)
     }
 

@@ -78,7 +78,7 @@ pub(super) fn queue(step: &mut Step<'_>, room: &RoomUri, content: Vec<u8>) -> Re
         least_epoch: 0,
     };
     step.transaction.store(tables::outgoing(room, &key), &message)?;
-    step.emit(Event::Delivery { room: room.clone(), key: key.clone(), state: Delivery::Queued });
+    tell(step, room, &message, Delivery::Queued);
     step.enqueue(&Request::Submit(room.clone(), key.clone()))?;
     Ok(key)
 }
@@ -122,8 +122,7 @@ pub(super) fn prepare(step: &mut Step<'_>, uri: &RoomUri, key: &str) -> Result<P
             };
             message.state = OutgoingState::Encrypted { bytes: bytes.clone(), epoch };
             step.transaction.store(tables::outgoing(uri, key), &message)?;
-            let state = Delivery::Sending;
-            step.emit(Event::Delivery { room: uri.clone(), key: key.to_owned(), state });
+            tell(step, uri, &message, Delivery::Sending);
             Ok(Prepared::Send(bytes))
         }
     }
@@ -174,8 +173,7 @@ pub(super) fn answered(
     match (status, response.is_success()) {
         (Some(SubmitStatus::Accepted(at)), true) => {
             message.state = OutgoingState::Accepted { hash, epoch };
-            let at = UnixMillis(at);
-            announce(step, uri, key, at);
+            tell(step, uri, &message, Delivery::Accepted { at: UnixMillis(at) });
         }
         (_, true) => message.state = OutgoingState::Taken { hash, epoch },
         (Some(SubmitStatus::EpochTooOld(current)), false) => {
@@ -237,7 +235,7 @@ pub(super) fn echoed(
             _ => continue,
         };
         if !announced {
-            announce(step, uri, &message.key, accepted_at);
+            tell(step, uri, &message, Delivery::Accepted { at: accepted_at });
         }
         step.transaction.delete(tables::outgoing(uri, &message.key));
         let sender = step.identity.client.clone();
@@ -266,15 +264,16 @@ pub(super) fn give_up_all(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) 
     Ok(())
 }
 
-fn announce(step: &mut Step<'_>, room: &RoomUri, key: &str, at: UnixMillis) {
-    let state = Delivery::Accepted { at };
-    step.emit(Event::Delivery { room: room.clone(), key: key.to_owned(), state });
+/// Tells the application where a message is.
+fn tell(step: &mut Step<'_>, room: &RoomUri, message: &Outgoing, state: Delivery) {
+    let (key, content) = (message.key.clone(), message.content.clone());
+    step.emit(Event::Delivery { room: room.clone(), key, content, state });
 }
 
 fn fail(step: &mut Step<'_>, room: &RoomUri, message: &Outgoing, code: ErrorCode) {
     step.transaction.delete(tables::outgoing(room, &message.key));
     let state = Delivery::Failed { code, retryable: code == ErrorCode::EpochTooOld };
-    step.emit(Event::Delivery { room: room.clone(), key: message.key.clone(), state });
+    tell(step, room, message, state);
 }
 
 fn load(step: &Step<'_>, room: &RoomUri, key: &str) -> Result<Option<Outgoing>, InternalError> {

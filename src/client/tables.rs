@@ -17,6 +17,7 @@ const PUBLISHED: u8 = 0x04;
 const DEVICES: u8 = 0x05;
 const CONSENT: u8 = 0x06;
 const PSEUDONYMS: u8 = 0x07;
+const AVAILABLE: u8 = 0x08;
 const ROOMS: u8 = 0x10;
 const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
@@ -65,6 +66,11 @@ pub(super) fn pseudonym(public_key: &[u8]) -> Vec<u8> {
 /// All of [`pseudonym`].
 pub(super) fn all_pseudonyms() -> Vec<u8> {
     Key::table(PSEUDONYMS).build()
+}
+
+/// `Available`.
+pub(super) fn available() -> Vec<u8> {
+    Key::table(AVAILABLE).build()
 }
 
 /// `Room`, by identifier.

@@ -30,8 +30,27 @@ impl Client {
         options: CreateOptions,
         now: UnixMillis,
     ) -> Result<IntentId> {
+        self.create_room_with(room, options, Vec::new(), now)
+    }
+
+    /// Creates a room and adds these users once it is there, as [`Client::add_user`] does: an intent
+    /// each, after the one that is returned. Nothing is done when one of them cannot be added.
+    ///
+    /// # Errors
+    /// Those of [`Client::create_room`]; [`UsageError::BadArgument`] for roles that nobody can have
+    /// (R38).
+    pub fn create_room_with(
+        &mut self,
+        room: &RoomUri,
+        options: CreateOptions,
+        users: Vec<(UserUri, AddOptions)>,
+        now: UnixMillis,
+    ) -> Result<IntentId> {
         if room.domain() != self.identity.client.domain() {
             return Err(UsageError::BadArgument("a room is created at the own provider").into());
+        }
+        for (_, options) in &users {
+            require_addable(options)?;
         }
         self.step(now, |step| {
             if step.room(room)?.is_some() {
@@ -39,7 +58,11 @@ impl Client {
             }
             require_entry(step, room)?;
             step.store_room(&Room::new(room.clone(), RoomPhase::Creating, 0))?;
-            intent::add(step, room, Task::Create(options))
+            let id = intent::add(step, room, Task::Create(options))?;
+            for (user, options) in users {
+                intent::add(step, room, Task::add(None, &user, options)?)?;
+            }
+            Ok(id)
         })
     }
 
@@ -55,9 +78,7 @@ impl Client {
         options: AddOptions,
         now: UnixMillis,
     ) -> Result<IntentId> {
-        if !are_roles(&options.roles) || options.roles.contains(&Role::Banned) {
-            return Err(UsageError::BadArgument("roles").into());
-        }
+        require_addable(&options)?;
         self.step(now, |step| {
             let outlook = outlook(step, room)?;
             let task = Task::add(outlook.as_ref(), user, options)?;
@@ -187,6 +208,14 @@ impl Client {
             intent::add(step, room, task)
         })
     }
+}
+
+/// R37, R38: nobody comes in without roles, or banned.
+fn require_addable(options: &AddOptions) -> Result<()> {
+    if are_roles(&options.roles) && !options.roles.contains(&Role::Banned) {
+        return Ok(());
+    }
+    Err(UsageError::BadArgument("roles").into())
 }
 
 /// R91: a pseudonym is in one room alone.

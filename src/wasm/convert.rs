@@ -11,7 +11,7 @@ use crate::{
     },
     js::{bytes, number, object},
     room::Profile,
-    wire::uri::{ClientUri, RoomUri},
+    wire::uri::{ClientUri, RoomUri, UserUri},
 };
 
 pub(super) fn event(event: Event) -> JsValue {
@@ -35,7 +35,9 @@ pub(super) fn event(event: Event) -> JsValue {
             ("nextExpiry", stock.next_expiry.map_or(JsValue::UNDEFINED, |at| number(at.0))),
         ]),
         Event::RoomAdded { room } => object([kind("roomAdded"), in_room(&room)]),
-        Event::RoomAvailable { room } => object([kind("roomAvailable"), in_room(&room)]),
+        Event::RoomsAvailable { rooms } => {
+            object([kind("roomsAvailable"), ("rooms", texts(rooms.iter().map(RoomUri::as_str)))])
+        }
         Event::Rejoined { room } => object([kind("rejoined"), in_room(&room)]),
         Event::RoomChanged { room, epoch } => {
             object([kind("roomChanged"), in_room(&room), ("epoch", number(epoch))])
@@ -45,14 +47,16 @@ pub(super) fn event(event: Event) -> JsValue {
         Event::Undecryptable { room, position } => {
             object([kind("undecryptable"), in_room(&room), ("position", number(position))])
         }
-        Event::Delivery { room, key, state } => delivery(&room, &key, state),
+        Event::Delivery { room, key, content, state } => delivery(&room, &key, &content, state),
         Event::IntentDone { room, id } => {
             object([kind("intentDone"), in_room(&room), ("id", number(id))])
         }
-        Event::IntentFailed { room, id, code, retryable } => object([
+        Event::IntentFailed { room, id, what, user, code, retryable } => object([
             kind("intentFailed"),
             in_room(&room),
             ("id", number(id)),
+            ("what", what.as_str().into()),
+            about(user.as_ref()),
             code_of(code),
             ("retryable", retryable.into()),
         ]),
@@ -100,11 +104,16 @@ fn scope(room: Option<&RoomUri>) -> (&'static str, JsValue) {
     ("room", room.map_or(JsValue::UNDEFINED, |room| room.as_str().into()))
 }
 
+/// The user whom something is about, if it is about one.
+fn about(user: Option<&UserUri>) -> (&'static str, JsValue) {
+    ("user", user.map_or(JsValue::UNDEFINED, |user| user.as_str().into()))
+}
+
 fn code_of(code: ErrorCode) -> (&'static str, JsValue) {
     ("code", code.as_str().into())
 }
 
-fn message_of(message: &Message) -> JsValue {
+pub(super) fn message_of(message: &Message) -> JsValue {
     object([
         kind("message"),
         in_room(&message.room),
@@ -112,11 +121,12 @@ fn message_of(message: &Message) -> JsValue {
         ("sender", message.sender.as_str().into()),
         ("epoch", number(message.epoch)),
         ("at", number(message.accepted_at.0)),
+        ("position", number(message.position)),
         ("content", bytes(&message.content)),
     ])
 }
 
-fn delivery(room: &RoomUri, key: &str, state: Delivery) -> JsValue {
+fn delivery(room: &RoomUri, key: &str, content: &[u8], state: Delivery) -> JsValue {
     let (name, at, code, retryable) = match state {
         Delivery::Queued => ("queued", None, None, None),
         Delivery::Sending => ("sending", None, None, None),
@@ -127,6 +137,7 @@ fn delivery(room: &RoomUri, key: &str, state: Delivery) -> JsValue {
         kind("delivery"),
         in_room(room),
         ("key", key.into()),
+        ("content", bytes(content)),
         ("state", name.into()),
         ("at", at.map_or(JsValue::UNDEFINED, |at| number(at.0))),
         ("code", code.map_or(JsValue::UNDEFINED, |code| code.as_str().into())),
@@ -197,11 +208,10 @@ fn participant(participant: &Participant) -> JsValue {
 }
 
 fn pending(intent: &PendingIntent) -> JsValue {
-    let user = intent.user.as_ref().map_or(JsValue::UNDEFINED, |user| user.as_str().into());
     object([
         ("id", number(intent.id)),
         ("what", intent.what.as_str().into()),
-        ("user", user),
+        about(intent.user.as_ref()),
         ("state", intent.state.as_str().into()),
         ("tries", intent.tries.into()),
     ])

@@ -210,6 +210,30 @@ impl ClientCore {
         Ok(rooms.iter().map(|(room, _)| room.to_string()).collect())
     }
 
+    /// The addresses of the rooms that the user is in and this device is not, nor on its way.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = availableRooms)]
+    pub fn available_rooms(&self) -> Result<Vec<String>, JsValue> {
+        let rooms = self.client.available_rooms().map_err(failure)?;
+        Ok(rooms.iter().map(RoomUri::to_string).collect())
+    }
+
+    /// The last `limit` messages of a room before this position of its log (of all: `undefined`), the
+    /// oldest first, as the event `message` has them.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    pub fn history(&self, room: &str, before: Option<f64>, limit: u32) -> Result<Array, JsValue> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let messages = self
+            .client
+            .history_before(&room_uri(room)?, before.map(whole), limit)
+            .map_err(failure)?;
+        Ok(messages.iter().map(convert::message_of).collect())
+    }
+
     /// A room as it stands; `undefined` when this device has none of this address.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What an application wishes for in a room. Where a result is a number, it names the intent, as the
 //! events `intentDone` and `intentFailed` do.
 
+use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 
 use super::{ClientCore, as_f64, at, client_uri, failure, room_uri, user_uri};
@@ -9,21 +10,26 @@ use crate::{
     error::{Result as CoreResult, UsageError},
     js::whole,
     room::Profile,
-    wire::{Role, uri::RoomUri},
+    wire::{
+        Role,
+        uri::{RoomUri, UserUri},
+    },
 };
 
 #[wasm_bindgen]
 impl ClientCore {
-    /// Creates a room of profile `A` or `B`.
+    /// Creates a room of profile `A` or `B`, and adds these users (objects `{user, roles}`).
     ///
     /// # Errors
-    /// When the address is none, or of another provider, or this device has such a room.
+    /// When an address is none, or the room's of another provider, or this device has such a room, or
+    /// for roles that nobody can have; then nothing is done.
     #[wasm_bindgen(js_name = createRoom)]
     pub fn create_room(
         &mut self,
         room: &str,
         profile: &str,
         hub_proposals: bool,
+        users: &Array,
         now: f64,
     ) -> Result<f64, JsValue> {
         let profile = match profile {
@@ -33,7 +39,8 @@ impl ClientCore {
         };
         let hub_proposals = if hub_proposals { HubProposals::On } else { HubProposals::Off };
         let options = CreateOptions { hub_proposals, profile };
-        self.wish(room, |client, room| client.create_room(room, options, at(now)))
+        let users = users.iter().map(|user| added(&user)).collect::<Result<Vec<_>, _>>()?;
+        self.wish(room, |client, room| client.create_room_with(room, options, users, at(now)))
     }
 
     /// Adds a user.
@@ -164,6 +171,14 @@ impl ClientCore {
     ) -> Result<f64, JsValue> {
         act(&mut self.client, &room_uri(room)?).map(as_f64).map_err(failure)
     }
+}
+
+/// A user to be added, and how.
+fn added(user: &JsValue) -> Result<(UserUri, AddOptions), JsValue> {
+    let roles = Array::from(&Reflect::get(user, &"roles".into())?);
+    let roles: Vec<_> = roles.iter().filter_map(|role| role.as_string()).collect();
+    let address = Reflect::get(user, &"user".into())?.as_string().unwrap_or_default();
+    Ok((user_uri(&address)?, AddOptions { roles: roles_of(&roles)?, ..AddOptions::default() }))
 }
 
 fn roles_of(names: &[String]) -> Result<Vec<Role>, JsValue> {

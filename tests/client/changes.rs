@@ -202,7 +202,7 @@ fn r45_who_was_removed_from_the_list_alone_is_told_that_it_may_not_send() {
     let key = world.send(BOB, "but");
     world.run();
     let failed = Delivery::Failed { code: ErrorCode::NotAllowed, retryable: false };
-    let event = Event::Delivery { room: room(), key, state: failed };
+    let event = Event::Delivery { room: room(), key, content: b"but".to_vec(), state: failed };
     assert!(world.devices[BOB].events.contains(&event));
     assert_eq!(world.desk.count("submitMessage"), 0);
 }

@@ -1,7 +1,7 @@
 //! What a client makes of consent: its copy of the provider's state, and intents that wait for it.
 
 use mimi_edge::{
-    client::{AddOptions, Consent, ErrorCode, Event, IntentId, PendingState},
+    client::{AddOptions, Consent, ErrorCode, Event, IntentId, IntentKind, PendingState},
     error::{Error, UsageError},
     time::UnixMillis,
     transport::Response,
@@ -345,6 +345,12 @@ fn an_intent_that_is_resumed_does_not_take_the_answer_of_another() {
     }
 }
 
+/// Bob is not added.
+fn failed(id: u64, code: ErrorCode) -> Event {
+    let (what, user) = (IntentKind::Add, Some(user(BOB_USER)));
+    Event::IntentFailed { room: room(), id, what, user, code, retryable: false }
+}
+
 #[test]
 fn r31_without_request_consent_the_add_fails() {
     let mut world = World::with_room();
@@ -352,8 +358,7 @@ fn r31_without_request_consent_the_add_fails() {
     refuse_claim(&mut world);
     let id = world.add(ALICE, BOB_USER);
     world.run();
-    let code = ErrorCode::NoConsent;
-    let failed = Event::IntentFailed { room: room(), id, code, retryable: false };
+    let failed = failed(id, ErrorCode::NoConsent);
     assert_eq!(told(&mut world), [failed]);
     assert_eq!(said(&world), []);
 }
@@ -368,8 +373,7 @@ fn r101_grants_that_are_of_no_use_end_the_waiting() {
         refuse_claim(&mut world);
         changed(&mut world, granted(version, None));
     }
-    let code = ErrorCode::NoConsent;
-    let failed = Event::IntentFailed { room: room(), id, code, retryable: false };
+    let failed = failed(id, ErrorCode::NoConsent);
     assert_eq!(told(&mut world).last(), Some(&failed));
     assert_eq!(said(&world).len(), 5);
 }
@@ -384,8 +388,7 @@ fn r103_what_waits_can_be_given_up_and_takes_its_request_back() {
     let cancelled = world.devices[ALICE].act(|alice| alice.cancel_intent(&room(), id, now));
     assert_eq!(cancelled, Ok(true));
     world.run();
-    let code = ErrorCode::Aborted;
-    let failed = Event::IntentFailed { room: room(), id, code, retryable: false };
+    let failed = failed(id, ErrorCode::Aborted);
     assert_eq!(told(&mut world), [failed]);
     let cancel = (ConsentOperation::Cancel, BOB_USER.to_owned(), Some(room().to_wire()));
     assert_eq!(said(&world).last(), Some(&cancel));
@@ -419,8 +422,7 @@ fn a_request_that_the_provider_does_not_take_ends_the_waiting() {
     world.desk.answer("consent", Some(Response::empty(404)));
     let id = add_bob(&mut world);
     world.run();
-    let code = ErrorCode::NoConsent;
-    let failed = Event::IntentFailed { room: room(), id, code, retryable: false };
+    let failed = failed(id, ErrorCode::NoConsent);
     assert_eq!(told(&mut world), [Event::WaitingForConsent { room: room(), id }, failed]);
 }
 

@@ -4,11 +4,12 @@ use mimi_edge::{
     client::Event,
     transport::Response,
     wire::{
-        self, Directory, FromProvider, RatchetTreeOption, UpdateContent, UpdateRequest, uri::Domain,
+        self, Directory, FromProvider, RatchetTreeOption, UpdateContent, UpdateRequest,
+        uri::{Domain, RoomUri},
     },
 };
 
-use super::world::{ALICE, BOB, CATHY, World, room};
+use super::world::{ALICE, BOB, CATHY, World, room, user};
 
 /// The trees of all commits, in order: whether they came by reference.
 fn by_reference(world: &World) -> Vec<bool> {
@@ -101,7 +102,7 @@ fn r61_a_whole_tree_that_the_hub_cannot_read_is_a_fault_of_ours() {
 #[test]
 fn d10_a_device_is_told_of_its_users_rooms_that_it_is_not_in() {
     let mut world = World::with_bob();
-    let available = Event::RoomAvailable { room: room() };
+    let available = Event::RoomsAvailable { rooms: vec![room()] };
     for who in [ALICE, CATHY] {
         world.ask(who, |client, now| client.sync_rooms(now));
     }
@@ -116,4 +117,63 @@ fn d10_a_device_is_told_of_its_users_rooms_that_it_is_not_in() {
     world.frame(BOB, &FromProvider::CaughtUp);
     world.run();
     assert!(world.devices[BOB].events.contains(&available));
+}
+
+/// The rooms of the last list that a device was told, if it was told one.
+fn listed(world: &World, who: usize) -> Option<Vec<RoomUri>> {
+    let events = world.devices[who].events.iter().rev();
+    let lists = events.filter_map(|event| match event {
+        Event::RoomsAvailable { rooms } => Some(rooms.clone()),
+        _ => None,
+    });
+    lists.take(1).next()
+}
+
+#[test]
+fn d10_a_room_is_listed_until_this_device_is_in_it_or_is_refused() {
+    for (answer, code) in
+        [(Response::empty(403), "not-allowed"), (Response::tls(200, vec![9]), "incompatible")]
+    {
+        let mut world = World::with_bob();
+        let second = world.add_device("bob@bravo.example");
+        world.ask(second, |client, now| client.sync_rooms(now));
+        world.run();
+        assert_eq!(listed(&world, second), Some(vec![room()]));
+        world.forget_events();
+        world.desk.answer("groupInfo", Some(answer));
+        world.ask(second, |client, now| client.join_room(&room(), now));
+        assert_eq!(listed(&world, second), Some(vec![]), "it is on its way");
+        world.run();
+        assert_eq!(world.failures(second), [code]);
+        let rest = if code == "not-allowed" { vec![] } else { vec![room()] };
+        assert_eq!(listed(&world, second), Some(rest.clone()), "{code}");
+        let now = world.now;
+        world.devices[second].reopen(now);
+        assert_eq!(world.devices[second].client.available_rooms().unwrap(), rest);
+        world.ask(second, |client, now| client.join_room(&room(), now));
+        world.run();
+        assert_eq!(listed(&world, second), Some(vec![]));
+    }
+}
+
+#[test]
+fn d10_a_room_that_the_user_has_left_is_not_listed_and_one_that_was_lost_is() {
+    let mut world = World::with_bob();
+    for who in [ALICE, BOB] {
+        world.ask(who, |client, now| client.sync_rooms(now));
+    }
+    world.run();
+    assert_eq!((listed(&world, ALICE), listed(&world, BOB)), (None, None));
+    world.desk.answer("groupInfo", Some(Response::empty(409)));
+    world.frame(ALICE, &FromProvider::Gap { room_id: room().to_wire() });
+    world.run();
+    assert_eq!(listed(&world, ALICE), Some(vec![room()]));
+    world.ask(ALICE, |alice, now| alice.join_room(&room(), now));
+    world.run();
+    assert_eq!(listed(&world, ALICE), Some(vec![]));
+    let bob = user("bob@bravo.example");
+    world.ask(ALICE, |alice, now| alice.remove_user(&room(), &bob, now));
+    world.run();
+    assert!(world.devices[BOB].events.contains(&Event::RoomLeft { room: room() }));
+    assert_eq!(listed(&world, BOB), None);
 }

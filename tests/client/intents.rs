@@ -1,6 +1,6 @@
 //! What a device shows of what it still has to do, and takes back.
 
-use mimi_edge::client::{ErrorCode, Event, PendingState, Rights};
+use mimi_edge::client::{ErrorCode, Event, IntentKind, PendingState, Rights};
 
 use super::world::{ALICE, BOB, World, room, user};
 
@@ -19,6 +19,8 @@ fn what_waits_can_be_taken_back_and_what_is_on_its_way_cannot() {
     let aborted = Event::IntentFailed {
         room: room(),
         id: renewal,
+        what: IntentKind::UpdateKeys,
+        user: None,
         code: ErrorCode::Aborted,
         retryable: false,
     };

@@ -323,3 +323,38 @@ fn a_page_that_brings_nothing_new_is_the_last_one() {
     while world.exchange(BOB) {}
     assert_eq!((world.desk.count("GET events"), world.desk.count("GET inbox")), (1, 1));
 }
+
+#[test]
+fn a_message_says_its_content_wherever_it_is() {
+    let mut world = World::with_bob();
+    let key = world.send(ALICE, "hello");
+    let now = world.now;
+    world.devices[ALICE].reopen(now);
+    world.run();
+    let told = world.devices[ALICE].events.iter().filter_map(|event| match event {
+        Event::Delivery { key: of, content, .. } if *of == key => Some(content.as_slice()),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [b"hello"; 3]);
+}
+
+#[test]
+fn the_history_is_read_backwards_from_any_position() {
+    let mut world = World::with_bob();
+    for text in ["one", "two", "three"] {
+        world.send(ALICE, text);
+        world.run();
+    }
+    let bob = &world.devices[BOB].client;
+    let texts = |before, limit| {
+        let messages = bob.history_before(&room(), before, limit).unwrap();
+        messages.into_iter().map(|it| String::from_utf8(it.content).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(None, 9), ["one", "two", "three"]);
+    assert_eq!(texts(None, 2), ["two", "three"]);
+    let third = bob.history_before(&room(), None, 1).unwrap()[0].position;
+    assert_eq!(texts(Some(third), 1), ["two"]);
+    assert_eq!(texts(Some(third), 9), ["one", "two"]);
+    assert_eq!(texts(Some(0), 9), Vec::<String>::new());
+    assert_eq!(texts(None, 0), Vec::<String>::new());
+}

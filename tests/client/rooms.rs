@@ -328,3 +328,31 @@ fn a_welcome_to_another_group_under_the_rooms_name_brings_nobody_out_of_the_room
     assert_eq!(world.devices[BOB].events, []);
     world.assert_agreement(&[ALICE, BOB]);
 }
+
+#[test]
+fn r38_a_room_with_its_users_is_created_altogether_or_not_at_all() {
+    let mut world = World::new();
+    let now = world.now;
+    let add = |roles: &[Role]| AddOptions { roles: roles.to_vec(), ..AddOptions::default() };
+    for bad in [&[][..], &[Role::Banned], &[Role::Owner, Role::Owner]] {
+        let users = vec![
+            (user("bob@bravo.example"), AddOptions::default()),
+            (user("cathy@charlie.example"), add(bad)),
+        ];
+        let options = CreateOptions::default();
+        let refused =
+            world.devices[ALICE].act(|alice| alice.create_room_with(&room(), options, users, now));
+        assert_eq!(refused, Err(Error::Usage(UsageError::BadArgument("roles"))));
+        assert_eq!(world.devices[ALICE].client.rooms().unwrap(), []);
+    }
+    let users = vec![
+        (user("bob@bravo.example"), AddOptions::default()),
+        (user("cathy@charlie.example"), add(&[Role::Owner])),
+    ];
+    world.ask(ALICE, |alice, now| {
+        alice.create_room_with(&room(), CreateOptions::default(), users, now)
+    });
+    world.run();
+    world.assert_agreement(&[ALICE, BOB, CATHY]);
+    assert_eq!(world.state(BOB).participants[2].roles, [Role::Owner]);
+}
