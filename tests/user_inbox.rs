@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::user::{Bob, Device, answer, refusal, welcome};
+use common::user::{Bob, DAY, Device, answer, claim_request, refusal, welcome};
 use mimi_edge::{
     transport::{Action, Effect, Endpoint, Response, RoomFacts},
     wire::{
@@ -12,6 +12,7 @@ use mimi_edge::{
         uri::{Domain, RoomUri},
     },
 };
+use openmls::key_packages::KeyPackage;
 
 fn phone() -> Device {
     Device::new("bob@bravo.example/phone")
@@ -29,9 +30,12 @@ fn deliver() -> Endpoint {
     Endpoint::DeliverWelcome { room: room("club") }
 }
 
-/// Publishes a KeyPackage and says its ref.
+/// Publishes a KeyPackage that can be used more than once, and says its ref.
 fn published(bob: &mut Bob, device: &Device) -> Vec<u8> {
-    let key_package = device.key_package(bob.now);
+    published_as(bob, device, device.last_resort(bob.now))
+}
+
+fn published_as(bob: &mut Bob, device: &Device, key_package: KeyPackage) -> Vec<u8> {
     let reference = device.reference(&key_package);
     assert_eq!(bob.publish(device, &[key_package]).status, 200);
     reference
@@ -116,6 +120,59 @@ fn d3_a_welcome_that_comes_twice_is_stored_once() {
 }
 
 #[test]
+fn r27_r76_a_key_package_that_is_used_once_is_good_for_one_welcome() {
+    let (phone, tablet) = (phone(), tablet());
+    let mut bob = Bob::with(&[&phone, &tablet]);
+    let key_package = phone.key_package(bob.now);
+    let reference = published_as(&mut bob, &phone, key_package);
+    let of_tablet = published(&mut bob, &tablet);
+    assert_eq!(bob.own(deliver(), welcome(&[&reference], 1)), Response::empty(200));
+    bob.object.take_effects();
+    let before = bob.storage.snapshot();
+    let other = Endpoint::DeliverWelcome { room: RoomUri::parse("club@other.example").unwrap() };
+    for (endpoint, timestamp) in [(deliver(), 2), (other, 1), (deliver(), 3)] {
+        let again = welcome(&[&reference], timestamp);
+        assert_eq!(bob.own(endpoint, again), Response::empty(200));
+        assert_eq!(bob.object.take_effects(), []);
+        assert_eq!(bob.storage.snapshot(), before);
+    }
+    // The other device gets what is for it.
+    bob.own(deliver(), welcome(&[&reference, &of_tablet], 4));
+    assert_eq!(page(&mut bob, &phone, 0).events.len(), 1);
+    assert_eq!(page(&mut bob, &tablet, 0).events.len(), 1);
+}
+
+#[test]
+fn r28_r76_of_a_last_resort_key_package_each_hub_can_make_64_welcomes() {
+    let phone = phone();
+    let mut bob = Bob::with(&[&phone]);
+    let reference = published(&mut bob, &phone);
+    for timestamp in 0..70 {
+        assert_eq!(bob.own(deliver(), welcome(&[&reference], timestamp)), Response::empty(200));
+    }
+    assert_eq!(page(&mut bob, &phone, 0).events.len(), 64);
+    let other = Endpoint::DeliverWelcome { room: RoomUri::parse("club@other.example").unwrap() };
+    bob.own(other, welcome(&[&reference], 1));
+    assert_eq!(page(&mut bob, &phone, 0).events.len(), 65);
+}
+
+#[test]
+fn r33_of_a_key_package_that_has_long_ended_no_welcome_is_remembered() {
+    let phone = phone();
+    let mut bob = Bob::with(&[&phone]);
+    let reference = published(&mut bob, &phone);
+    let remembered = |bob: &Bob| {
+        // The table of Welcomes.
+        bob.storage.snapshot().rows().filter(|(key, _)| key[0] == 0x0A).count()
+    };
+    bob.own(deliver(), welcome(&[&reference], 1));
+    assert_eq!(remembered(&bob), 1);
+    bob.now = bob.now.plus(86 * DAY);
+    bob.claim(&claim_request());
+    assert_eq!(remembered(&bob), 0);
+}
+
+#[test]
 fn r76_what_is_no_welcome_for_this_user_is_refused() {
     let phone = phone();
     let mut bob = Bob::with(&[&phone]);
@@ -159,7 +216,10 @@ fn a_page_holds_256_welcomes_and_says_that_there_are_more() {
     let mut bob = Bob::with(&[&phone]);
     let reference = published(&mut bob, &phone);
     for timestamp in 1..=257 {
-        assert_eq!(bob.own(deliver(), welcome(&[&reference], timestamp)).status, 200);
+        // No hub can make so many.
+        let room = RoomUri::parse(&format!("club@h{}.example", timestamp / 64)).unwrap();
+        let message = welcome(&[&reference], timestamp);
+        assert_eq!(bob.own(Endpoint::DeliverWelcome { room }, message).status, 200);
     }
     let first = page(&mut bob, &phone, 0);
     assert_eq!((first.events.len(), first.more, first.end), (256, true, 257));

@@ -157,7 +157,7 @@ fn cursors_are_of_rooms_each_once_and_at_most_4096() {
 fn a_hello_brings_the_inbox_and_then_room_by_room_what_the_device_lacks() {
     let phone = phone();
     let mut bob = Bob::with(&[&phone]);
-    let key_package = phone.key_package(bob.now);
+    let key_package = phone.last_resort(bob.now);
     let reference = phone.reference(&key_package);
     bob.publish(&phone, &[key_package]);
     let room = RoomUri::parse("club@alpha.example").unwrap();
@@ -196,6 +196,32 @@ fn a_hello_brings_the_inbox_and_then_room_by_room_what_the_device_lacks() {
 
     let caught_up = send(&phone, &FromProvider::CaughtUp);
     assert_eq!(resume(&mut bob, &then, page(vec![], false, false)), [caught_up]);
+}
+
+#[test]
+fn d11_a_long_inbox_comes_page_by_page_and_the_rooms_after_it() {
+    let phone = phone();
+    let mut bob = Bob::with(&[&phone]);
+    let packages: Vec<_> = (0..6).map(|_| phone.last_resort(bob.now)).collect();
+    bob.publish(&phone, &packages);
+    let room = RoomUri::parse("club@alpha.example").unwrap();
+    for package in &packages {
+        for timestamp in 0..50 {
+            let message = welcome(&[&phone.reference(package)], timestamp);
+            bob.own(Endpoint::DeliverWelcome { room: room.clone() }, message);
+        }
+    }
+    bob.object.take_effects();
+    let frame = hello(&bob, &phone, vec![cursor("club@alpha.example", 3)]);
+    let (effects, call, then) = question(bob.frame(None, &frame));
+    assert_eq!(effects.len(), 1 + 256);
+    let own = ObjectName { class: ObjectClass::User, name: "bob@bravo.example".into() };
+    let request =
+        IncomingRequest { source: Source::Own, endpoint: Endpoint::Exists, body: Vec::new() };
+    assert_eq!(call, ObjectCall { object: own, request });
+    let (effects, call, _) = question(resume(&mut bob, &then, Some(Response::empty(200))));
+    assert_eq!(effects.len(), 300 - 256);
+    assert_eq!(call, events_call(&phone, ObjectClass::FollowedRoom, "club@alpha.example", 3));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use openmls::{
     },
 };
 use openmls_traits::{OpenMlsProvider, signatures::Signer};
+use serde::{Deserialize, Serialize};
 use tls_codec::{TlsSerialize, TlsSize, VLBytes};
 
 use super::{MlsProvider, accepted_suite, capabilities, credential, key_package_lifetime};
@@ -25,7 +26,7 @@ pub const LIFETIME_SECONDS: u64 = 84 * 24 * 60 * 60;
 pub const LIFETIME_MARGIN_SECONDS: u64 = 60 * 60;
 
 /// How often a KeyPackage may be handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyPackageKind {
     /// Once (R27).
     SingleUse,

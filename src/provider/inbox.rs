@@ -9,7 +9,11 @@ use openmls::framing::{MlsMessageBodyIn, MlsMessageIn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{devices, key_packages::issued, user::table};
+use super::{
+    devices,
+    key_packages::{Issued, issued, note_welcome},
+    user::table,
+};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     object::Step,
@@ -53,8 +57,8 @@ impl Stored {
     }
 }
 
-/// Takes in a Welcome for devices of this user; one that came before has no effect (D3), nor has one
-/// for revoked devices alone.
+/// Takes in a Welcome for devices of this user. One that came before has no effect (D3), nor has one
+/// for revoked devices alone, or for KeyPackages that are used up.
 ///
 /// # Errors
 /// `Malformed` when the message is no Welcome, `NotFound` when no KeyPackageRef in it is of this
@@ -64,30 +68,32 @@ pub(super) fn deliver(step: &mut Step<'_>, room: &RoomUri, body: &[u8]) -> Resul
     let MlsMessageBodyIn::Welcome(welcome) = MlsMessageIn::clone(&fanout.message).extract() else {
         return Err(ProtocolError::Malformed("not a Welcome").into());
     };
-    let mut owners = BTreeSet::new();
-    for secret in welcome.secrets() {
-        if let Some(row) = issued(&step.transaction, secret.new_member().as_slice())? {
-            owners.insert(row.client);
-        }
-    }
-    if owners.is_empty() {
-        return Err(ProtocolError::NotFound("no KeyPackage of this user").into());
-    }
-    let known = devices::devices(&step.transaction)?;
-    owners.retain(|client| known.contains(client));
-    if owners.is_empty() {
-        return Ok(Response::empty(200));
-    }
     let hash =
         Sha256::new_with_prefix(Key::table(table::WELCOMES_SEEN).text(room.as_str()).build())
             .chain_update(body)
             .finalize();
-    // Kept for good: a hub may repeat itself long after the devices have fetched the Welcome.
-    let seen = Key::table(table::WELCOMES_SEEN).bytes(&hash).build();
-    if step.transaction.read(&seen)?.is_some() {
+    let known = devices::devices(&step.transaction)?;
+    let mut is_for_user = false;
+    let mut owners = BTreeSet::new();
+    for secret in welcome.secrets() {
+        let reference = secret.new_member();
+        let reference = reference.as_slice();
+        let Some(Issued { client, kind, .. }) = issued(&step.transaction, reference)? else {
+            continue;
+        };
+        is_for_user = true;
+        if known.contains(&client)
+            && note_welcome(&mut step.transaction, reference, kind, room.domain(), &hash)?
+        {
+            owners.insert(client);
+        }
+    }
+    if !is_for_user {
+        return Err(ProtocolError::NotFound("no KeyPackage of this user").into());
+    }
+    if owners.is_empty() {
         return Ok(Response::empty(200));
     }
-    step.transaction.write(seen, Vec::new());
 
     let position = end(&step.transaction)?.saturating_add(1);
     step.transaction.store(vec![table::INBOX_END], &position)?;

@@ -18,7 +18,7 @@ use crate::{
     time::UnixMillis,
     wire::{
         KeyPackageList, KeyPackageStock, RequiredCapabilities, decode_exact,
-        uri::{ClientUri, RoomUri, UserUri},
+        uri::{ClientUri, Domain, RoomUri, UserUri},
     },
 };
 
@@ -27,6 +27,9 @@ const MAX_KEY_PACKAGES_PER_CALL: usize = 100;
 /// Most KeyPackages of one device that wait to be handed out, for each kind.
 const MAX_SINGLE_USE: u32 = 200;
 const MAX_LAST_RESORT: u32 = 8;
+
+/// Most Welcomes that one hub can make of a last-resort KeyPackage.
+const MAX_WELCOMES_OF_LAST_RESORT: usize = 64;
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 /// How much of its life a KeyPackage needs to be handed out, in milliseconds (D4).
@@ -41,6 +44,8 @@ const EXPIRED_CLEARED: usize = 2 * MAX_KEY_PACKAGES_PER_CALL;
 pub(super) struct Issued {
     /// The client.
     pub(super) client: ClientUri,
+    /// How often it may be used.
+    pub(super) kind: KeyPackageKind,
     /// The first claim that got it (D5).
     pub(super) reserved: Option<Reservation>,
 }
@@ -141,7 +146,8 @@ fn store(step: &mut Step<'_>, client: &ClientUri, valid: ValidKeyPackage) -> Res
     if issued(&step.transaction, &in_stock.reference)?.is_some() {
         return Ok(());
     }
-    record(&mut step.transaction, &in_stock, &Issued { client: client.clone(), reserved: None })?;
+    let issued = Issued { client: client.clone(), kind, reserved: None };
+    record(&mut step.transaction, &in_stock, &issued)?;
     Ok(step.transaction.store(stock_key(client, kind, &in_stock), &in_stock)?)
 }
 
@@ -199,6 +205,30 @@ pub(super) fn issued(
     transaction.load(&issued_key(reference))
 }
 
+/// Takes note of a Welcome, known by its hash, that `hub` made of a KeyPackage, and says whether the
+/// client is to have it. Of a single-use KeyPackage it gets the first, and none a second time: who
+/// holds its ref is not to fill the inbox (R27, R76, D3).
+pub(super) fn note_welcome(
+    transaction: &mut Transaction<'_>,
+    reference: &[u8],
+    kind: KeyPackageKind,
+    hub: &Domain,
+    hash: &[u8],
+) -> Result<bool, InternalError> {
+    let of_hub = welcomes_of(reference).text(hub.as_str());
+    let (counted, most) = match kind {
+        KeyPackageKind::SingleUse => (welcomes_of(reference).build(), 1),
+        KeyPackageKind::LastResort => (of_hub.clone().build(), MAX_WELCOMES_OF_LAST_RESORT),
+    };
+    let row = of_hub.bytes(hash).build();
+    let is_known = transaction.read(&row)?.is_some();
+    if is_known || transaction.scan(&counted, &counted, most)?.len() >= most {
+        return Ok(false);
+    }
+    transaction.write(row, Vec::new());
+    Ok(true)
+}
+
 /// Reserves a KeyPackage; of the kind that is used once, it leaves the stock (R27, D5).
 pub(super) fn reserve(
     transaction: &mut Transaction<'_>,
@@ -230,7 +260,12 @@ pub(super) fn clear_expired(
             break;
         }
         // Table byte, time, length, ref.
-        transaction.delete(issued_key(key.get(11..).unwrap_or_default()));
+        let reference = key.get(11..).unwrap_or_default();
+        transaction.delete(issued_key(reference));
+        let welcomes = welcomes_of(reference).build();
+        for (welcome, _) in transaction.scan(&welcomes, &welcomes, usize::MAX)? {
+            transaction.delete(welcome);
+        }
         transaction.delete(key);
     }
     Ok(())
@@ -266,6 +301,10 @@ fn retain_stock(
         }
     }
     Ok(())
+}
+
+fn welcomes_of(reference: &[u8]) -> Key {
+    Key::table(table::WELCOMES_SEEN).bytes(reference)
 }
 
 fn issued_key(reference: &[u8]) -> Vec<u8> {

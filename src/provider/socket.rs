@@ -51,6 +51,8 @@ pub(super) struct Noted(BTreeMap<(ClientUri, RoomUri), u64>);
 pub(super) struct CatchUp {
     socket: SocketId,
     device: ClientUri,
+    /// The position in the inbox after which there is more to come.
+    inbox: Option<u64>,
     /// The room that was asked, and the rooms to come, each with the device's position.
     rooms: Vec<(RoomUri, u64)>,
     /// A room did not answer: what follows `rooms` is a close.
@@ -100,22 +102,7 @@ fn hello(
         Err(error) => return Err(error),
     };
     step.effect(Effect::Bind { socket, device: device.clone() });
-    let mut after = inbox;
-    loop {
-        let page = inbox::page(&step.transaction, &device, after)?;
-        for event in page.events {
-            after = event.position;
-            send(step, &device, &FromProvider::Inbox(event))?;
-        }
-        if !page.more {
-            break;
-        }
-    }
-    let version = consent::version(&step.transaction)?;
-    if version > 0 {
-        send(step, &device, &FromProvider::Consent { version })?;
-    }
-    proceed(step, CatchUp { socket, device, rooms, incomplete: false })?;
+    proceed(step, CatchUp { socket, device, inbox: Some(inbox), rooms, incomplete: false })?;
     Ok(None)
 }
 
@@ -176,8 +163,40 @@ impl Noted {
     }
 }
 
-/// Asks the next room, or says that there is none.
-fn proceed(step: &mut Step<'_>, catch_up: CatchUp) -> Result<()> {
+/// Sends a page of the inbox and then the version of the user's consent.
+fn send_inbox(step: &mut Step<'_>, catch_up: &mut CatchUp, after: u64) -> Result<()> {
+    let CatchUp { device, inbox, .. } = catch_up;
+    let page = inbox::page(&step.transaction, device, after)?;
+    let last = page.events.last().map_or(after, |event| event.position);
+    for event in page.events {
+        send(step, device, &FromProvider::Inbox(event))?;
+    }
+    *inbox = page.more.then_some(last);
+    let version = consent::version(&step.transaction)?;
+    if !page.more && version > 0 {
+        send(step, device, &FromProvider::Consent { version })?;
+    }
+    Ok(())
+}
+
+/// Sends what is next of the inbox, then asks the next room, or says that there is none.
+fn proceed(step: &mut Step<'_>, mut catch_up: CatchUp) -> Result<()> {
+    if let Some(after) = catch_up.inbox {
+        send_inbox(step, &mut catch_up, after)?;
+    }
+    if catch_up.inbox.is_some() {
+        // A step of its own for each page: this object is asked for nothing but that.
+        let call = ObjectCall {
+            object: ObjectName::user(&catch_up.device.user()),
+            request: IncomingRequest {
+                source: Source::Own,
+                endpoint: Endpoint::Exists,
+                body: Vec::new(),
+            },
+        };
+        let then = encode_row(&Then::CatchUp(catch_up))?;
+        return Ok(step.ask(call, "inbox", then)?);
+    }
     let Some((room, after)) = catch_up.rooms.first().cloned() else {
         let CatchUp { socket, device, incomplete, .. } = catch_up;
         if incomplete {
@@ -198,11 +217,14 @@ fn proceed(step: &mut Step<'_>, catch_up: CatchUp) -> Result<()> {
     Ok(step.ask(call, "events", then)?)
 }
 
-/// Goes on when a room answered. One that does not know the device (any more) is passed over.
+/// Goes on with the inbox, or when a room answered. One that does not know the device (any more) is passed over.
 ///
 /// # Errors
 /// When the storage fails.
 pub(super) fn resume(step: &mut Step<'_>, mut catch_up: CatchUp, outcome: Outcome) -> Result<()> {
+    if catch_up.inbox.is_some() {
+        return proceed(step, catch_up);
+    }
     let page = match outcome {
         Some(response) if response.status == 200 => {
             decode_exact::<EventPage>(&response.body).map_err(|_| ())

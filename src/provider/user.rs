@@ -48,7 +48,7 @@ pub(super) mod table {
     pub(crate) const INBOX_END: u8 = 0x08;
     /// Client → position of the last Welcome for it.
     pub(crate) const INBOX_LAST: u8 = 0x09;
-    /// Hash of room and Welcome → nothing.
+    /// KeyPackageRef, hub, hash of room and Welcome → nothing.
     pub(crate) const WELCOMES_SEEN: u8 = 0x0A;
     /// Room → room and cipher suite.
     pub(crate) const ROOMS: u8 = 0x0B;

@@ -229,7 +229,8 @@ pub(super) fn issue(
         references.push(new.reference.clone());
         match issued(&step.transaction, &new.reference)? {
             None => {
-                let row = Issued { client, reserved: Some(reservation.clone()) };
+                let kind = KeyPackageKind::SingleUse;
+                let row = Issued { client, kind, reserved: Some(reservation.clone()) };
                 record(&mut step.transaction, &new, &row)?;
             }
             // The same call again.
