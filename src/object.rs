@@ -23,7 +23,7 @@ use crate::{
     config::ProviderConfig,
     error::{Error, InternalError, ProtocolError, Result},
     outbox::Outbox,
-    storage::{Storage, Transaction, decode_row, encode_row},
+    storage::{MAX_VALUE_BYTES, Storage, Transaction, Write, decode_row, encode_row},
     time::UnixMillis,
     transport::{
         Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectName, Outcome,
@@ -37,7 +37,11 @@ mod table {
     pub(super) const OUTBOX_ENTRIES: u8 = 0xF0;
     pub(super) const OUTBOX_LANES: u8 = 0xF1;
     pub(super) const DIRECTORIES: u8 = 0xF2;
+    pub(super) const OUTBOX_DUE: u8 = 0xF3;
 }
+
+/// What the receiver of an entry may keep beside it in one row, in bytes.
+const KEPT_WITH_ENTRY_BYTES: usize = 64 << 10;
 
 /// How many entries of a lane go into one request.
 const LANE_BATCH: usize = 64;
@@ -247,7 +251,7 @@ impl<R: Role> Object<R> {
             role,
             storage,
             config,
-            outbox: Outbox::new(table::OUTBOX_ENTRIES, table::OUTBOX_LANES),
+            outbox: Outbox::new(table::OUTBOX_ENTRIES, table::OUTBOX_LANES, table::OUTBOX_DUE),
             pending: BTreeMap::new(),
             singly: BTreeMap::new(),
             next_id: 1,
@@ -435,6 +439,7 @@ impl<R: Role> Object<R> {
         let changes = transaction.into_changes();
         let result = match result {
             Ok(value) if changes.is_empty() => Ok(value),
+            Ok(_) if !changes.iter().all(fits) => Err(ProtocolError::TooLarge.into()),
             Ok(value) => self.storage.apply(changes).map(|()| value).map_err(Error::from),
             Err(error) => Err(error),
         };
@@ -507,4 +512,13 @@ impl<R: Role> Object<R> {
                 .step(now, |_, step| Directories::forget_if_old(&mut step.transaction, domain, now))
                 .unwrap_or(false)
     }
+}
+
+/// Whether a change fits into a row: of an entry of the outbox, also into one of its receiver (D18).
+fn fits(write: &Write) -> bool {
+    let most = match write.key.first() {
+        Some(&table::OUTBOX_ENTRIES) => MAX_VALUE_BYTES - KEPT_WITH_ENTRY_BYTES,
+        Some(_) | None => MAX_VALUE_BYTES,
+    };
+    write.value.as_ref().is_none_or(|value| value.len() <= most)
 }

@@ -26,13 +26,14 @@ const MAX_RETRIES_IN_FLIGHT: usize = 3;
 /// After this time in flight, in milliseconds, a lane is looked at again: longer than any request.
 const IN_FLIGHT_MILLIS: u64 = 60 * 1000;
 
-/// A durable queue over two tables of the owner's storage.
+/// A durable queue over three tables of the owner's storage.
 ///
 /// Which lanes are in flight is memory only: after a restart everything is due again.
 #[derive(Debug)]
 pub struct Outbox {
     entries: u8,
     lanes: u8,
+    due: u8,
     in_flight: BTreeMap<Vec<u8>, InFlight>,
 }
 
@@ -87,10 +88,11 @@ pub struct Failing {
 }
 
 impl Outbox {
-    /// An outbox over the tables `entries` and `lanes`.
+    /// An outbox over the tables `entries`, `lanes` and `due`: the lanes that hold something, in order
+    /// of the time that they wait for.
     #[must_use]
-    pub const fn new(entries: u8, lanes: u8) -> Self {
-        Self { entries, lanes, in_flight: BTreeMap::new() }
+    pub const fn new(entries: u8, lanes: u8, due: u8) -> Self {
+        Self { entries, lanes, due, in_flight: BTreeMap::new() }
     }
 
     /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry, and was
@@ -113,12 +115,12 @@ impl Outbox {
         transaction.write(self.entry_key(lane, state.next_number), entry);
         state.next_number += 1;
         state.waiting += 1;
-        transaction.store(self.lane_key(lane), &state)
+        self.store(transaction, lane, &state)
     }
 
     /// A lane that is due and not in flight, with at most `limit` of its entries; marks it in
-    /// flight until [`Outbox::delivered`] or [`Outbox::failed`]. Lanes that failed less often come
-    /// first.
+    /// flight until [`Outbox::delivered`] or [`Outbox::failed`]. Lanes that did not fail come first,
+    /// then the one that is due for the longest time.
     ///
     /// # Errors
     /// When the storage fails.
@@ -128,18 +130,15 @@ impl Outbox {
         now: UnixMillis,
         limit: usize,
     ) -> Result<Option<Due>, InternalError> {
-        let mut lanes = self.ready_lanes(transaction)?;
-        lanes.retain(|(_, state)| state.due <= now);
-        let Some((lane, state)) = lanes.into_iter().min_by_key(|(_, state)| state.attempts) else {
-            return Ok(None);
-        };
+        let next = self.next_lanes(transaction)?.into_iter().find(|(due, _)| *due <= now);
+        let Some((_, lane)) = next else { return Ok(None) };
+        let attempts = self.lane(transaction, &lane)?.unwrap_or_default().attempts;
         let prefix = Key::table(self.entries).bytes(&lane).build();
         let entries = transaction
             .scan(&prefix, &prefix, limit)?
             .into_iter()
             .filter_map(|(key, entry)| Some((number_of(&key)?, entry)))
             .collect();
-        let attempts = state.attempts;
         self.in_flight.insert(lane.clone(), InFlight { since: now, attempts });
         Ok(Some(Due { lane, entries, attempts }))
     }
@@ -159,13 +158,9 @@ impl Outbox {
         self.in_flight.remove(lane);
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
         self.drop_entries(transaction, lane, &mut state, last);
-        if state.waiting == 0 {
-            transaction.delete(self.lane_key(lane));
-            return Ok(());
-        }
         let LaneState { next_number, waiting, .. } = state;
         let state = LaneState { next_number, waiting, due: now, ..LaneState::default() };
-        transaction.store(self.lane_key(lane), &state)
+        self.store(transaction, lane, &state)
     }
 
     /// As [`Outbox::delivered`], for entries that are not to be sent any more: that says nothing of the
@@ -182,11 +177,7 @@ impl Outbox {
         self.in_flight.remove(lane);
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
         self.drop_entries(transaction, lane, &mut state, last);
-        if state.waiting == 0 && !state.given_up {
-            transaction.delete(self.lane_key(lane));
-            return Ok(());
-        }
-        transaction.store(self.lane_key(lane), &state)
+        self.store(transaction, lane, &state)
     }
 
     /// Deletes the lane's entries up to number `last`, and in any case the first.
@@ -219,7 +210,7 @@ impl Outbox {
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
         self.drop_entries(transaction, lane, &mut state, u64::MAX);
         let state = LaneState { given_up: true, due: until, ..state };
-        transaction.store(self.lane_key(lane), &state)
+        self.store(transaction, lane, &state)
     }
 
     /// How the lane fails; `None` when its last try did not, or there was none.
@@ -271,7 +262,7 @@ impl Outbox {
         state.failing_since.get_or_insert(now);
         let asked = retry_after.unwrap_or(0).min(LONGEST_RETRY_AFTER_MILLIS);
         state.due = now.plus(asked.max(backoff));
-        transaction.store(self.lane_key(lane), &state)
+        self.store(transaction, lane, &state)
     }
 
     /// The transaction that took a lane did not end well: the lane is not in flight after all.
@@ -291,7 +282,7 @@ impl Outbox {
         for (lane, mut state) in self.all_lanes(transaction)? {
             if state.waiting > 0 && state.due > now {
                 state.due = now;
-                transaction.store(self.lane_key(&lane), &state)?;
+                self.store(transaction, &lane, &state)?;
             }
         }
         Ok(())
@@ -310,7 +301,7 @@ impl Outbox {
         match self.lane(transaction, lane)? {
             Some(mut state) if state.waiting > 0 && state.due > now => {
                 state.due = now;
-                transaction.store(self.lane_key(lane), &state)
+                self.store(transaction, lane, &state)
             }
             _ => Ok(()),
         }
@@ -324,7 +315,7 @@ impl Outbox {
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<Option<UnixMillis>, InternalError> {
-        Ok(self.ready_lanes(transaction)?.into_iter().map(|(_, state)| state.due).min())
+        Ok(self.next_lanes(transaction)?.into_iter().map(|(due, _)| due).min())
     }
 
     /// As [`Outbox::next_due`], and as long as something is in flight a time after that: whoever
@@ -348,19 +339,52 @@ impl Outbox {
         Ok(self.all_lanes(transaction)?.iter().map(|(_, state)| state.waiting).sum())
     }
 
-    /// The lanes that hold something and can be taken, now or when they are due.
-    fn ready_lanes(
+    /// The next lanes that can be taken, now or when they are due: one of those that did not fail,
+    /// one of those that did. Of the others nothing is read.
+    fn next_lanes(
         &self,
         transaction: &Transaction<'_>,
-    ) -> Result<Vec<(Vec<u8>, LaneState)>, InternalError> {
+    ) -> Result<Vec<(UnixMillis, Vec<u8>)>, InternalError> {
         let retries = self.in_flight.values().filter(|lane| lane.attempts > 0).count();
-        let mut lanes = self.all_lanes(transaction)?;
-        lanes.retain(|(lane, state)| {
-            state.waiting > 0
-                && !self.in_flight.contains_key(lane)
-                && (state.attempts == 0 || retries < MAX_RETRIES_IN_FLIGHT)
-        });
+        let mut lanes = Vec::new();
+        for has_failed in [false, true] {
+            if has_failed && retries >= MAX_RETRIES_IN_FLIGHT {
+                continue;
+            }
+            let prefix = self.due_prefix(has_failed).build();
+            // Those in flight may stand in front.
+            for (key, _) in transaction.scan(&prefix, &prefix, self.in_flight.len() + 1)? {
+                // Table byte, whether it failed, time, length, lane.
+                let lane = key.get(19..).unwrap_or_default();
+                if !self.in_flight.contains_key(lane) {
+                    let due = key.get(9..).and_then(|key| key.first_chunk());
+                    let due = due.ok_or(InternalError::Storage("the key of a lane that is due"))?;
+                    lanes.push((UnixMillis(u64::from_be_bytes(*due)), lane.to_vec()));
+                    break;
+                }
+            }
+        }
         Ok(lanes)
+    }
+
+    /// Stores what is known of a lane, and when it is due if it holds something. Of one that is empty
+    /// nothing stays but that it was given up.
+    fn store(
+        &self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        state: &LaneState,
+    ) -> Result<(), InternalError> {
+        if let Some(before) = self.lane(transaction, lane)? {
+            transaction.delete(self.due_key(lane, &before));
+        }
+        if state.waiting > 0 {
+            transaction.write(self.due_key(lane, state), Vec::new());
+        } else if !state.given_up {
+            transaction.delete(self.lane_key(lane));
+            return Ok(());
+        }
+        transaction.store(self.lane_key(lane), state)
     }
 
     fn lane(
@@ -390,6 +414,14 @@ impl Outbox {
         Key::table(self.lanes).bytes(lane).build()
     }
 
+    fn due_prefix(&self, has_failed: bool) -> Key {
+        Key::table(self.due).number(has_failed.into())
+    }
+
+    fn due_key(&self, lane: &[u8], state: &LaneState) -> Vec<u8> {
+        self.due_prefix(state.attempts > 0).number(state.due.0).bytes(lane).build()
+    }
+
     fn entry_key(&self, lane: &[u8], number: u64) -> Vec<u8> {
         Key::table(self.entries).bytes(lane).number(number).build()
     }
@@ -400,185 +432,4 @@ fn number_of(entry_key: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::MemoryStorage;
-
-    const NOW: UnixMillis = UnixMillis(1_000_000);
-
-    fn filled(outbox: &Outbox, transaction: &mut Transaction<'_>) {
-        for (lane, entry) in [("b", "b0"), ("b", "b1"), ("c", "c0")] {
-            outbox.enqueue(transaction, lane.as_bytes(), entry.into(), NOW).unwrap();
-        }
-    }
-
-    #[test]
-    fn r82_a_lane_is_delivered_in_order_and_one_request_at_a_time() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        filled(&outbox, &mut transaction);
-
-        let first = outbox.take_due(&transaction, NOW, 1).unwrap().unwrap();
-        assert_eq!(
-            (first.lane.as_slice(), &first.entries),
-            (&b"b"[..], &vec![(0, b"b0".to_vec())])
-        );
-        // Lane b is in flight: only lane c is left.
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
-
-        outbox.delivered(&mut transaction, b"b", 0, NOW).unwrap();
-        let second = outbox.take_due(&transaction, NOW, 9).unwrap().unwrap();
-        assert_eq!(second.entries, vec![(1, b"b1".to_vec())]);
-        outbox.delivered(&mut transaction, b"b", 1, NOW).unwrap();
-        outbox.delivered(&mut transaction, b"c", 0, NOW).unwrap();
-        assert_eq!(outbox.waiting(&transaction).unwrap(), 0);
-        assert_eq!(outbox.next_due(&transaction).unwrap(), None);
-    }
-
-    #[test]
-    fn r84_a_failing_lane_waits_alone_and_longer_each_time() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        filled(&outbox, &mut transaction);
-
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"b");
-        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
-        assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(500)));
-
-        let again = outbox.take_due(&transaction, NOW.plus(500), 1).unwrap().unwrap();
-        assert_eq!(again.attempts, 1);
-        outbox.failed(&mut transaction, b"b", NOW, Some(90_000)).unwrap();
-        assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(90_000)));
-        outbox.retry_now(&mut transaction, NOW).unwrap();
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"b");
-    }
-
-    #[test]
-    fn a_lane_that_is_woken_is_due_and_no_other() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        filled(&outbox, &mut transaction);
-        for lane in [b"b", b"c"] {
-            outbox.take_due(&transaction, NOW, 1).unwrap();
-            outbox.failed(&mut transaction, lane, NOW, None).unwrap();
-        }
-        outbox.wake(&mut transaction, b"c", NOW).unwrap();
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"c");
-        assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap(), None);
-    }
-
-    #[test]
-    fn r84_lanes_that_fail_leave_room_for_the_others() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        let dead = [b"a", b"b", b"c", b"d", b"e"];
-        for lane in dead {
-            outbox.enqueue(&mut transaction, lane, Vec::new(), NOW).unwrap();
-            outbox.take_due(&transaction, NOW, 1).unwrap();
-            outbox.failed(&mut transaction, lane, NOW, None).unwrap();
-        }
-        let later = NOW.plus(500);
-        outbox.enqueue(&mut transaction, b"z", Vec::new(), later).unwrap();
-        let mut taken = Vec::new();
-        while let Some(due) = outbox.take_due(&transaction, later, 1).unwrap() {
-            taken.push(due.lane);
-        }
-        assert_eq!(taken, [b"z", b"a", b"b", b"c"], "the new one first, then three of the old");
-        // Nothing can be taken before one of them is back: there is nothing to wake for.
-        assert_eq!(outbox.next_due(&transaction).unwrap(), None);
-        outbox.failed(&mut transaction, b"a", later, None).unwrap();
-        assert_eq!(outbox.take_due(&transaction, later, 1).unwrap().unwrap().lane, b"d");
-    }
-
-    #[test]
-    fn r82_what_is_in_flight_when_the_owner_stops_is_a_reason_to_wake() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        outbox.enqueue(&mut transaction, b"b", b"b0".to_vec(), NOW).unwrap();
-        outbox.take_due(&transaction, NOW, 1).unwrap();
-        assert_eq!(outbox.next_due(&transaction).unwrap(), None);
-        assert_eq!(outbox.next_wake(&transaction).unwrap(), Some(NOW.plus(60_000)));
-        outbox.delivered(&mut transaction, b"b", 0, NOW).unwrap();
-        assert_eq!(outbox.next_wake(&transaction).unwrap(), None);
-    }
-
-    #[test]
-    fn r82_a_receiver_cannot_stop_a_lane_for_good() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        outbox.enqueue(&mut transaction, b"b", Vec::new(), NOW).unwrap();
-        outbox.take_due(&transaction, NOW, 1).unwrap();
-        outbox.failed(&mut transaction, b"b", NOW, Some(u64::MAX)).unwrap();
-        let a_day = 24 * 60 * 60 * 1000;
-        assert_eq!(outbox.next_due(&transaction).unwrap(), Some(NOW.plus(a_day)));
-    }
-
-    #[test]
-    fn d22_a_lane_that_is_given_up_forgets_what_waits_and_takes_what_comes_later() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        filled(&outbox, &mut transaction);
-        assert_eq!(outbox.failing(&transaction, b"b").unwrap(), None);
-        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
-        outbox.failed(&mut transaction, b"b", NOW.plus(700), None).unwrap();
-        let failing = Failing { since: NOW, attempts: 2, given_up: false };
-        assert_eq!(outbox.failing(&transaction, b"b").unwrap(), Some(failing));
-        let later = NOW.plus(10_000);
-        outbox.give_up(&mut transaction, b"b", later).unwrap();
-        assert_eq!(outbox.waiting(&transaction).unwrap(), 1, "c's");
-        let head = Head { lane: b"c".to_vec(), entry: b"c0".to_vec() };
-        assert_eq!(outbox.heads(&transaction).unwrap(), [head]);
-        outbox.enqueue(&mut transaction, b"b", b"b2".to_vec(), NOW.plus(800)).unwrap();
-        assert_eq!(outbox.take_due(&transaction, later, 9).unwrap().unwrap().lane, b"c");
-        assert_eq!(outbox.take_due(&transaction, NOW.plus(9_999), 9).unwrap(), None);
-        let due = outbox.take_due(&transaction, later, 9).unwrap().unwrap();
-        assert_eq!(due.entries, [(2, b"b2".to_vec())]);
-        outbox.delivered(&mut transaction, b"b", 2, later).unwrap();
-        assert_eq!(outbox.failing(&transaction, b"b").unwrap(), None);
-    }
-
-    #[test]
-    fn d22_what_is_skipped_says_nothing_of_the_receiver() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        filled(&outbox, &mut transaction);
-        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
-        outbox.skipped(&mut transaction, b"b", 0).unwrap();
-        let failing = outbox.failing(&transaction, b"b").unwrap().unwrap();
-        assert_eq!((failing.since, failing.attempts), (NOW, 1));
-        // What is empty leaves nothing behind: what comes later is not held against an old failure.
-        outbox.skipped(&mut transaction, b"b", 1).unwrap();
-        outbox.skipped(&mut transaction, b"c", 0).unwrap();
-        assert!(outbox.all_lanes(&transaction).unwrap().is_empty());
-        // What was given up is so until something is delivered.
-        outbox.enqueue(&mut transaction, b"b", Vec::new(), NOW).unwrap();
-        outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
-        outbox.give_up(&mut transaction, b"b", NOW).unwrap();
-        outbox.enqueue(&mut transaction, b"b", Vec::new(), NOW).unwrap();
-        outbox.skipped(&mut transaction, b"b", 1).unwrap();
-        assert!(outbox.failing(&transaction, b"b").unwrap().unwrap().given_up);
-    }
-
-    #[test]
-    fn an_empty_lane_leaves_nothing_behind() {
-        let storage = MemoryStorage::default();
-        let mut transaction = Transaction::new(&storage);
-        let mut outbox = Outbox::new(1, 2);
-        filled(&outbox, &mut transaction);
-        outbox.delivered(&mut transaction, b"b", 7, NOW).unwrap();
-        outbox.delivered(&mut transaction, b"c", 0, NOW).unwrap();
-        let kept = transaction.into_changes();
-        assert!(kept.iter().all(|write| write.value.is_none()), "{kept:?}");
-    }
-}
+mod tests;

@@ -7,11 +7,11 @@ use mimi_edge::{
     config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
     error::{InternalError, ProtocolError, Result},
     object::{Call, Lane, LaneRequest, Object, Reply, Role, Step, plain_refusal},
-    storage::MemoryStorage,
+    storage::{MAX_VALUE_BYTES, MemoryStorage},
     time::UnixMillis,
     transport::{
-        Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outcome, Outgoing,
-        PeerCall, PeerEndpoint, Response, Source,
+        Action, Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outcome,
+        Outgoing, PeerCall, PeerEndpoint, Response, Source,
     },
     wire::{Directory, uri::Domain},
 };
@@ -136,6 +136,10 @@ fn sent_to(
 }
 
 /// More words come.
+fn request_with(body: String) -> IncomingRequest {
+    IncomingRequest { body: body.into_bytes(), ..request() }
+}
+
 fn come(object: &mut Object<impl Role>, words: &str, now: UnixMillis) {
     object.handle(IncomingRequest { body: words.into(), ..request() }, now);
 }
@@ -290,6 +294,20 @@ fn r82_a_batch_that_is_refused_is_sent_singly_and_what_is_refused_then_is_record
         come(&mut object, "bravo.example=d bravo.example=e", later);
         assert_eq!(sent(&mut object, later, 200), ["d e"]);
     }
+}
+
+#[test]
+fn d18_what_a_row_of_the_receiver_could_not_hold_is_413_and_leaves_nothing() {
+    let mut object = sender("");
+    assert_eq!(sent(&mut object, NOW, 200), [""]);
+    let most = MAX_VALUE_BYTES - (64 << 10);
+    let too_large = request_with(format!("bob charlie={}", "c".repeat(most + 1)));
+    let refused = Action::Respond(Response::text(413, "body too large"));
+    assert_eq!(object.handle(too_large, NOW), refused);
+    assert_eq!(object.next_wake().unwrap(), None, "not even bob's");
+    let largest = request_with(format!("charlie={}", "c".repeat(most)));
+    assert_eq!(object.handle(largest, NOW), Action::Respond(Response::empty(200)));
+    assert_eq!(sent(&mut object, NOW, 200), ["charlie"]);
 }
 
 #[test]

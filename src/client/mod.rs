@@ -114,7 +114,7 @@ impl Client {
             changes: BTreeMap::new(),
             identity,
             crypto,
-            outbox: Outbox::new(tables::OUTBOX_ENTRIES, tables::OUTBOX_LANES),
+            outbox: Outbox::new(tables::OUTBOX_ENTRIES, tables::OUTBOX_LANES, tables::OUTBOX_DUE),
             sent: BTreeMap::new(),
             next_id: 1,
             events: Vec::new(),

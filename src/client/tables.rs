@@ -9,6 +9,8 @@ pub(super) const VERSION: u32 = 1;
 pub(super) const OUTBOX_ENTRIES: u8 = 0xF0;
 /// Outbox lanes; see `outbox`.
 pub(super) const OUTBOX_LANES: u8 = 0xF1;
+/// Outbox lanes by the time that they wait for; see `outbox`.
+pub(super) const OUTBOX_DUE: u8 = 0xF2;
 
 const SCHEMA: u8 = 0x01;
 const IDENTITY: u8 = 0x02;

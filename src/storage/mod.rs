@@ -12,6 +12,9 @@ pub use transaction::{Transaction, decode_row, encode_row};
 
 use crate::error::InternalError;
 
+/// Largest value of a row, in bytes: a Durable Object takes rows of up to 2 MB with their keys.
+pub const MAX_VALUE_BYTES: usize = 2_000_000 - 1024;
+
 /// One change: the new value of a key, or its deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {

@@ -6,12 +6,8 @@ use wasm_bindgen::prelude::*;
 use crate::{
     error::InternalError,
     js::bytes,
-    storage::{Row, Storage, Write},
+    storage::{MAX_VALUE_BYTES, Row, Storage, Write},
 };
-
-/// Largest value of a row, in bytes: a Durable Object refuses rows of more than 2 MB, workerd does
-/// not, so we do.
-const MAX_VALUE_BYTES: usize = 2_000_000 - 1024;
 
 #[wasm_bindgen]
 extern "C" {
@@ -64,6 +60,7 @@ impl Storage for SqlStorage {
         let changes = Array::new();
         for Write { key, value } in writes {
             let value = match value {
+                // A Durable Object refuses it, workerd does not.
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
                     return Err(InternalError::Storage("row too large"));
                 }
