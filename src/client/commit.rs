@@ -85,12 +85,11 @@ fn with_departures(room: &Room, outlook: &Outlook, mut plan: Plan) -> Plan {
     users.extend(named.cloned());
     users.sort_unstable();
     users.dedup();
-    for user in users.iter().map(UserUri::to_wire) {
+    // Whom a pending AppSync names is not to be named again: the hub has another view, and says so.
+    for user in users.iter().filter(|user| !outlook.names(user)) {
         let app_sync = plan.app_sync.get_or_insert_default();
-        let entries = app_sync.add_users.iter().chain(&app_sync.update_users);
-        let mut named = entries.map(|entry| &entry.user).chain(&app_sync.remove_users);
-        if !named.any(|named| *named == user) {
-            app_sync.remove_users.push(user);
+        if !app_sync.names(user) {
+            app_sync.remove_users.push(user.to_wire());
         }
     }
     plan
@@ -186,6 +185,9 @@ pub(super) fn answered(
         Verdict::WrongEpoch => own.fate = Fate::WrongEpoch,
         refusal => {
             let own = own.clone();
+            if matches!(refusal, Verdict::LacksProposals(_)) {
+                proposals::drop_covered(step, uri)?;
+            }
             drop_pending(step, &mut room)?;
             not_taken(step, &mut room, &own, refusal)?;
             return Ok(Settled::Delivered);

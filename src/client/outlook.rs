@@ -15,7 +15,7 @@ use crate::{
     mls::{commit::leaves, credential::client_uri_of},
     room::{ParticipantList, Profile, app_sync},
     wire::{
-        AppSync, IdentifierUri,
+        AppSync,
         uri::{ClientUri, UserUri},
     },
 };
@@ -110,13 +110,7 @@ impl Outlook {
 
     /// Whether a pending AppSync names `user`, who then must not be named again (R38).
     pub(super) fn names(&self, user: &UserUri) -> bool {
-        let wire = user.to_wire();
-        let named = |app_sync: &AppSync| {
-            let entries = app_sync.add_users.iter().chain(&app_sync.update_users);
-            let mut all = entries.map(|entry| &entry.user).chain(&app_sync.remove_users);
-            all.any(|named: &IdentifierUri| *named == wire)
-        };
-        self.app_syncs.iter().any(named)
+        self.app_syncs.iter().any(|app_sync| app_sync.names(user))
     }
 
     /// Whether pending proposals are about `user` or its devices.

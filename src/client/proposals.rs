@@ -1,17 +1,47 @@
 //! Proposals of others, kept until a commit covers them or the epoch ends (R53–R55).
 
 use openmls::{
+    ciphersuite::hash_ref::ProposalRef,
     framing::{ProcessedMessageContent, ProtocolMessage, PublicMessageIn},
     group::{MlsGroup, ProcessMessageError},
+    messages::proposals::ProposalOrRefType,
 };
 use openmls_traits::OpenMlsProvider;
 
 use super::{
     outlook::Outlook,
-    room::{Ending, Room},
+    room::{Ending, Room, mls_error},
     step::Step,
 };
-use crate::{error::Result, wire::Verbatim};
+use crate::{
+    error::Result,
+    mls::proposals::{leaver, superseded},
+    wire::{Verbatim, uri::RoomUri},
+};
+
+/// Drops the proposals that the pending commit covers, which the hub refused for its proposals: it says
+/// which ones wait, and they are taken in again (R63). Those that came meanwhile stay.
+pub(super) fn drop_covered(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+    let mut group = step.group(room)?;
+    let Some(commit) = group.pending_commit() else { return Ok(()) };
+    let by_reference = commit
+        .queued_proposals()
+        .filter(|queued| queued.proposal_or_ref_type() == ProposalOrRefType::Reference);
+    let covered: Vec<_> =
+        by_reference.map(|queued| queued.proposal_reference_ref().clone()).collect();
+    forget(step, &mut group, &covered)
+}
+
+/// Drops pending proposals.
+fn forget(step: &mut Step<'_>, group: &mut MlsGroup, references: &[ProposalRef]) -> Result<()> {
+    let provider = step.provider();
+    for reference in references {
+        group
+            .remove_pending_proposal(provider.storage(), reference)
+            .map_err(mls_error("a pending proposal is gone"))?;
+    }
+    Ok(())
+}
 
 /// Takes in the proposals of a refused commit: those that the log has not brought yet (R63).
 pub(super) fn take_all(
@@ -29,7 +59,7 @@ pub(super) fn take_all(
 }
 
 /// Verifies one proposal and keeps it. One that MLS refuses is left out: a commit that refers to it
-/// will not be understood; alone it changes nothing.
+/// will not be understood; alone it changes nothing. Who leaves voids what others proposed for it (R57).
 pub(super) fn take(
     step: &mut Step<'_>,
     group: &mut MlsGroup,
@@ -47,10 +77,16 @@ pub(super) fn take(
     let is_known = group
         .pending_proposals()
         .any(|known| known.proposal_reference_ref() == proposal.proposal_reference_ref());
-    if !is_known {
-        group.store_pending_proposal(provider.storage(), *proposal)?;
+    if is_known {
+        return Ok(());
     }
-    Ok(())
+    // As the hub does it; it keeps nothing that this could not read.
+    let known = group.public_group();
+    let leaver = leaver(known, &proposal).ok().flatten();
+    let pending: Vec<_> = group.pending_proposals().collect();
+    let superseded = leaver.and_then(|user| superseded(known, pending.iter().copied(), &user).ok());
+    group.store_pending_proposal(provider.storage(), *proposal)?;
+    forget(step, group, &superseded.unwrap_or_default())
 }
 
 /// R57: whether the pending proposals leave nobody who could commit them. Then the hub closes the room.

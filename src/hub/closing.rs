@@ -1,12 +1,14 @@
 //! The end of a room that nobody is left in (R57).
 
+use std::collections::BTreeSet;
+
 use super::{fanout, group::Room, table};
 use crate::{
     error::{InternalError, Result},
     mls::proposals::check_together,
     object::Step,
+    room::ParticipantList,
     storage::Transaction,
-    wire::uri::UserUri,
 };
 
 /// The tables of a room that has not ended.
@@ -36,15 +38,25 @@ pub(super) fn close_if_deserted(cache: &mut Option<Room>, step: &mut Step<'_>) -
 
 /// Whether there is no leaf left to commit, and no user who could come back by an external commit.
 fn is_deserted(room: &Room) -> Result<bool> {
-    let removed = room.queue.removed_leaves();
-    let mut staying = room.roster.leaves.iter().filter(|(leaf, _)| !removed.contains(leaf));
-    let commits =
-        |user: &UserUri| room.roster.list.is_participant(user) && !room.departures.is_deleted(user);
-    if staying.any(|(_, client)| commits(&client.user())) {
+    if can_commit(room, &room.queue.removed_leaves()) {
         return Ok(false);
     }
     let after = check_together(&room.group, room.queue.queued())?.list;
-    Ok(after.participants().all(|user| room.departures.is_deleted(user)))
+    Ok(nobody_comes_back(room, &after))
+}
+
+/// Whether somebody commits what takes these leaves out.
+pub(super) fn can_commit(room: &Room, removed: &BTreeSet<u32>) -> bool {
+    let mut staying = room.roster.leaves.iter().filter(|(leaf, _)| !removed.contains(leaf));
+    staying.any(|(_, client)| {
+        let user = client.user();
+        room.roster.list.is_participant(&user) && !room.departures.is_deleted(&user)
+    })
+}
+
+/// Whether no user of this list can come back by an external commit.
+pub(super) fn nobody_comes_back(room: &Room, list: &ParticipantList) -> bool {
+    list.participants().all(|user| room.departures.is_deleted(user))
 }
 
 fn clear_table(transaction: &mut Transaction<'_>, table: u8) -> Result<(), InternalError> {

@@ -8,7 +8,7 @@
 //! The other case is a user whose own proposals an external commit voided in part: its leaf went by
 //! SelfRemove, its AppSync did not come into effect (R55).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openmls::{framing::PublicMessageIn, prelude::SignatureScheme};
 use openmls_basic_credential::SignatureKeyPair;
@@ -21,14 +21,14 @@ use super::{
     group::{Room, Roster},
     queue::Pending,
     table,
-    update::enqueue,
+    update::{enqueue, supersede},
 };
 use crate::{
     config::ProviderConfig,
     error::{InternalError, ProtocolError, Result},
-    mls::proposals::{external_removal, verify_proposal},
+    mls::proposals::{external_removal, superseded, verify_proposal},
     object::Step,
-    room::ParticipantList,
+    room::{ParticipantList, app_sync::Resolution},
     storage::Transaction,
     transport::{Response, Source},
     wire::{
@@ -71,6 +71,27 @@ impl Departures {
     pub(super) fn check_are_off(&self, list: &ParticipantList) -> Result<(), ProtocolError> {
         match self.0.keys().find(|user| list.is_participant(user)) {
             Some(user) => Err(ProtocolError::NotAllowed(format!("appsync-remove {user}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether proposals that make this of the list, and let these users' clients in, leave it open to
+    /// the commit to take those on their way out off the list (R53, R56).
+    ///
+    /// # Errors
+    /// [`ProtocolError::NotAllowed`] when somebody stays on the list who is named by an AppSync, and so
+    /// not to be named again (R38), or has a client enter (R40).
+    pub(super) fn check_can_go(
+        &self,
+        resolution: &Resolution,
+        entering: &BTreeSet<UserUri>,
+    ) -> Result<(), ProtocolError> {
+        let is_bound = |user: &&UserUri| {
+            let named = resolution.app_syncs.iter().any(|app_sync| app_sync.names(user));
+            resolution.list.is_participant(user) && (named || entering.contains(user))
+        };
+        match self.0.keys().find(is_bound) {
+            Some(user) => Err(ProtocolError::NotAllowed(format!("{user} is on the way out"))),
             None => Ok(()),
         }
     }
@@ -126,6 +147,8 @@ pub(super) fn user_deleted(
     }
     let HubRoom { uri, crypto, cache } = hub;
     let room = Room::cached(cache, uri, &step.transaction)?;
+    let superseded = superseded(&room.group, room.queue.queued(), user)?;
+    supersede(room, step, &superseded)?;
     if room.roster.list.is_participant(user) || room.roster.has_leaf_of(user) {
         room.departures.note(user.clone(), Departure::Deleted, &mut step.transaction)?;
         propose_removals(room, uri, step, crypto.algorithms())?;

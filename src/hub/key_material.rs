@@ -32,6 +32,8 @@ const FORGOTTEN_AT_ONCE: usize = 64;
 #[derive(Debug, Serialize, Deserialize)]
 struct Claimed {
     provider: Domain,
+    /// A client came in by it since.
+    used: bool,
 }
 
 /// Passes a claim on to the target's provider, for an active participant (R17–R20, R22, R34).
@@ -220,7 +222,7 @@ fn record(
     provider: &Domain,
     not_after: UnixMillis,
 ) -> Result<(), InternalError> {
-    let claimed = Claimed { provider: provider.clone() };
+    let claimed = Claimed { provider: provider.clone(), used: false };
     step.transaction.store(key(reference), &claimed)?;
     let end = not_after.plus(KEPT_AFTER_END_MILLIS);
     let end = Key::table(table::KEY_PACKAGE_ENDS).number(end.0).bytes(reference).build();
@@ -242,16 +244,37 @@ fn forget_ended(step: &mut Step<'_>) -> Result<(), InternalError> {
     Ok(())
 }
 
-/// The provider that gave out this KeyPackage through this hub, if one did.
+/// R51, R64: a client may come in by a KeyPackage that its own provider gave out through this hub, once
+/// for each claim: whoever was removed comes in again with its user's consent only.
+///
+/// # Errors
+/// [`ProtocolError::NotAllowed`] when that is not so.
+pub(super) fn authorize_use(
+    transaction: &Transaction<'_>,
+    reference: &[u8],
+    client: &ClientUri,
+) -> Result<()> {
+    let refused = |why: &str| Err(ProtocolError::NotAllowed(why.into()).into());
+    match transaction.load::<Claimed>(&key(reference))? {
+        Some(Claimed { provider, used: false }) if provider == *client.domain() => Ok(()),
+        Some(Claimed { used: true, .. }) => refused("a KeyPackage that was used since its claim"),
+        _ => refused("a KeyPackage that its provider did not give out through this hub"),
+    }
+}
+
+/// A client came in by this KeyPackage. What is known of it stays (R33).
 ///
 /// # Errors
 /// When the storage fails.
-pub(super) fn provider_of(
-    transaction: &Transaction<'_>,
+pub(super) fn note_use(
+    transaction: &mut Transaction<'_>,
     reference: &[u8],
-) -> Result<Option<Domain>, InternalError> {
+) -> Result<(), InternalError> {
     let claimed: Option<Claimed> = transaction.load(&key(reference))?;
-    Ok(claimed.map(|claimed| claimed.provider))
+    match claimed {
+        Some(claimed) => transaction.store(key(reference), &Claimed { used: true, ..claimed }),
+        None => Ok(()),
+    }
 }
 
 fn key(reference: &[u8]) -> Vec<u8> {

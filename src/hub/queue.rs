@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use openmls::group::{PublicGroup, QueuedProposal};
+use openmls::{
+    ciphersuite::hash_ref::ProposalRef,
+    group::{PublicGroup, QueuedProposal},
+};
 
 use super::table;
 use crate::{
@@ -68,17 +71,44 @@ impl Queue {
         store: &HubGroupStore,
         transaction: &mut Transaction<'_>,
     ) -> Result<(), InternalError> {
-        let key = Key::table(table::PROPOSALS).number(self.0.len() as u64).build();
-        transaction.write(key, pending.message.clone());
+        transaction.write(Self::key(self.0.len() as u64), pending.message.clone());
         group.add_proposal(store, pending.queued.clone())?;
         self.0.push(pending);
         Ok(())
     }
 
+    /// Takes these proposals out again, here and in the group: nothing has to cover them any more.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) fn remove(
+        &mut self,
+        references: &[ProposalRef],
+        group: &mut PublicGroup,
+        store: &HubGroupStore,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<(), InternalError> {
+        for number in 0..self.0.len() as u64 {
+            transaction.delete(Self::key(number));
+        }
+        self.0.retain(|pending| !references.contains(pending.queued.proposal_reference_ref()));
+        for reference in references {
+            group.remove_proposal(store, reference)?;
+        }
+        for (number, pending) in (0..).zip(&self.0) {
+            transaction.write(Self::key(number), pending.message.clone());
+        }
+        Ok(())
+    }
+
+    fn key(number: u64) -> Vec<u8> {
+        Key::table(table::PROPOSALS).number(number).build()
+    }
+
     /// Empties the queue: its epoch has ended. The group has emptied its own.
     pub(super) fn clear(&mut self, transaction: &mut Transaction<'_>) {
         for number in 0..self.0.len() as u64 {
-            transaction.delete(Key::table(table::PROPOSALS).number(number).build());
+            transaction.delete(Self::key(number));
         }
         self.0.clear();
     }
@@ -101,6 +131,12 @@ impl Queue {
     /// The leaves that go with the next commit.
     pub(super) fn removed_leaves(&self) -> BTreeSet<u32> {
         self.queued().filter_map(removed_leaf).collect()
+    }
+
+    /// Whether all these references are to proposals that wait.
+    pub(super) fn knows(&self, references: &BTreeSet<&[u8]>) -> bool {
+        let waiting: BTreeSet<&[u8]> = self.0.iter().map(Pending::reference).collect();
+        references.is_subset(&waiting)
     }
 
     /// Whether a commit of these references covers all that `is_due` says it has to.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use openmls::{
+    ciphersuite::hash_ref::ProposalRef,
     framing::{ProcessedMessageContent, PublicMessageIn, Sender},
     group::{PublicGroup, QueuedProposal},
     key_packages::KeyPackage,
@@ -26,7 +27,7 @@ use crate::{
         Profile,
         app_sync::{self, Resolution},
     },
-    wire::{self, AppSync, IdentifierUri, RequiredCapabilities},
+    wire::{self, AppSync, IdentifierUri, RequiredCapabilities, uri::UserUri},
 };
 
 /// Verifies a proposal on its own at the hub: framing and signature.
@@ -77,7 +78,8 @@ pub fn removed_leaf(queued: &QueuedProposal) -> Option<u32> {
 }
 
 /// Whether `new` does nothing that the `earlier` ones do not: the same leaf out, the same users off
-/// the list, or the very same (R53).
+/// the list, or the very same (R53). Who takes itself off the list while a ban of it waits, adds
+/// nothing to that.
 ///
 /// # Errors
 /// As [`app_sync::app_sync_of`].
@@ -98,13 +100,70 @@ pub fn is_repetition<'q>(
     if !add_users.is_empty() || !update_users.is_empty() || remove_users.is_empty() {
         return Ok(false);
     }
-    let mut removed = BTreeSet::new();
+    let leaver = leaver(group, new)?.map(|leaver| leaver.to_wire());
+    let mut out = BTreeSet::new();
     for queued in earlier {
-        if let Some(earlier) = app_sync::app_sync_of(profile, queued.proposal())? {
-            removed.extend(earlier.remove_users.into_iter().map(|IdentifierUri(user)| user));
+        let app_sync = app_sync::app_sync_of(profile, queued.proposal())?;
+        // What does more may be superseded.
+        let Some(earlier) = app_sync.filter(AppSync::only_takes_out) else { continue };
+        out.extend(earlier.remove_users.into_iter().map(|IdentifierUri(user)| user));
+        let banned = earlier.update_users.into_iter().map(|entry| entry.user);
+        out.extend(banned.filter(|user| leaver.as_ref() == Some(user)).map(|user| user.0));
+    }
+    Ok(remove_users.iter().all(|IdentifierUri(user)| out.contains(user)))
+}
+
+/// The user who takes itself off the list by this proposal: nothing that others propose stops it
+/// (R57).
+///
+/// # Errors
+/// As [`app_sync::app_sync_of`].
+pub fn leaver(
+    group: &PublicGroup,
+    queued: &QueuedProposal,
+) -> Result<Option<UserUri>, ProtocolError> {
+    let Sender::Member(leaf) = queued.sender() else { return Ok(None) };
+    let Some(leaf) = group.leaf(*leaf) else { return Ok(None) };
+    let user = client_uri_of(leaf.credential())?.user();
+    let profile = Profile::of(group.group_context().extensions())?;
+    let app_sync = app_sync::app_sync_of(profile, queued.proposal())?;
+    let leaves = app_sync.is_some_and(|app_sync| app_sync.remove_users.contains(&user.to_wire()));
+    Ok(leaves.then_some(user))
+}
+
+/// The proposals that `user` voids by leaving: AppSyncs that name it other than to take it out, and the
+/// Adds that would let it in, or somebody whom only those AppSyncs let in (R53, R57). The same at the
+/// hub and at members.
+///
+/// # Errors
+/// As [`app_sync::app_sync_of`].
+pub fn superseded<'q>(
+    group: &PublicGroup,
+    earlier: impl Iterator<Item = &'q QueuedProposal> + Clone,
+    user: &UserUri,
+) -> Result<Vec<ProposalRef>, ProtocolError> {
+    let extensions = group.group_context().extensions();
+    let (profile, list) = (Profile::of(extensions)?, app_sync::participant_list(extensions)?);
+    let mut superseded = Vec::new();
+    let mut outside = BTreeSet::from([user.clone()]);
+    for queued in earlier.clone() {
+        let app_sync = app_sync::app_sync_of(profile, queued.proposal())?;
+        let about_user =
+            app_sync.filter(|app_sync| app_sync.names(user) && !app_sync.only_takes_out());
+        let Some(app_sync) = about_user else { continue };
+        superseded.push(queued.proposal_reference_ref().clone());
+        let entries = app_sync.add_users.iter().chain(&app_sync.update_users);
+        let users = entries.filter_map(|entry| UserUri::from_wire(&entry.user).ok());
+        outside.extend(users.filter(|user| !list.is_participant(user)));
+    }
+    for queued in earlier {
+        let Proposal::Add(add) = queued.proposal() else { continue };
+        let client = client_uri_of(add.key_package().leaf_node().credential())?;
+        if outside.contains(&client.user()) {
+            superseded.push(queued.proposal_reference_ref().clone());
         }
     }
-    Ok(remove_users.iter().all(|IdentifierUri(user)| removed.contains(user)))
+    Ok(superseded)
 }
 
 /// Checks that one commit of all these proposals, by any member whom they do not remove, would be

@@ -2,7 +2,7 @@
 
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
-use super::IdentifierUri;
+use super::{IdentifierUri, uri::UserUri};
 
 /// What a participant may be.
 ///
@@ -87,6 +87,23 @@ pub struct AppSync {
     pub update_users: Vec<UserRoles>,
     /// Users that leave the list.
     pub remove_users: Vec<IdentifierUri>,
+}
+
+impl AppSync {
+    /// Whether it names this user, who then must not be named again in the same commit (R38).
+    #[must_use]
+    pub fn names(&self, user: &UserUri) -> bool {
+        let entries = self.add_users.iter().chain(&self.update_users);
+        let mut named = entries.map(|entry| &entry.user).chain(&self.remove_users);
+        named.any(|named| named.0 == user.as_str())
+    }
+
+    /// Whether all it does is to take users out: off the list, or banned.
+    #[must_use]
+    pub fn only_takes_out(&self) -> bool {
+        let is_ban = |entry: &UserRoles| entry.roles.contains(&Role::Banned);
+        self.add_users.is_empty() && self.update_users.iter().all(is_ban)
+    }
 }
 
 /// A room's participant list, as it stands in the GroupContext.

@@ -3,7 +3,10 @@
 use mimi_edge::{
     client::{Delivery, Event, RoomPhase},
     mls::{self, own_commit::propose_app_sync},
-    wire::{self, AppSync, OutlineProposal, UpdateRequest, commit_outline, uri::UserUri},
+    wire::{
+        self, AppSync, OutlineProposal, Role, UpdateRequest, UserRoles, commit_outline,
+        uri::UserUri,
+    },
 };
 use openmls::prelude::WireFormat;
 
@@ -213,4 +216,60 @@ fn r55_what_was_pending_goes_with_its_epoch() {
     assert_eq!(last_commit(&world), (0, vec![]));
     assert_eq!(users(&mut world, ALICE).len(), 3);
     assert_eq!(world.failures(ALICE), [] as [&str; 0]);
+}
+
+/// Cathy's proposal to make Bob an admin, bare.
+fn promotion_of_bob(world: &World) -> Vec<u8> {
+    let admin = UserRoles { user: user("bob@bravo.example").to_wire(), roles: vec![Role::Admin] };
+    let app_sync = AppSync { update_users: vec![admin], ..AppSync::default() };
+    Twin::of(&world.devices[CATHY])
+        .bytes(|group, provider, key| propose_app_sync(group, provider, key, &app_sync).unwrap())
+}
+
+/// Cathy's proposal to take Bob off the list, bare.
+fn removal_of_bob(world: &World) -> Vec<u8> {
+    let bob = user("bob@bravo.example").to_wire();
+    let app_sync = AppSync { remove_users: vec![bob], ..AppSync::default() };
+    Twin::of(&world.devices[CATHY])
+        .bytes(|group, provider, key| propose_app_sync(group, provider, key, &app_sync).unwrap())
+}
+
+#[test]
+fn r53_r57_who_leaves_voids_what_was_pending_about_it() {
+    let mut world = World::with_bob_and_cathy();
+    world.devices[BOB].online = false;
+    let promotion = promotion_of_bob(&world);
+    let leave = leave_of_bob(&world);
+    fan_out(&mut world, &[&[promotion][..], &leave].concat());
+    world.run();
+    world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+    world.run();
+    assert_eq!(last_commit(&world), (2, vec![]), "the leave");
+    world.assert_agreement(&[ALICE, CATHY]);
+    assert_eq!(users(&mut world, CATHY).len(), 2);
+}
+
+#[test]
+fn r54_r63_what_a_401_does_not_list_is_not_covered_any_more() {
+    let mut world = World::with_bob_and_cathy();
+    world.devices[BOB].online = false;
+    let promotion = promotion_of_bob(&world);
+    let removal = leave_of_bob(&world)[..1].to_vec();
+    fan_out(&mut world, &[vec![promotion], removal.clone()].concat());
+    world.run();
+    world.desk.answer("update/", Some(lacks_proposals(&removal)));
+    world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+    world.run();
+    assert_eq!(last_commit(&world), (1, vec![]), "the removal");
+    world.assert_agreement(&[ALICE, CATHY]);
+    assert_eq!(world.failures(ALICE), [] as [&str; 0]);
+    // Nothing waits: nothing is to be covered at all.
+    let removal = removal_of_bob(&world);
+    fan_out(&mut world, &[removal]);
+    world.run();
+    world.desk.answer("update/", Some(lacks_proposals(&[])));
+    world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+    world.run();
+    assert_eq!(last_commit(&world), (0, vec![]));
+    world.assert_agreement(&[ALICE, CATHY]);
 }

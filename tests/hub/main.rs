@@ -18,6 +18,7 @@ mod proposals;
 mod retention;
 mod story;
 mod submit;
+mod superseded;
 mod update;
 
 use common::{

@@ -523,12 +523,11 @@ fn r16_own_devices_enter_by_the_same_rules() {
 }
 
 #[test]
-fn a_reference_to_a_proposal_that_the_hub_has_not_seen_is_refused() {
+fn r54_a_commit_that_refers_to_what_does_not_wait_gets_401_and_what_does() {
     let (mut hub, mut alice, mut bob) = Hub::with_alice_and_bob();
     let proposal = bob.removal(&bob.client.clone());
     alice.receive_proposal(&proposal);
-    let upload = alice.propose(Vec::new(), &[], &[]);
-    hub.refuses_update(alices(), upload.body(), invalid("MLS refuses the message"));
+    hub.pending(alices(), &alice.propose(Vec::new(), &[], &[]), &[]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
         departure::{Departure, propose_removals},
         fanout::{AcceptedCommit, Entrant},
         group::{Room, Roster},
-        next_timestamp,
+        key_material, next_timestamp,
         queue::{Pending, Queue},
         table,
     },
@@ -63,9 +63,14 @@ pub(super) fn accept(
         sender => authorize_member(room, source, sender).map(|()| None)?,
     };
     check_proposal_types(&uploaded.proposals)?;
-    let verified = verify_at_hub(&room.group, crypto, uploaded.message.clone().into_value())?;
     let is_due = if joiner.is_some() { outlives_external_commits } else { always };
-    if !room.queue.is_covered(&references(&uploaded.proposals), is_due) {
+    let references = references(&uploaded.proposals);
+    // One that was superseded: whoever commits may have it still, and learns from the answer.
+    if !room.queue.knows(&references) {
+        return pending_proposals(&room.queue, is_due);
+    }
+    let verified = verify_at_hub(&room.group, crypto, uploaded.message.clone().into_value())?;
+    if !room.queue.is_covered(&references, is_due) {
         return pending_proposals(&room.queue, is_due);
     }
     let commit = stage_at_hub(&room.group, crypto, verified)?;
@@ -132,7 +137,7 @@ fn outlives_external_commits(pending: &Pending) -> bool {
     matches!(pending.queued.proposal(), Proposal::SelfRemove)
 }
 
-/// R54, R62: 401, with the proposals that a commit has to cover.
+/// R54, R62: 401, with the proposals that a commit has to cover, and no others.
 fn pending_proposals(queue: &Queue, is_due: fn(&Pending) -> bool) -> Result<Response> {
     let due = queue.iter().filter(|pending| is_due(pending));
     let body = PendingProposalsResponse {
@@ -192,6 +197,9 @@ fn apply(
         RatchetTreeOption::ByReference => {}
     }
     room.queue.clear(&mut step.transaction);
+    for entrant in &entrants {
+        key_material::note_use(&mut step.transaction, &entrant.reference)?;
+    }
     room.store.save(&mut step.transaction, table::GROUP)?;
     step.transaction.write(vec![table::GROUP_INFO], uploaded.group_info.into_bytes());
     let accepted = AcceptedCommit {

@@ -7,7 +7,7 @@ mod commit;
 mod external;
 mod proposals;
 
-pub(super) use self::proposals::enqueue;
+pub(super) use self::proposals::{enqueue, supersede};
 
 use openmls::{
     credentials::Credential,
@@ -192,7 +192,7 @@ pub(super) fn is_from(source: &Source, client: &ClientUri) -> bool {
 }
 
 /// R40, R51, R64: who enters takes part, by a KeyPackage that its own provider gave out through this
-/// hub.
+/// hub and nobody used since.
 fn authorize_entrants<'p>(
     step: &Step<'_>,
     crypto: &impl OpenMlsCrypto,
@@ -208,11 +208,7 @@ fn authorize_entrants<'p>(
             .map_err(|_| InternalError::Mls("KeyPackageRef"))?
             .as_slice()
             .to_vec();
-        let provider = key_material::provider_of(&step.transaction, &reference)?;
-        if provider.as_ref() != Some(client.domain()) {
-            let why = "a KeyPackage that its provider did not give out through this hub";
-            return Err(ProtocolError::NotAllowed(why.into()).into());
-        }
+        key_material::authorize_use(&step.transaction, &reference, &client)?;
         entrants.push(Entrant { client, reference });
     }
     Ok(entrants)

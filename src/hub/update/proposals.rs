@@ -1,23 +1,34 @@
 //! Proposals on their own: cached until a commit covers them (R53, R54, R58).
 
-use openmls::messages::proposals::{Proposal, ProposalType};
+use openmls::{
+    ciphersuite::hash_ref::ProposalRef,
+    framing::Sender,
+    group::QueuedProposal,
+    messages::proposals::{Proposal, ProposalType},
+};
 use openmls_rust_crypto::RustCrypto;
 
 use super::{Proposed, authorize_entrants, member_of};
 use crate::{
     error::{ProtocolError, Result},
     hub::{
+        closing::{can_commit, nobody_comes_back},
         fanout,
         group::Room,
         next_timestamp,
         queue::{MAX_PROPOSAL_BYTES, MAX_PROPOSALS, MAX_QUEUE_BYTES, Pending},
         table,
     },
-    mls::proposals::{check_together, is_repetition, verify_proposal},
+    mls::proposals::{
+        check_together, is_repetition, leaver, removed_leaf, superseded, verify_proposal,
+    },
     object::Step,
-    room::{codepoints::proposal, policy},
+    room::{ParticipantList, codepoints::proposal, policy},
     transport::Source,
-    wire::{OutlineProposal, uri::RoomUri},
+    wire::{
+        OutlineProposal,
+        uri::{ClientUri, RoomUri},
+    },
 };
 
 /// Takes a bundle of proposals in, all or none: those whose effect does not wait already are cached
@@ -36,30 +47,98 @@ pub(super) fn accept(
     for proposed in &bundle {
         check_type(&proposed.outline.proposal)?;
     }
-    let mut new: Vec<Pending> = Vec::new();
-    for Proposed { message, .. } in bundle {
-        let bytes = message.bytes().to_vec();
-        let queued = verify_proposal(&room.group, crypto, message.into_value())?;
-        let earlier = room.queue.queued().chain(new.iter().map(|pending| &pending.queued));
-        if !is_repetition(&room.group, earlier, &queued)? {
-            new.push(Pending { message: bytes, queued });
-        }
-    }
-    if new.is_empty() {
+    let New { pending, superseded } = verify(room, crypto, bundle)?;
+    if pending.is_empty() {
         return Ok(false);
     }
-    if room.queue.iter().count() + new.len() > MAX_PROPOSALS {
+    let stays = |queued: &&QueuedProposal| !superseded.contains(queued.proposal_reference_ref());
+    let all =
+        room.queue.queued().filter(stays).chain(pending.iter().map(|pending| &pending.queued));
+    if all.clone().count() > MAX_PROPOSALS {
         return Err(ProtocolError::TooManyRequests.into());
     }
-    let all = room.queue.queued().chain(new.iter().map(|pending| &pending.queued));
     let resolution = check_together(&room.group, all.clone())?;
     let key_packages = all.filter_map(|queued| match queued.proposal() {
         Proposal::Add(add) => Some(add.key_package()),
         _ => None,
     });
-    authorize_entrants(step, crypto, &resolution.list, key_packages)?;
-    enqueue(room, uri, step, new)?;
+    let entrants = authorize_entrants(step, crypto, &resolution.list, key_packages)?;
+    let entering = entrants.iter().map(|entrant| entrant.client.user());
+    room.departures.check_can_go(&resolution, &entering.collect())?;
+    check_committers(room, &pending, &resolution.list)?;
+    supersede(room, step, &superseded)?;
+    enqueue(room, uri, step, pending)?;
     Ok(true)
+}
+
+/// R53: who takes others out leaves somebody who can commit that, unless the room closes (R57). Whoever
+/// leaves may be the last; who stays on the list comes back by an external commit.
+fn check_committers(
+    room: &Room,
+    new: &[Pending],
+    after: &ParticipantList,
+) -> Result<(), ProtocolError> {
+    let user_of = |leaf: u32| room.roster.leaves.get(&leaf).map(ClientUri::user);
+    let is_others =
+        |pending: &Pending| match (removed_leaf(&pending.queued), pending.queued.sender()) {
+            (Some(leaf), Sender::Member(sender)) => user_of(leaf) != user_of(sender.u32()),
+            _ => false,
+        };
+    let mut removed = room.queue.removed_leaves();
+    removed.extend(new.iter().filter_map(|pending| removed_leaf(&pending.queued)));
+    if !new.iter().any(is_others) || can_commit(room, &removed) || nobody_comes_back(room, after) {
+        return Ok(());
+    }
+    Err(ProtocolError::InvalidProposal("nobody is left to commit this"))
+}
+
+/// What a bundle brings.
+#[derive(Default)]
+struct New {
+    /// The proposals whose effect does not wait already.
+    pending: Vec<Pending>,
+    /// Those that waited and do not wait with these (R57).
+    superseded: Vec<ProposalRef>,
+}
+
+fn verify(room: &Room, crypto: &RustCrypto, bundle: Vec<Proposed>) -> Result<New> {
+    let mut new = New::default();
+    for Proposed { message, .. } in bundle {
+        let bytes = message.bytes().to_vec();
+        let queued = verify_proposal(&room.group, crypto, message.into_value())?;
+        let stays =
+            |queued: &&QueuedProposal| !new.superseded.contains(queued.proposal_reference_ref());
+        let waiting: Vec<_> = room.queue.queued().filter(stays).collect();
+        let earlier =
+            waiting.iter().copied().chain(new.pending.iter().map(|pending| &pending.queued));
+        if is_repetition(&room.group, earlier, &queued)? {
+            continue;
+        }
+        if let Some(user) = leaver(&room.group, &queued)? {
+            let superseded = superseded(&room.group, waiting.iter().copied(), &user)?;
+            new.superseded.extend(superseded);
+        }
+        new.pending.push(Pending { message: bytes, queued });
+    }
+    Ok(new)
+}
+
+/// Takes proposals that somebody's leaving voids out of the queue. Nobody is told: a member sees it
+/// from the leave itself, or from the answer to its commit.
+///
+/// # Errors
+/// When the storage fails.
+pub(in crate::hub) fn supersede(
+    room: &mut Room,
+    step: &mut Step<'_>,
+    references: &[ProposalRef],
+) -> Result<()> {
+    if references.is_empty() {
+        return Ok(());
+    }
+    let Room { group, store, queue, .. } = room;
+    queue.remove(references, group, store, &mut step.transaction)?;
+    Ok(store.save(&mut step.transaction, table::GROUP)?)
 }
 
 /// D18: what is more than may wait is not even looked at.
