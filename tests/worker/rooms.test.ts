@@ -1,26 +1,13 @@
 // What the npm client does in rooms, against three workerd providers with mutual TLS.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { MimiError, uri, type Role, type Room, type RoomState } from "@mimi-edge/client";
-import { person, type Person } from "../js/actors.js";
-import { startProviders, type Providers } from "../js/providers.js";
+import { test } from "node:test";
+import { uri, type MimiError, type Role, type Room, type RoomState } from "@mimi-edge/client";
+import type { Person } from "../js/actors.js";
 import { until } from "../js/story.js";
+import { has, stage, when } from "./stage.js";
 
-let providers: Providers;
-const people: Person[] = [];
-
-before(async () => { providers = await startProviders("build/hub/worker.js"); });
-after(async () => {
-  await Promise.all(people.map((one) => one.close()));
-  await providers.stop();
-});
-
-async function open(name: string, options: Parameters<typeof person>[2] = {}): Promise<Person> {
-  const one = await person(name, providers.url(uri.domain(uri.user(name))), options);
-  people.push(one);
-  return one;
-}
+const { open } = stage();
 
 /** The person's room, once it is in this state. */
 async function roomOf(one: Person, address: Room["uri"], is: (state: RoomState) => boolean = () => true): Promise<Room> {
@@ -32,7 +19,6 @@ async function roomOf(one: Person, address: Room["uri"], is: (state: RoomState) 
 }
 
 const rolesOf = (state: RoomState, user: string): readonly Role[] | undefined => state.participants.find((one) => one.user === user)?.roles;
-const failsWith = (...codes: MimiError["code"][]) => (error: unknown): boolean => { assert.ok(MimiError.is(error) && codes.includes(error.code), `${String(error)} (${String((error as Partial<MimiError>).code)})`); return true; };
 
 test("a room of profile A is one for all who are in it; its creator names who is added, and messages go both ways", async () => {
   const alice = await open("alice1@alpha.example");
@@ -73,8 +59,8 @@ test("r41_r42_r45_roles_a_ban_its_end_and_a_removal_are_seen_by_all", async () =
   await room.remove(third);
   assert.equal(rolesOf(room.state.get(), cathy.user), undefined);
   await roomOf(cathy, room.uri, ({ phase }) => phase === "left");
-  await assert.rejects(room.remove(uri.user(alice.user)), failsWith("bad-argument"));
-  await assert.rejects(room.setRoles(whom, ["banned", "admin"]), failsWith("bad-argument"));
+  await assert.rejects(room.remove(uri.user(alice.user)), has("bad-argument"));
+  await assert.rejects(room.setRoles(whom, ["banned", "admin"]), has("bad-argument"));
 });
 
 test("r36_a_policy_that_one_sets_is_the_others_too", async () => {
@@ -87,7 +73,7 @@ test("r36_a_policy_that_one_sets_is_the_others_too", async () => {
   await room.setPolicy(policy);
   assert.deepEqual(room.state.get().policy, policy);
   await roomOf(bob, room.uri, (state) => String(state.policy) === String(policy));
-  await assert.rejects(room.setPolicy(new Uint8Array((16 << 10) + 1)), failsWith("bad-argument"));
+  await assert.rejects(room.setPolicy(new Uint8Array((16 << 10) + 1)), has("bad-argument"));
 });
 
 test("d10_a_second_device_joins_by_itself_and_can_be_taken_out_by_the_first", async () => {
@@ -97,7 +83,7 @@ test("d10_a_second_device_joins_by_itself_and_can_be_taken_out_by_the_first", as
   const later = await first.client().createRoom({ id: "later" });
   assert.ok(!second.client().available.get().includes(later.uri));
   await second.client().findRooms();
-  await until(async () => (second.client().available.get().includes(later.uri) ? true : undefined), async () => "the new room is not found");
+  await when(() => second.client().available.get().includes(later.uri), "the new room is not found");
   await second.join(room.uri);
   const both = await roomOf(first, room.uri, ({ participants }) => participants[0]?.devices.length === 2);
   const { device } = second.client();
@@ -118,7 +104,7 @@ test("what cannot be done and nobody waits for is an event; what waits is listed
   const { what, user, error } = await failed;
   assert.deepEqual([what, user], ["add", nobody]);
   // R34: that nobody has this address is not told.
-  failsWith("no-consent")(error);
+  has("no-consent")(error);
 
   await room.add(uri.user(bob.user));
   online = false;
@@ -128,7 +114,7 @@ test("what cannot be done and nobody waits for is an event; what waits is listed
   const [committing, queued] = waiting.state.get().pending;
   assert.deepEqual([committing?.what, committing?.user, committing?.state, queued?.what, queued?.state], ["remove", bob.user, "committing", "update-keys", "queued"]);
   assert.equal(await committing?.cancel(), false);
-  const refused = assert.rejects(renewal, failsWith("aborted"));
+  const refused = assert.rejects(renewal, has("aborted"));
   assert.equal(await queued?.cancel(), true);
   await refused;
   online = true;

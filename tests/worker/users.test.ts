@@ -2,30 +2,13 @@
 // workerd providers that ask for consent.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Client, MimiError, uri, type ConsentRequest, type RoomUri, type RoomState } from "@mimi-edge/client";
-import { keptStore, person, type Person } from "../js/actors.js";
-import { startProviders, type Providers } from "../js/providers.js";
+import { test } from "node:test";
+import { Client, uri, type ConsentRequest, type MimiError } from "@mimi-edge/client";
+import { keptStore } from "../js/actors.js";
 import { until } from "../js/story.js";
+import { has, stage, stateOf, when } from "./stage.js";
 
-let providers: Providers;
-const people: Person[] = [];
-
-before(async () => { providers = await startProviders("build/hub/worker.js", { consent: "ask" }); });
-after(async () => {
-  await Promise.all(people.map((one) => one.close()));
-  await providers.stop();
-});
-
-async function open(name: string, options: Parameters<typeof person>[2] = {}): Promise<Person> {
-  const one = await person(name, providers.url(uri.domain(uri.user(name))), options);
-  people.push(one);
-  return one;
-}
-
-const has = (...codes: MimiError["code"][]) => (error: unknown): boolean => { assert.ok(MimiError.is(error) && codes.includes(error.code), `${String(error)} (${String((error as Partial<MimiError>).code)})`); return true; };
-const when = (done: () => boolean, what: string): Promise<true> => until(async () => (done() ? true : undefined), async () => what);
-const stateOf = (one: Person, room: RoomUri): RoomState | undefined => one.client().room(room)?.state.get();
+const { open, url } = stage({ consent: "ask" });
 
 test("r31_r96_r102_who_has_not_allowed_it_is_asked_and_comes_in_once_it_does", async () => {
   const alice = await open("alice1@alpha.example");
@@ -106,7 +89,7 @@ test("d9_d21_a_device_that_is_shut_out_gets_401_and_is_out_of_the_rooms", async 
   await when(() => first.client().devices.get().length === 2, "the provider tells of one device only");
   await first.client().revokeDevice(lost);
   const statuses: (number | undefined)[] = [];
-  const again = await Client.open({ user: uri.user(first.user), provider: providers.url("alpha.example"), store, trace: ({ status }) => { statuses.push(status); } });
+  const again = await Client.open({ user: uri.user(first.user), provider: url("alpha.example"), store, trace: ({ status }) => { statuses.push(status); } });
   const told = new Promise((resolve) => { again.addEventListener("error", ({ detail }) => { resolve(detail); }); });
   await again.findRooms();
   has("unauthenticated")(await told);
@@ -123,7 +106,7 @@ test("d19_a_user_that_is_deleted_is_out_for_good", async () => {
   await assert.rejects(alice.client().createRoom(), has("unauthenticated"));
   assert.equal(errors, 0, "what was asked for is no error");
   await alice.close();
-  const again = await Client.open({ user: uri.user("alice4@alpha.example"), provider: providers.url("alpha.example"), store: "memory" });
+  const again = await Client.open({ user: uri.user("alice4@alpha.example"), provider: url("alpha.example"), store: "memory" });
   has("conflict", "unauthenticated", "not-allowed")(await new Promise((resolve) => { again.addEventListener("error", ({ detail }) => { resolve(detail); }); }));
   await again.close();
 });
@@ -152,6 +135,6 @@ test("r91_r92_r93_under_a_pseudonym_one_is_in_one_room_and_nobody_sees_who_it_is
   await masked.close();
   await masked.open();
   assert.equal(stateOf(masked, room.uri)?.phase, "joined");
-  const others = Client.open({ ...pseudonym, user: uri.user(bob.user), provider: providers.url("bravo.example"), store: "memory" });
+  const others = Client.open({ ...pseudonym, user: uri.user(bob.user), provider: url("bravo.example"), store: "memory" });
   await assert.rejects(others, has("bad-argument"));
 });
