@@ -149,7 +149,7 @@ mod exports {
         assert_eq!(code(core.set_roles(ROOM, BOB, king, now)), "bad-argument");
         assert_eq!(code(core.remove_user(ROOM, "bob", now)), "bad-uri");
         assert_eq!(code(core.request_consent(ALICE, None, now)), "bad-argument");
-        assert_eq!(code(core.grant_consent(BOB, Some("clubhouse".into()), now)), "bad-uri");
+        assert_eq!(code(core.grant_consent(BOB, Some("clubhouse".into()), false, now)), "bad-uri");
         let own = core.device();
         let error = core.revoke_device(&own, now).err().unwrap();
         assert_eq!(member(&error, "code"), "bad-argument");
@@ -197,11 +197,14 @@ mod exports {
         let names = [
             core.request_consent(BOB, Some(ROOM.into()), now).unwrap(),
             core.cancel_consent(BOB, Some(ROOM.into()), now).unwrap(),
-            core.grant_consent(BOB, None, now).unwrap(),
+            core.grant_consent(BOB, None, false, now).unwrap(),
+            core.grant_consent(BOB, None, true, now).unwrap(),
             core.revoke_consent(BOB, None, now).unwrap(),
+            core.revoke_device("alice@alpha.example/lost", now).unwrap(),
+            core.delete_user(now).unwrap(),
         ];
         assert!(names.windows(2).all(|pair| pair[0] < pair[1]));
-        core.revoke_device("alice@alpha.example/lost", now).unwrap();
+        core.retry_now(now).unwrap();
         for list in [core.consent_incoming(), core.consent_granted(), core.devices()] {
             assert_eq!(list.unwrap().length(), 0);
         }

@@ -177,8 +177,8 @@ export class ChatPane extends LitElement {
     return await this.#consent(address, (consent, user) => consent.grant(user), "may add you");
   }
 
-  async refuse(address: string): Promise<boolean> {
-    return await this.#consent(address, (consent, user) => consent.revoke(user), "may not add you");
+  async refuse(address: string, room?: RoomUri): Promise<boolean> {
+    return await this.#consent(address, (consent, user) => consent.revoke(user, room), room === undefined ? "may not add you" : `may not add you to ${room}`);
   }
 
   async #consent(address: string, act: (consent: Client["consent"], user: UserUri) => Promise<void>, words: string): Promise<boolean> {

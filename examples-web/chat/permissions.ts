@@ -1,6 +1,6 @@
 // Who may add this person to rooms, who asks for it.
 
-import type { ConsentRequest, UserUri } from "@mimi-edge/client";
+import type { ConsentRequest, RoomUri, UserUri } from "@mimi-edge/client";
 import { html, nothing, type TemplateResult } from "lit";
 import { actionButton, addressForm } from "./forms.js";
 import type { ChatPane } from "./pane.js";
@@ -28,7 +28,7 @@ export function requestsView(pane: ChatPane, requests: readonly ConsentRequest[]
 }
 
 /** Permissions that stand, and a form for more. */
-export function permissionsView(pane: ChatPane, granted: readonly { readonly user: UserUri; readonly room?: string }[]): TemplateResult {
+export function permissionsView(pane: ChatPane, granted: readonly { readonly user: UserUri; readonly room?: RoomUri }[]): TemplateResult {
   return html`
     <details class="menu">
       <summary>Permissions</summary>
@@ -37,7 +37,7 @@ export function permissionsView(pane: ChatPane, granted: readonly { readonly use
           ${granted.map(({ user, room }) => html`
             <li>
               <span><bdi>${user}</bdi> may add you${room === undefined ? nothing : html` to <bdi>${room}</bdi>`}</span>
-              ${actionButton("Revoke", () => { void pane.refuse(user); }, { name: `Revoke the permission of ${user}` })}
+              ${actionButton("Revoke", () => { void pane.refuse(user, room); }, { name: `Revoke the permission of ${user}${room === undefined ? "" : ` for ${room}`}` })}
             </li>`)}
         </ul>`}
       ${addressForm(`${pane.key}-consent`, "Person", "bob@bravo.example", [

@@ -5,7 +5,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import { repeat } from "lit/directives/repeat.js";
 import { devicesView } from "./devices.js";
-import { lineForm } from "./forms.js";
+import { actionButton, lineForm } from "./forms.js";
 import type { ChatPane } from "./pane.js";
 import { peopleView } from "./people.js";
 import { permissionsView, requestsView } from "./permissions.js";
@@ -67,6 +67,7 @@ function roomView(pane: ChatPane, room: Room): TemplateResult {
           <div><dt>Epoch</dt><dd>${String(state.epoch)}</dd></div>
         </dl>
       </header>
+      ${state.phase === "gap" || state.phase === "diverged" ? html`<p>${obstacleWords(state)} ${actionButton("Join again", () => { void pane.join(room.uri); }, { name: `Join ${state.name} again` })}</p>` : nothing}
       ${peopleView(pane, room, state)}
       ${timelineView(pane.transcript(room), state)}
       ${composer(pane, room, state)}

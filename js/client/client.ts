@@ -2,9 +2,9 @@
 import { ClientCore } from "#wasm/client";
 import { Consent, type ConsentRequest } from "./consent.js";
 import { Engine, type CoreEvent, type EngineOwner } from "./engine.js";
-import { MimiError, fromCore, orAborted } from "./errors.js";
+import { MimiError, fromCore, isFromCore, orAborted } from "./errors.js";
 import { init } from "./init.js";
-import { LiveValue, TypedEvents, deferred, reached, type Deferred, type Emitter, type Live, type Signal } from "./live.js";
+import { LiveValue, TypedEvents, deferred, type Deferred, type Emitter, type Live, type Signal } from "./live.js";
 import { currentPlatform, type WasmSource } from "./platform.js";
 import { message, type Bytes, type Message, type UnixMillis } from "./message.js";
 import { Room } from "./room.js";
@@ -71,7 +71,11 @@ export interface ClientEvents {
   consentGranted: { readonly user: UserUri; readonly room?: RoomUri };
   /** The own user has other devices than before. */
   devices: { readonly user: UserUri; readonly added: readonly ClientUri[]; readonly removed: readonly ClientUri[] };
-  /** A change was given up for which no call waits: it was asked for before a reload, or by {@link Client.createRoom}. */
+  /**
+   * A change was given up for which no call waits: it was asked for before a reload, or by
+   * {@link Client.createRoom}, or the wait has ended, by a signal or with `waiting-consent`. What the
+   * application itself took back is none.
+   */
   changeFailed: { readonly room: RoomUri; readonly what: Change["what"]; readonly user?: UserUri; readonly error: MimiError };
   /** Something failed in the background: nothing works any more until this client is closed and opened again. */
   error: MimiError;
@@ -146,8 +150,10 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly #devices: LiveValue<readonly Device[]>;
   /** Who waits for pseudonyms, in the order in which they were asked for. */
   readonly #pseudonyms: Deferred<UserUri>[] = [];
-  /** Called when the user is deleted, if this client asked for that. */
-  #deleted: (() => void) | undefined;
+  /** The calls that asked to delete the user. */
+  readonly #deletions = new Set<number>();
+  /** Whether one of them was heard: that the provider then knows this device no more is no error. */
+  #isDeleted = false;
   /** Rooms that this device was cut off from, and how. */
   readonly #cutOff = new Map<RoomUri, "gap" | "diverged">();
   readonly #events = new TypedEvents<ClientEvents>();
@@ -232,8 +238,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
    */
   async joinRoom(room: RoomUri, { signal }: Signal = {}): Promise<Room> {
     const address = uri.room(room);
-    const { done } = await this.#engine.ask(address, (core, now) => core.joinRoom(address, now));
-    await orAborted(done, signal);
+    const { done } = await this.#engine.ask(address, (core, now) => core.joinRoom(address, now), signal);
+    await done;
     return this.#mustHave(address);
   }
 
@@ -245,24 +251,30 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   /**
    * Shuts another device of the user out, such as a lost one: the own provider knows it no more, and it
    * is taken out of the rooms that this device is in (a change of each). Resolves when the provider has
-   * done its part. Rejects with `bad-argument` for this device and for other users'.
+   * done its part. Rejects with `bad-argument` for this device, for other users' and for one that the
+   * provider does not know, `not-allowed`, `unauthenticated`, `closed`, or with `aborted` when the
+   * signal ended the wait (not the work).
    */
   async revokeDevice(device: ClientUri, { signal }: Signal = {}): Promise<void> {
     const address = uri.client(device);
-    await this.#engine.step((core, now) => { core.revokeDevice(address, now); });
+    const { done } = await this.#engine.ask(undefined, (core, now) => core.revokeDevice(address, now), signal);
     for (const { uri } of this.#rooms.get()) this.#refresh(uri);
-    await orAborted(reached(this.devices, (devices) => devices.every((one) => one.uri !== address)), signal);
+    await done;
   }
 
   /**
    * Deletes the user at its provider, with all its devices and for good: the name is never given out
    * again, and rooms take its devices out. Resolves when that is done. Then this client is of no use
-   * any more; {@link Client.delete} erases what it has stored.
+   * any more; {@link Client.delete} erases what it has stored. Rejects with `not-allowed`, `closed`, or
+   * with `aborted` when the signal ended the wait (not the work).
    */
   async deleteUser({ signal }: Signal = {}): Promise<void> {
-    const deleted = new Promise<void>((resolve) => { this.#deleted = resolve; });
-    await this.#engine.step((core, now) => { core.deleteUser(now); });
-    await orAborted(deleted, signal);
+    const { done } = await this.#engine.ask(undefined, (core, now) => {
+      const id = core.deleteUser(now);
+      this.#deletions.add(id);
+      return id;
+    }, signal);
+    await done;
   }
 
   /**
@@ -320,7 +332,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   /** Takes a room's state from the core; says whether the room is new. */
   #refresh(address: RoomUri): boolean {
-    const state = this.#core.roomState(address) as CoreRoomState | undefined;
+    const state = this.#stateOf(address);
     const known = this.room(address);
     if (state === undefined) {
       // Its creation was refused; or this device is about to join, and knows nothing of it yet.
@@ -330,6 +342,16 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     if (known === undefined) this.#rooms.set([...this.#rooms.get(), new Room(this.#engine, address, state)]);
     else known.changed(state);
     return known === undefined;
+  }
+
+  /** A room as the core has it: nothing of one that it cannot read, so that the others go on. */
+  #stateOf(address: RoomUri): CoreRoomState | undefined {
+    try {
+      return this.#core.roomState(address) as CoreRoomState | undefined;
+    } catch (error) {
+      if (isFromCore(error)) return undefined;
+      throw error;
+    }
   }
 
   #listDevices(): readonly Device[] {
@@ -357,8 +379,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
       }
       case "pseudonymIssued": this.#pseudonyms.shift()?.resolve(event.user as UserUri); return;
       case "pseudonymRefused": this.#pseudonyms.shift()?.reject(new MimiError(event.code, "the provider refuses a pseudonym")); return;
-      case "revoked": this.#deleted?.(); return;
       case "roomsAvailable": this.#available.set(event.rooms as RoomUri[]); return;
+      case "accountDone": this.#isDeleted ||= this.#deletions.has(event.id); return;
       default: if ("room" in event) this.#happenedIn(event);
     }
   }
@@ -381,7 +403,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
         this.#cutOff.delete(address);
         break;
       case "intentFailed": {
-        if (change === undefined || this.#engine.isAwaited(event.id)) break;
+        if (change === undefined || event.code === "aborted" || this.#engine.isAwaited(event.id)) break;
         const { what, user } = change;
         const error = new MimiError(event.code, "a change was given up", { retryable: event.retryable });
         this.#events.emit("changeFailed", { room: address, what, ...(user === undefined ? {} : { user: user as UserUri }), error });
@@ -407,7 +429,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   #broken(error: MimiError): void {
     this.#sync.set({ state: "offline" });
-    if (error.code !== "closed" && this.#deleted === undefined) this.#events.emit("error", error);
+    if (error.code !== "closed" && !this.#isDeleted) this.#events.emit("error", error);
     for (const waiting of this.#pseudonyms.splice(0)) waiting.reject(error);
     for (const room of this.#rooms.get()) room.end(error);
     this.#events.end();

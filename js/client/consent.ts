@@ -1,6 +1,5 @@
 import type { ClientCore } from "#wasm/client";
 import type { Engine } from "./engine.js";
-import { orAborted } from "./errors.js";
 import { LiveValue, type Live, type Signal } from "./live.js";
 import type { UnixMillis } from "./message.js";
 import { uri, type RoomUri, type UserUri } from "./uri.js";
@@ -23,7 +22,16 @@ export interface ConsentGrant { readonly user: UserUri; readonly room?: RoomUri;
 /** How the core tells one thing that was said about consent. */
 export interface CoreConsent { readonly user: string; readonly room?: string; readonly at: UnixMillis }
 
-type Say = "requestConsent" | "cancelConsent" | "grantConsent" | "revokeConsent";
+/** How to allow a user to add this one. */
+export interface GrantOptions extends Signal {
+  /**
+   * Whether to give the user's provider a KeyPackage of this device with it, so that this device can
+   * be added without asking the own provider for one. Default: no.
+   */
+  readonly keyPackages?: boolean;
+}
+
+type Say = (core: ClientCore, user: UserUri, room: RoomUri | undefined, now: number) => number;
 
 /**
  * Who may add this user to rooms, and whom it asks. Without a room, what is said is about any room. The
@@ -53,16 +61,18 @@ export class Consent {
   }
 
   /** Asks a user. Whether it sees that, or exists, is never told; once it allows it, what waits for it goes on. */
-  async request(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("requestConsent", user, room, options); }
+  async request(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say((core, ...said) => core.requestConsent(...said), user, room, options?.signal); }
 
   /** Takes a request of the same scope back. */
-  async cancel(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("cancelConsent", user, room, options); }
+  async cancel(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say((core, ...said) => core.cancelConsent(...said), user, room, options?.signal); }
 
   /** Allows a user to add this one, whether it asked or not. */
-  async grant(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("grantConsent", user, room, options); }
+  async grant(user: UserUri, room?: RoomUri, { keyPackages = false, signal }: GrantOptions = {}): Promise<void> {
+    await this.#say((core, user, room, now) => core.grantConsent(user, room, keyPackages, now), user, room, signal);
+  }
 
   /** Does not allow it, or no longer; without a room this ends what was allowed for single rooms too. The user is not told. */
-  async revoke(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("revokeConsent", user, room, options); }
+  async revoke(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say((core, ...said) => core.revokeConsent(...said), user, room, options?.signal); }
 
   /** @internal The state of consent is another one. */
   changed(core: ClientCore): void {
@@ -93,11 +103,11 @@ export class Consent {
     return (core.consentIncoming() as CoreConsent[]).map((request) => this.requestOf(request));
   }
 
-  async #say(what: Say, user: UserUri, room: RoomUri | undefined, { signal }: Signal = {}): Promise<void> {
+  async #say(say: Say, user: UserUri, room: RoomUri | undefined, signal: AbortSignal | undefined): Promise<void> {
     uri.user(user);
     if (room !== undefined) uri.room(room);
-    const { done } = await this.#engine.ask(undefined, (core, now) => core[what](user, room, now));
-    await orAborted(done, signal);
+    const { done } = await this.#engine.ask(undefined, (core, now) => say(core, user, room, now), signal);
+    await done;
   }
 }
 

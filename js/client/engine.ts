@@ -1,6 +1,6 @@
 import type { ClientCore } from "#wasm/client";
 import type { CoreConsent } from "./consent.js";
-import { MimiError, fromCore, isFromCore, type ErrorCode } from "./errors.js";
+import { MimiError, fromCore, isFromCore, orAborted, type ErrorCode } from "./errors.js";
 import { deferred, type Deferred } from "./live.js";
 import type { CoreDelivery } from "./message.js";
 import type { Change } from "./room-state.js";
@@ -20,8 +20,8 @@ export type CoreEvent =
   | { readonly type: "roomsAvailable"; readonly rooms: readonly string[] }
   | ({ readonly type: "consentRequested" } & CoreConsent)
   | { readonly type: "consentCancelled" | "consentGranted"; readonly user: string; readonly room?: string }
-  | { readonly type: "consentDone"; readonly id: number }
-  | { readonly type: "consentFailed"; readonly id: number; readonly code: ErrorCode }
+  | { readonly type: "accountDone" | "consentDone"; readonly id: number }
+  | { readonly type: "accountFailed" | "consentFailed"; readonly id: number; readonly code: ErrorCode }
   | { readonly type: "waitingForConsent"; readonly room: string; readonly id: number }
   | { readonly type: "roomChanged"; readonly room: string; readonly epoch: number }
   | { readonly type: "message"; readonly room: string; readonly key: string; readonly sender: string; readonly epoch: number; readonly at: number; readonly position: number; readonly content: Uint8Array<ArrayBuffer> }
@@ -114,9 +114,10 @@ export class Engine {
 
   /**
    * Asks the core for something that takes its time, in a room or not. Resolves when the wish is
-   * stored, to its number and to what settles when it is done or given up.
+   * stored, to its number and to what settles when it is done or given up, or with `aborted` when
+   * `signal` ends the wait.
    */
-  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number): Promise<{ readonly id: number; readonly done: Promise<void> }> {
+  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number, signal?: AbortSignal): Promise<{ readonly id: number; readonly done: Promise<void> }> {
     const waiting = deferred<void>();
     const id = await this.step((core, now) => {
       const id = ask(core, now);
@@ -124,10 +125,16 @@ export class Engine {
       return id;
     });
     if (room !== undefined) this.#tell({ type: "intentAsked", room });
-    return { id, done: waiting.promise };
+    const done = orAborted(waiting.promise, signal).finally(() => { this.release(id); });
+    // Nobody has to wait for it.
+    done.catch(() => undefined);
+    return { id, done };
   }
 
-  /** Whether a call waits for this intent; none does for one that was asked for before a reload. */
+  /** The call that asked for this waits no more: what comes of it is told as an event. */
+  release(id: number): void { this.#intents.delete(id); }
+
+  /** Whether a call waits for this intent; none does after a reload, or when its wait has ended. */
   isAwaited(id: number): boolean { return this.#intents.has(id); }
 
   /** Ends everything; what is stored stays. Another call waits for the same end. */
@@ -172,12 +179,16 @@ export class Engine {
       case "registered": this.#connect(); break;
       case "registrationFailed": this.#fail(new MimiError(event.code, "the provider refuses this device")); break;
       case "revoked": this.#fail(new MimiError("unauthenticated", "the provider knows this device no more")); break;
-      case "caughtUp": this.#socket?.steady(); this.#owner.connection({ state: "live" }); break;
-      case "intentDone": case "consentDone": this.#waiting(event.id)?.resolve(); break;
+      case "caughtUp":
+        this.#socket?.steady();
+        this.#owner.connection({ state: "live" });
+        this.step((core, now) => { core.retryNow(now); }).catch(() => undefined);
+        break;
+      case "intentDone": case "consentDone": case "accountDone": this.#waiting(event.id)?.resolve(); break;
       case "intentFailed":
         this.#waiting(event.id)?.reject(new MimiError(event.code, "it could not be done", { retryable: event.retryable }));
         break;
-      case "consentFailed": this.#waiting(event.id)?.reject(new MimiError(event.code, "the provider did not take it")); break;
+      case "consentFailed": case "accountFailed": this.#waiting(event.id)?.reject(new MimiError(event.code, "the provider did not take it")); break;
       default:
     }
   }

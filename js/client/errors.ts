@@ -11,7 +11,7 @@ const BRAND = "@mimi-edge/client MimiError";
 export class MimiError<C extends ErrorCode = ErrorCode> extends Error {
   /** What went wrong. */
   readonly code: C;
-  /** Whether the same call may succeed later. */
+  /** Whether the same call may succeed later. What is refused at once, before anything was stored, is not. */
   readonly retryable: boolean;
   /** Marks the class across copies of this package and across workers. */
   readonly brand = BRAND;

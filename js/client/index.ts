@@ -5,7 +5,7 @@
  */
 
 export { Client, type ClientEvents, type ClientOptions, type CreateRoomOptions, type Device, type KeyPackageStock, type Pseudonym, type Sync } from "./client.js";
-export { Consent, type ConsentGrant, type ConsentRequest } from "./consent.js";
+export { Consent, type ConsentGrant, type ConsentRequest, type GrantOptions } from "./consent.js";
 export { MimiError, type ErrorCode } from "./errors.js";
 export { init } from "./init.js";
 export { type Emitter, type Live, type Signal } from "./live.js";

@@ -1,4 +1,4 @@
-import { MimiError } from "./errors.js";
+import type { MimiError } from "./errors.js";
 
 /** Something that a wait can be ended by. */
 export interface Signal { readonly signal?: AbortSignal }
@@ -67,12 +67,6 @@ export class LiveValue<T> implements Live<T> {
       this.#ends.delete(woken);
     }
   }
-}
-
-/** Resolves when the value is as asked for; rejects with `closed` when no more values come. */
-export async function reached<T>(live: Live<T>, is: (value: T) => boolean): Promise<void> {
-  for await (const value of live) if (is(value)) return;
-  throw new MimiError("closed", "the client was closed");
 }
 
 /**

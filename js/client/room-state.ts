@@ -128,8 +128,14 @@ function can(core: CoreRoomState, action: Action): boolean {
   if (typeof action === "string") return core.mayChange && !core.leaving;
   const { setRoles: roles, of } = action;
   const listed = core.participants.some(({ user }) => user === of);
-  const distinct = roles.length > 0 && new Set(roles).size === roles.length;
-  return core.mayChange && !core.leaving && distinct && (listed || roles.includes("banned"));
+  const bans = roles.includes("banned");
+  const isOwn = core.participants.some(({ user, devices }) => user === of && devices.includes(core.me));
+  return core.mayChange && !core.leaving && areRoles(roles) && (bans ? !isOwn : listed);
+}
+
+/** Whether somebody can have these roles: at least one, none twice, `banned` alone. */
+function areRoles(roles: readonly Role[]): boolean {
+  return roles.length > 0 && new Set(roles).size === roles.length && (roles.length === 1 || !roles.includes("banned"));
 }
 
 function localPart(address: RoomUri): string {

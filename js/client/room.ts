@@ -1,6 +1,6 @@
 import type { ClientCore } from "#wasm/client";
 import type { Engine } from "./engine.js";
-import { MimiError, orAborted } from "./errors.js";
+import type { MimiError } from "./errors.js";
 import { LiveValue, deferred, type Deferred, type Live, type Signal } from "./live.js";
 import { deliveryOf, message, type Bytes, type CoreDelivery, type Message, type UnixMillis } from "./message.js";
 import { roomState, type CorePending, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
@@ -12,7 +12,8 @@ export interface Sent {
   readonly key: string;
   /**
    * The hub's timestamp, once it took the message. Rejects with `not-allowed`, `gap`, `diverged`,
-   * `epoch-too-old`, or with `closed` when the client was closed before (the message stays stored).
+   * `epoch-too-old`, `room-unknown`, `too-large`, with `internal` for an answer that is none of the
+   * protocol, or with `closed` when the client was closed before (the message stays stored).
    */
   readonly accepted: Promise<UnixMillis>;
 }
@@ -74,12 +75,13 @@ export class Room {
   async add(user: UserUri, { roles = ["regular_user"], lastResort = false, requestConsent = false, signal }: AddOptions = {}): Promise<AddResult> {
     uri.user(user);
     const names = Array.from(roles, String);
-    const { id, done } = await this.#engine.ask(this.uri, (core, now) => core.addUser(this.uri, user, names, lastResort, requestConsent, now));
+    const { id, done } = await this.#engine.ask(this.uri, (core, now) => core.addUser(this.uri, user, names, lastResort, requestConsent, now), signal);
     const over = new AbortController();
     try {
-      return await orAborted(Promise.race([done.then(() => this.#added(user)), this.#waiting(id, over.signal)]), signal);
+      return await Promise.race([done.then(() => this.#added(user)), this.#waiting(id, over.signal)]);
     } finally {
       over.abort();
+      this.#engine.release(id);
     }
   }
 
@@ -129,7 +131,8 @@ export class Room {
 
   /**
    * Sends a message. Resolves when it is stored on this device; it goes out as soon as it can. Rejects
-   * with `too-large` for more than 252 KiB.
+   * with `too-large` for more than 252 KiB, `conflict` while this device is leaving the room,
+   * `room-unknown` for a room that is no more, such as one whose creation was refused.
    */
   async send(content: string | Uint8Array): Promise<Sent> {
     const bytes: Bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
@@ -174,8 +177,8 @@ export class Room {
   }
 
   async #fulfil(ask: Ask, signal: AbortSignal | undefined): Promise<void> {
-    const { done } = await this.#engine.ask(this.uri, ask);
-    await orAborted(done, signal);
+    const { done } = await this.#engine.ask(this.uri, ask, signal);
+    await done;
   }
 
   #stateOf(state: CoreRoomState): RoomState {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Client, Event, RoomPhase,
+    Client, ErrorCode, Event, IntentId, RoomPhase,
     identity::Registration,
     intent,
     outlook::Outlook,
@@ -52,33 +52,39 @@ impl Client {
     }
 
     /// Revokes another device of the user: the own provider knows it no more, and it is taken out of
-    /// every room that this device is in.
+    /// every room that this device is in. The result names the call in [`Event::AccountDone`] and
+    /// [`Event::AccountFailed`].
     ///
     /// # Errors
     /// [`UsageError::BadArgument`] for this device, and for one of another user.
-    pub fn revoke_device(&mut self, device: &ClientUri, now: UnixMillis) -> Result<()> {
+    pub fn revoke_device(&mut self, device: &ClientUri, now: UnixMillis) -> Result<IntentId> {
         let own = &self.identity.client;
         if device == own || device.user() != own.user() {
             return Err(UsageError::BadArgument("not another device of the user").into());
         }
         self.step(now, |step| {
-            step.enqueue(&Request::RevokeDevice(device.clone()))?;
+            let id = intent::new_id(step)?;
+            step.enqueue(&Request::RevokeDevice(id, device.clone()))?;
             for room in step.rooms()? {
                 if room.phase == RoomPhase::Joined && has_leaf(step, &room.uri, device)? {
                     intent::add(step, &room.uri, Task::RemoveDevice(device.clone()))?;
                 }
             }
-            Ok(())
+            Ok(id)
         })
     }
 
     /// Deletes the user at the own provider, with all its devices and for good (D19). It ends with
-    /// [`Event::Revoked`].
+    /// [`Event::AccountDone`] and [`Event::Revoked`], or with [`Event::AccountFailed`].
     ///
     /// # Errors
     /// When the storage fails.
-    pub fn delete_user(&mut self, now: UnixMillis) -> Result<()> {
-        self.step(now, |step| Ok(step.enqueue(&Request::DeleteUser)?))
+    pub fn delete_user(&mut self, now: UnixMillis) -> Result<IntentId> {
+        self.step(now, |step| {
+            let id = intent::new_id(step)?;
+            step.enqueue(&Request::DeleteUser(id))?;
+            Ok(id)
+        })
     }
 }
 
@@ -103,7 +109,7 @@ pub(super) fn listed(step: &mut Step<'_>, response: &Response) -> Result<Settled
         _ => return Ok(Settled::Delivered),
     };
     let user = step.identity.client.user();
-    let devices: Vec<Device> = list
+    let devices = list
         .devices
         .iter()
         .filter_map(|device| {
@@ -112,13 +118,19 @@ pub(super) fn listed(step: &mut Step<'_>, response: &Response) -> Result<Settled
             (client.user() == user).then_some(Device { client, registered_at })
         })
         .collect();
+    take_in(step, devices)?;
+    Ok(Settled::Delivered)
+}
+
+/// These are the user's devices now.
+fn take_in(step: &mut Step<'_>, devices: Vec<Device>) -> Result<()> {
     let known = stored(&step.transaction)?;
     if devices != known {
         step.transaction.store(tables::devices(), &devices)?;
         let (added, removed) = (missing(&devices, &known), missing(&known, &devices));
         step.emit(Event::DevicesChanged { added, removed });
     }
-    Ok(Settled::Delivered)
+    Ok(())
 }
 
 /// The clients of `devices` that are not among `others`.
@@ -129,17 +141,43 @@ fn missing(devices: &[Device], others: &[Device]) -> Vec<ClientUri> {
 }
 
 /// The provider answered a revocation: whatever it said, its list says what holds now.
-pub(super) fn revocation_answered(step: &mut Step<'_>) -> Result<Settled> {
+pub(super) fn revocation_answered(
+    step: &mut Step<'_>,
+    id: IntentId,
+    device: &ClientUri,
+    response: &Response,
+) -> Result<Settled> {
+    if response.is_success() {
+        let mut devices = stored(&step.transaction)?;
+        devices.retain(|known| known.client != *device);
+        take_in(step, devices)?;
+    }
+    account_answered(step, id, response);
     fetch(step)?;
     Ok(Settled::Delivered)
 }
 
 /// The provider answered the deletion of the user.
-pub(super) fn deletion_answered(step: &mut Step<'_>, response: &Response) -> Result<Settled> {
+pub(super) fn deletion_answered(
+    step: &mut Step<'_>,
+    id: IntentId,
+    response: &Response,
+) -> Result<Settled> {
+    account_answered(step, id, response);
     if response.is_success() {
         revoked(step)?;
     }
     Ok(Settled::Delivered)
+}
+
+/// Tells what came of something that was asked for the account.
+fn account_answered(step: &mut Step<'_>, id: IntentId, response: &Response) {
+    step.emit(match response.status {
+        _ if response.is_success() => Event::AccountDone { id },
+        // Not a room: a device that the provider does not know.
+        404 => Event::AccountFailed { id, code: ErrorCode::BadArgument },
+        status => Event::AccountFailed { id, code: ErrorCode::of_status(status) },
+    });
 }
 
 /// The provider says that this device is no more: nothing more is sent (D21).

@@ -166,6 +166,19 @@ pub enum Event {
         /// Why.
         code: ErrorCode,
     },
+    /// The own provider has done what was asked of it for the account: revoked a device, or deleted
+    /// the user.
+    AccountDone {
+        /// The name of the call.
+        id: IntentId,
+    },
+    /// The own provider does not do what was asked of it for the account.
+    AccountFailed {
+        /// The name of the call.
+        id: IntentId,
+        /// Why.
+        code: ErrorCode,
+    },
     /// A Welcome for this device cannot be opened (D9).
     WelcomeFailed {
         /// The room that it would have led into.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    IntentId, RoomPhase, auth, claim, commit, consent, create, devices, external, hubs, identity,
-    inbound, join, key_packages, leave, pseudonyms, rooms,
+    Event, IntentId, RoomPhase, auth, claim, commit, consent, create, devices, external, hubs,
+    identity, inbound, join, key_packages, leave, pseudonyms, rooms,
     send::{self, Prepared},
     step::Step,
 };
@@ -55,9 +55,9 @@ pub(super) enum Request {
     /// `GET devices`.
     Devices,
     /// `POST devices/{client}/revoke`.
-    RevokeDevice(ClientUri),
+    RevokeDevice(IntentId, ClientUri),
     /// `POST delete-user` (D19).
-    DeleteUser,
+    DeleteUser(IntentId),
     /// `POST pseudonyms` with this public key (R91).
     Pseudonym(Vec<u8>),
     /// `GET external-sender/{suite}`, for the creation of this room (D2).
@@ -117,8 +117,8 @@ impl Request {
             | Self::PublishKeyPackages(_)
             | Self::Stock
             | Self::Devices
-            | Self::RevokeDevice(_)
-            | Self::DeleteUser
+            | Self::RevokeDevice(..)
+            | Self::DeleteUser(_)
             | Self::Pseudonym(_) => Lane::Device,
             Self::ExternalSender(room)
             | Self::CreateRoom(room, _)
@@ -148,11 +148,13 @@ impl Request {
             }
             Self::Stock => get(step, "keyPackages", "stock")?,
             Self::Devices => get(step, "devices", "devices")?,
-            Self::RevokeDevice(client) => {
+            Self::RevokeDevice(_, client) => {
                 let path = format!("{}/revoke", path("devices", client.as_str()));
                 sized(step, "revocation", Method::Post, &path, Vec::new())?
             }
-            Self::DeleteUser => sized(step, "deletion", Method::Post, "delete-user", Vec::new())?,
+            Self::DeleteUser(_) => {
+                sized(step, "deletion", Method::Post, "delete-user", Vec::new())?
+            }
             Self::Pseudonym(key) => match pseudonyms::body(step, key)? {
                 Some(body) => sized(step, "pseudonym", Method::Post, "pseudonyms", body)?,
                 None => Made::Drop,
@@ -227,6 +229,10 @@ impl Request {
     /// Takes the answer in.
     pub(super) fn answered(&self, step: &mut Step<'_>, response: &Response) -> Result<Settled> {
         if response.header("www-authenticate") == Some(REVOKED_CHALLENGE) {
+            if let Self::DeleteUser(id) = self {
+                // The first answer was lost: it is done, by this request or by another device's.
+                step.emit(Event::AccountDone { id: *id });
+            }
             devices::revoked(step)?;
             return Ok(Settled::Delivered);
         }
@@ -240,8 +246,10 @@ impl Request {
             Self::PublishKeyPackages(_) => key_packages::publish_answered(step, response),
             Self::Stock => key_packages::stock_answered(step, response),
             Self::Devices => devices::listed(step, response),
-            Self::RevokeDevice(_) => devices::revocation_answered(step),
-            Self::DeleteUser => devices::deletion_answered(step, response),
+            Self::RevokeDevice(id, client) => {
+                devices::revocation_answered(step, *id, client, response)
+            }
+            Self::DeleteUser(id) => devices::deletion_answered(step, *id, response),
             Self::Pseudonym(key) => pseudonyms::answered(step, key, response),
             Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
             Self::CreateRoom(room, _) => create::answered(step, room, response),

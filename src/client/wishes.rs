@@ -8,7 +8,7 @@ use super::{
     task::{Join, Roles, Task},
 };
 use crate::{
-    error::{Result, UsageError},
+    error::{ProtocolError, Result, UsageError},
     room::policy::MAX_ROOM_POLICY_BYTES,
     time::UnixMillis,
     wire::{
@@ -141,7 +141,7 @@ impl Client {
     /// Sets the room's base policy (R36): bytes that mean something to the application only.
     ///
     /// # Errors
-    /// [`UsageError::RoomUnknown`]; [`UsageError::BadArgument`] for more than 16 KiB.
+    /// [`UsageError::RoomUnknown`]; `TooLarge` for more than 16 KiB.
     pub fn set_policy(
         &mut self,
         room: &RoomUri,
@@ -149,7 +149,7 @@ impl Client {
         now: UnixMillis,
     ) -> Result<IntentId> {
         if policy.len() > MAX_ROOM_POLICY_BYTES {
-            return Err(UsageError::BadArgument("a policy of more than 16 KiB").into());
+            return Err(ProtocolError::TooLarge.into());
         }
         self.wish(room, Task::SetPolicy(policy), now)
     }

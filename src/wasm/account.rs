@@ -3,7 +3,7 @@
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::{ClientCore, at, client_uri, convert, failure};
+use super::{ClientCore, as_f64, at, client_uri, convert, failure};
 use crate::client::Pseudonym;
 
 #[wasm_bindgen]
@@ -16,23 +16,24 @@ impl ClientCore {
         Ok(convert::devices(&self.client.devices().map_err(failure)?))
     }
 
-    /// Revokes another device of the user at the own provider; the event `devicesChanged` says when
-    /// that is done.
+    /// Revokes another device of the user at the own provider; the events `accountDone`
+    /// and `accountFailed` name the result.
     ///
     /// # Errors
     /// When it is this device, or not one of the user.
     #[wasm_bindgen(js_name = revokeDevice)]
-    pub fn revoke_device(&mut self, device: &str, now: f64) -> Result<(), JsValue> {
-        self.client.revoke_device(&client_uri(device)?, at(now)).map_err(failure)
+    pub fn revoke_device(&mut self, device: &str, now: f64) -> Result<f64, JsValue> {
+        self.client.revoke_device(&client_uri(device)?, at(now)).map(as_f64).map_err(failure)
     }
 
-    /// Deletes the user at the own provider, for good; the event `revoked` says when that is done.
+    /// Deletes the user at the own provider, for good; the events `accountDone` and
+    /// `accountFailed` name the result.
     ///
     /// # Errors
     /// When the state is broken.
     #[wasm_bindgen(js_name = deleteUser)]
-    pub fn delete_user(&mut self, now: f64) -> Result<(), JsValue> {
-        self.client.delete_user(at(now)).map_err(failure)
+    pub fn delete_user(&mut self, now: f64) -> Result<f64, JsValue> {
+        self.client.delete_user(at(now)).map(as_f64).map_err(failure)
     }
 
     /// Asks the own provider for a pseudonym; the event `pseudonymIssued` says when it is there.

@@ -41,7 +41,8 @@ impl ClientCore {
         self.say(user, room, |client, user, room| client.cancel_consent(user, room, at(now)))
     }
 
-    /// Allows a user to add the own one to a room, or to any.
+    /// Allows a user to add the own one to a room, or to any; with a KeyPackage of this device, if
+    /// asked for.
     ///
     /// # Errors
     /// As `requestConsent`.
@@ -50,9 +51,15 @@ impl ClientCore {
         &mut self,
         user: &str,
         room: Option<String>,
+        key_package: bool,
         now: f64,
     ) -> Result<f64, JsValue> {
-        self.say(user, room, |client, user, room| client.grant_consent(user, room, at(now)))
+        let grant = if key_package {
+            Client::grant_consent_with_key_package
+        } else {
+            Client::grant_consent
+        };
+        self.say(user, room, |client, user, room| grant(client, user, room, at(now)))
     }
 
     /// Does not allow it, or no longer.

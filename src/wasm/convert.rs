@@ -83,6 +83,10 @@ pub(super) fn event(event: Event) -> JsValue {
         Event::ConsentFailed { id, code } => {
             object([kind("consentFailed"), ("id", number(id)), code_of(code)])
         }
+        Event::AccountDone { id } => object([kind("accountDone"), ("id", number(id))]),
+        Event::AccountFailed { id, code } => {
+            object([kind("accountFailed"), ("id", number(id)), code_of(code)])
+        }
         Event::CaughtUp => object([kind("caughtUp")]),
     }
 }

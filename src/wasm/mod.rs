@@ -27,6 +27,8 @@ pub struct ClientCore {
     client: Client,
 }
 
+/// What an export throws. What it refuses at once it refuses again while things stand as they do, so
+/// none of it is worth a second try.
 fn failure(error: impl Into<Error>) -> JsValue {
     let error = error.into();
     object([
@@ -147,6 +149,15 @@ impl ClientCore {
     #[wasm_bindgen(js_name = handleResponse)]
     pub fn handle_response(&mut self, id: f64, outcome: &JsValue, now: f64) -> Result<(), JsValue> {
         self.client.handle_response(whole(id), js::outcome(outcome), at(now)).map_err(failure)
+    }
+
+    /// The provider can be reached again: what waits to be sent once more is due now.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = retryNow)]
+    pub fn retry_now(&mut self, now: f64) -> Result<(), JsValue> {
+        self.client.retry_now(at(now)).map_err(failure)
     }
 
     /// The first frame for a new socket.

@@ -2,7 +2,7 @@
 
 use mimi_edge::{
     client::{Delivery, ErrorCode, Event, IntentKind, RoomPhase},
-    error::{Error, UsageError},
+    error::{Error, ProtocolError, UsageError},
     mls::own_commit::{own_proposals, resolve_own},
     wire::{
         self, AppSync, OutlineProposal, Role, UpdateRequest, UserRoles, commit_outline,
@@ -168,11 +168,12 @@ fn what_nobody_can_ask_for_is_refused_at_once() {
         client.set_roles(&room(), &alice, vec![Role::Banned], now),
         client.set_roles(&room(), &bob(), vec![], now),
         client.set_roles(&room(), &bob(), vec![Role::Banned, Role::Admin], now),
-        client.set_policy(&room(), vec![0; (16 << 10) + 1], now),
     ];
     for refused in bad {
         assert!(matches!(refused, Err(Error::Usage(UsageError::BadArgument(_)))), "{refused:?}");
     }
+    let too_large = client.set_policy(&room(), vec![0; (16 << 10) + 1], now);
+    assert_eq!(too_large, Err(Error::Protocol(ProtocolError::TooLarge)));
     let unknown = client.update_keys(&elsewhere, now);
     assert_eq!(unknown, Err(Error::Usage(UsageError::RoomUnknown)));
     assert_eq!(world.poll(ALICE), None);

@@ -1,7 +1,7 @@
 //! The user's devices as one of them sees them: the list, revoking another one, the end.
 
 use mimi_edge::{
-    client::Event,
+    client::{ErrorCode, Event},
     error::{Error, UsageError},
     time::UnixMillis,
     transport::Response,
@@ -62,8 +62,9 @@ fn d9_a_device_revokes_another_one_of_its_user() {
     world.run();
     world.forget_events();
     let now = world.now;
-    world.devices[ALICE].act(|alice| alice.revoke_device(&tablet, now)).unwrap();
+    let id = world.devices[ALICE].act(|alice| alice.revoke_device(&tablet, now)).unwrap();
     world.run();
+    assert!(world.devices[ALICE].events.contains(&Event::AccountDone { id }));
     assert_eq!(world.desk.count(&format!("POST devices/{tablet}/revoke")), 1);
     assert_eq!(changes(&world, ALICE), [(Vec::new(), vec![tablet.clone()])]);
     let left = world.devices[ALICE].client.devices().unwrap();
@@ -119,19 +120,43 @@ fn d21_a_401_without_that_word_is_for_now_alone() {
 }
 
 #[test]
+fn d9_d19_a_revocation_and_a_deletion_that_the_provider_refuses_are_told_and_change_nothing() {
+    let (mut world, [_, tablet]) = with_two_devices();
+    world.frame(ALICE, &FromProvider::CaughtUp);
+    world.run();
+    let now = world.now;
+    for (status, code) in [(404, ErrorCode::BadArgument), (403, ErrorCode::NotAllowed)] {
+        world.forget_events();
+        world.desk.answer("revoke", Some(Response::empty(status)));
+        let id = world.devices[ALICE].act(|alice| alice.revoke_device(&tablet, now)).unwrap();
+        world.run();
+        assert_eq!(world.devices[ALICE].events, [Event::AccountFailed { id, code }]);
+        assert_eq!(world.devices[ALICE].client.devices().unwrap().len(), 2);
+    }
+    world.forget_events();
+    world.desk.answer("delete-user", Some(Response::empty(403)));
+    let id = world.devices[ALICE].act(|alice| alice.delete_user(now)).unwrap();
+    world.run();
+    let refused = Event::AccountFailed { id, code: ErrorCode::NotAllowed };
+    assert_eq!(world.devices[ALICE].events, [refused]);
+    assert!(world.devices[ALICE].client.is_registered().unwrap());
+}
+
+#[test]
 fn d19_a_user_is_deleted_and_an_answer_that_was_lost_changes_nothing() {
     for answer_is_lost in [false, true] {
         let mut world = World::new();
         let now = world.now;
-        world.devices[BOB].act(|bob| bob.delete_user(now)).unwrap();
+        let id = world.devices[BOB].act(|bob| bob.delete_user(now)).unwrap();
         if answer_is_lost {
             let (id, call) = world.poll(BOB).unwrap();
             world.desk.handle(&call);
             world.respond(BOB, id, None);
         }
         world.run();
-        let told = world.devices[BOB].events.iter().filter(|event| **event == Event::Revoked);
-        assert_eq!(told.count(), 1);
+        let end = |event: &&Event| matches!(event, Event::Revoked | Event::AccountDone { .. });
+        let told: Vec<_> = world.devices[BOB].events.iter().filter(end).collect();
+        assert_eq!(told, [&Event::AccountDone { id }, &Event::Revoked]);
         assert!(!world.devices[BOB].client.is_registered().unwrap());
     }
 }

@@ -23,6 +23,7 @@ class FakeCore {
   wake: number | undefined;
   freed = 0;
   polls = 0;
+  retries = 0;
   takeChanges() { return this.changes.splice(0); }
   takeEvents() { return this.events.splice(0); }
   takeFrames() { return this.frames.splice(0); }
@@ -33,6 +34,7 @@ class FakeCore {
   socketPath() { return "/socket"; }
   hello() { return new Uint8Array([7]); }
   handleFrame() { /* nothing */ }
+  retryNow() { this.retries += 1; }
   free() { this.freed += 1; }
 }
 
@@ -196,6 +198,32 @@ test("a socket that closes as soon as it has caught up is opened again later eac
     random.mock.restore();
     mock.timers.reset();
   }
+});
+
+test("what waits to be sent once more is due when the socket has caught up", async () => {
+  const { core, engine, log } = setUp();
+  await engine.step(() => { core.events.push({ type: "caughtUp" }); });
+  assert.deepEqual([core.retries, log], [1, ["told caughtUp", "live"]]);
+  await engine.close();
+});
+
+test("whoever waits is told what came of it; a wait that was ended counts no more", async () => {
+  const { core, engine } = setUp();
+  const [one, other] = [new AbortController(), new AbortController()];
+  const room = "clubhouse@alpha.example";
+  const first = await engine.ask(room, () => 1, one.signal);
+  const second = await engine.ask(undefined, () => 2, other.signal);
+  assert.deepEqual([engine.isAwaited(1), engine.isAwaited(2)], [true, true]);
+  one.abort();
+  await assert.rejects(first.done, has("aborted"));
+  assert.deepEqual([engine.isAwaited(1), engine.isAwaited(2)], [false, true]);
+  await engine.step(() => { core.events.push({ type: "intentFailed", room, id: 1, what: "remove", code: "conflict", retryable: true }, { type: "accountFailed", id: 2, code: "not-allowed" }); });
+  await assert.rejects(second.done, has("not-allowed"));
+  const third = await engine.ask(room, () => 3);
+  engine.release(3);
+  assert.equal(engine.isAwaited(3), false);
+  await engine.close();
+  void third.done;
 });
 
 test("a page that may not open sockets is offline, and everything else works", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Engine } from "../../js/client/engine.js";
-import { MimiError } from "../../js/client/errors.js";
+import { MimiError, orAborted } from "../../js/client/errors.js";
 import { deferred } from "../../js/client/live.js";
 import { Room } from "../../js/client/room.js";
 import { roomState, type CoreRoomState, type Role } from "../../js/client/room-state.js";
@@ -27,7 +27,8 @@ function room(state: CoreRoomState, done = deferred<void>()) {
   const calls: unknown[][] = [];
   const core = new Proxy({}, { get: (_, name) => (...values: unknown[]) => { calls.push([name, ...values]); return name === "cancel" ? true : 5; } });
   const engine = {
-    ask: async (_room: string, ask: (core: object, now: number) => number) => ({ id: ask(core, 1), done: done.promise }),
+    ask: async (_room: string, ask: (core: object, now: number) => number, signal?: AbortSignal) => ({ id: ask(core, 1), done: orAborted(done.promise, signal) }),
+    release: (id: number) => { calls.push(["release", id]); },
     step: async (act: (core: object, now: number) => unknown) => act(core, 1),
   };
   return { room: new Room(engine as unknown as Engine, address, state), calls, done };
@@ -56,6 +57,8 @@ test("r38_roles_are_at_least_one_and_distinct_and_of_somebody_on_the_list_unless
   const { can } = roomState(address, joined, async () => true);
   const may = (of: typeof alice, ...roles: Role[]): boolean => can({ setRoles: roles, of });
   assert.deepEqual([may(bob, "visitor"), may(bob), may(bob, "admin", "admin"), may(eve, "visitor"), may(eve, "banned")], [true, false, false, false, true]);
+  // R37: whoever is banned is nothing else; nobody bans itself.
+  assert.deepEqual([may(bob, "banned", "visitor"), may(alice, "banned"), may(alice, "visitor")], [false, false, true]);
 });
 
 test("the state is the same object until the core says something new", () => {
@@ -97,7 +100,8 @@ test("to add resolves when the user is in, and with requestConsent as soon as it
   await Promise.resolve();
   one.changed({ ...joined, pending: [{ id: 5, what: "add", user: eve, state: "waiting-consent", tries: 0 }] });
   assert.deepEqual(await adding, { state: "waiting-consent" });
-  assert.deepEqual(calls, [["addUser", address, eve, ["regular_user"], false, true, 1]]);
+  // Nobody waits for the rest: if it fails, that is an event.
+  assert.deepEqual(calls, [["addUser", address, eve, ["regular_user"], false, true, 1], ["release", 5]]);
 
   const again = one.add(eve);
   one.changed({ ...joined, participants: [...joined.participants, { user: eve, roles: ["visitor"], devices: [`${eve}/a`, `${eve}/b`] }] });

@@ -58,7 +58,7 @@ test("r100_r103_a_request_is_taken_back_with_its_change_and_one_that_is_refused_
   await assert.rejects(room.add(whom), has("no-consent"));
 
   // Unasked, and for any room.
-  await cathy.client().consent.grant(uri.user(alice.user));
+  await cathy.client().consent.grant(uri.user(alice.user), undefined, { keyPackages: true });
   assert.deepEqual(await room.add(whom), { state: "added", devices: 1 });
   await assert.rejects(alice.client().consent.request(uri.user(alice.user)), has("bad-argument"));
 });
@@ -80,6 +80,7 @@ test("d9_d21_a_device_that_is_shut_out_gets_401_and_is_out_of_the_rooms", async 
   has("unauthenticated")(await ended);
   await assert.rejects(second.client().room(room.uri)?.send("too late") ?? Promise.resolve(), has("unauthenticated"));
   await assert.rejects(first.client().revokeDevice(first.client().device), has("bad-argument"));
+  await assert.rejects(first.client().revokeDevice(uri.client(`${first.user}/never-was`)), has("bad-argument"));
 
   // One that was away is told when it comes back.
   const store = keptStore();
