@@ -108,8 +108,20 @@ export class ChatPane extends LitElement {
           this.requestUpdate();
         }, { signal });
         this.room ??= room;
+        void this.#recall(room);
       }
     }, { signal });
+  }
+
+  /** Shows what the device has stored of a room. */
+  async #recall(room: Room): Promise<void> {
+    try {
+      const { items } = await room.history();
+      this.transcript(room).precede(items);
+      this.requestUpdate();
+    } catch (error) {
+      if (!MimiError.is(error, "closed")) this.#failed(error);
+    }
   }
 
   #received(message: Message): void {

@@ -31,6 +31,12 @@ export class Transcript {
     this.heard.splice(0, this.heard.length - HEARD);
   }
 
+  /** What was there before the page was opened, the oldest first: nothing of it is new. */
+  precede(messages: readonly Message[]): void {
+    const known = new Set(this.entries.map(({ key }) => key));
+    this.entries.unshift(...messages.filter(({ key }) => !known.has(key)).map((message) => ({ key: message.key, message })));
+  }
+
   /** The room's state: notes who came and who went since the last one. */
   changed(state: RoomState): void {
     const before = this.#last && present(this.#last);

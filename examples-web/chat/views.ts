@@ -78,7 +78,7 @@ function roomView(pane: ChatPane, room: Room): TemplateResult {
 function timelineView(transcript: Transcript, { name }: RoomState): TemplateResult {
   return html`
     <ol class="timeline" aria-label="Messages in ${name}" tabindex="0">
-      ${transcript.entries.length === 0 ? html`<li class="note">Nothing since the page was opened.</li>` : nothing}
+      ${transcript.entries.length === 0 ? html`<li class="note">Nothing yet.</li>` : nothing}
       ${repeat(transcript.entries, ({ key }) => key, entryView)}
     </ol>
     <div class="aside" role="log" aria-label="New messages">

@@ -6,7 +6,7 @@ import { MimiError, fromCore, isFromCore, orAborted } from "./errors.js";
 import { init } from "./init.js";
 import { LiveValue, TypedEvents, deferred, type Deferred, type Emitter, type Live, type Signal } from "./live.js";
 import { currentPlatform, type WasmSource } from "./platform.js";
-import { message, type Bytes, type Message, type UnixMillis } from "./message.js";
+import { messageOf, ownMessage, type Bytes, type Message, type UnixMillis } from "./message.js";
 import { Room } from "./room.js";
 import type { Change, CoreRoomState, Profile, Role } from "./room-state.js";
 import { deleteIndexedDb, indexedDbStore, memoryStore, type Store } from "./store.js";
@@ -56,8 +56,10 @@ interface CoreDevice { readonly uri: string; readonly registeredAt: UnixMillis }
 export interface ClientEvents {
   /** A room is there: created here, or joined because somebody added this user. */
   room: Room;
-  /** A message came, or one sent since the client was opened is somewhere else (same key). */
+  /** A message came, or one of this device is somewhere else (same key); {@link Room.history} has those that came before. */
   message: Message;
+  /** Something came that this device cannot read; the room goes on. */
+  undecryptable: { readonly room: RoomUri; readonly position: number };
   /**
    * Events of a room are gone, and this device joins it anew by itself; a second time, with
    * `rejoined`, when it is in again. What was sent in between cannot be read.
@@ -150,7 +152,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly #devices: LiveValue<readonly Device[]>;
   /** Who waits for pseudonyms, in the order in which they were asked for. */
   readonly #pseudonyms: Deferred<UserUri>[] = [];
-  /** The calls that asked to delete the user. */
+  /** The calls that asked to delete the user and were not refused. */
   readonly #deletions = new Set<number>();
   /** Whether one of them was heard: that the provider then knows this device no more is no error. */
   #isDeleted = false;
@@ -225,8 +227,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   async createRoom({ id = crypto.randomUUID(), profile = "B", hubProposals = true, users = [], signal }: CreateRoomOptions = {}): Promise<Room> {
     const address = uri.room(`${id}@${uri.domain(this.user)}`);
     const wishes = users.map(({ user, roles = ["regular_user"] }) => ({ user: uri.user(user), roles: Array.from(roles, String) }));
-    const { done } = await this.#engine.ask(address, (core, now) => core.createRoom(address, profile, hubProposals, wishes, now));
-    await orAborted(done, signal);
+    const { done } = await this.#engine.ask(address, (core, now) => core.createRoom(address, profile, hubProposals, wishes, now), signal);
+    await done;
     return this.#mustHave(address);
   }
 
@@ -264,7 +266,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   /**
    * Deletes the user at its provider, with all its devices and for good: the name is never given out
-   * again, and rooms take its devices out. Resolves when that is done. Then this client is of no use
+   * again, and rooms take its devices out. Resolves when that is done, or when the provider says that
+   * this device was shut out in the meantime: it can ask for nothing then. In both cases this client is of no use
    * any more; {@link Client.delete} erases what it has stored. Rejects with `not-allowed`, `closed`, or
    * with `aborted` when the signal ended the wait (not the work).
    */
@@ -381,16 +384,32 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
       case "pseudonymRefused": this.#pseudonyms.shift()?.reject(new MimiError(event.code, "the provider refuses a pseudonym")); return;
       case "roomsAvailable": this.#available.set(event.rooms as RoomUri[]); return;
       case "accountDone": this.#isDeleted ||= this.#deletions.has(event.id); return;
+      case "revoked":
+        // Another request's answer may say it before the deletion's own does.
+        this.#isDeleted ||= this.#deletions.size > 0;
+        for (const id of this.#deletions) this.#engine.fulfil(id);
+        return;
+      case "accountFailed": this.#deletions.delete(event.id); return;
       default: if ("room" in event) this.#happenedIn(event);
     }
   }
 
   #happenedIn(event: RoomEvent): void {
     const address = event.room as RoomUri;
-    // Before the state says that it is over.
-    const change = event.type === "intentFailed" ? this.room(address)?.pending(event.id) : undefined;
     const isNew = !LEAVE_STATE.has(event.type) && this.#refresh(address);
     const room = this.room(address);
+    switch (event.type) {
+      case "intentFailed": this.#changeFailed(event); break;
+      case "message": this.#events.emit("message", messageOf(this.#core, event)); break;
+      case "undecryptable": this.#events.emit("undecryptable", { room: address, position: event.position }); break;
+      case "delivery": {
+        const own = ownMessage(this.#core, event);
+        room?.delivered(own);
+        this.#events.emit("message", own);
+        break;
+      }
+      default:
+    }
     if (room === undefined) return;
     if (isNew || event.type === "roomAdded") this.#events.emit("room", room);
     switch (event.type) {
@@ -402,29 +421,14 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
         this.#events.emit(this.#cutOff.get(address) ?? "gap", { room: address, rejoined: true });
         this.#cutOff.delete(address);
         break;
-      case "intentFailed": {
-        if (change === undefined || event.code === "aborted" || this.#engine.isAwaited(event.id)) break;
-        const { what, user } = change;
-        const error = new MimiError(event.code, "a change was given up", { retryable: event.retryable });
-        this.#events.emit("changeFailed", { room: address, what, ...(user === undefined ? {} : { user: user as UserUri }), error });
-        break;
-      }
-      case "message": {
-        const device = event.sender as ClientUri;
-        const sender = this.#core.userOf(device) as UserUri;
-        this.#events.emit("message", message({
-          key: event.key, room: address, sender, device, mine: sender === this.user, epoch: BigInt(event.epoch), bytes: event.content,
-          delivery: { state: "accepted", at: event.at },
-        }));
-        break;
-      }
-      case "delivery": {
-        const own = room.delivered(event.key, event, this.device, this.user);
-        if (own !== undefined) this.#events.emit("message", own);
-        break;
-      }
       default:
     }
+  }
+
+  #changeFailed({ id, room, what, user, code, retryable }: Extract<CoreEvent, { readonly type: "intentFailed" }>): void {
+    if (code === "aborted" || this.#engine.isAwaited(id)) return;
+    const error = new MimiError(code, "a change was given up", { retryable });
+    this.#events.emit("changeFailed", { room: room as RoomUri, what, ...(user === undefined ? {} : { user: user as UserUri }), error });
   }
 
   #broken(error: MimiError): void {

@@ -2,7 +2,7 @@ import type { ClientCore } from "#wasm/client";
 import type { CoreConsent } from "./consent.js";
 import { MimiError, fromCore, isFromCore, orAborted, type ErrorCode } from "./errors.js";
 import { deferred, type Deferred } from "./live.js";
-import type { CoreDelivery } from "./message.js";
+import type { CoreDelivery, CoreMessage } from "./message.js";
 import type { Change } from "./room-state.js";
 import type { RowChange, Store } from "./store.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
@@ -24,9 +24,9 @@ export type CoreEvent =
   | { readonly type: "accountFailed" | "consentFailed"; readonly id: number; readonly code: ErrorCode }
   | { readonly type: "waitingForConsent"; readonly room: string; readonly id: number }
   | { readonly type: "roomChanged"; readonly room: string; readonly epoch: number }
-  | { readonly type: "message"; readonly room: string; readonly key: string; readonly sender: string; readonly epoch: number; readonly at: number; readonly position: number; readonly content: Uint8Array<ArrayBuffer> }
+  | ({ readonly type: "message" } & CoreMessage)
   | { readonly type: "undecryptable"; readonly room: string; readonly position: number }
-  | ({ readonly type: "delivery"; readonly room: string; readonly key: string; readonly content: Uint8Array<ArrayBuffer> } & CoreDelivery)
+  | ({ readonly type: "delivery" } & CoreDelivery)
   | { readonly type: "intentDone"; readonly room: string; readonly id: number }
   | { readonly type: "intentFailed"; readonly room: string; readonly id: number; readonly what: Change["what"]; readonly user?: string; readonly code: ErrorCode; readonly retryable: boolean };
 
@@ -136,6 +136,9 @@ export class Engine {
 
   /** Whether a call waits for this intent; none does after a reload, or when its wait has ended. */
   isAwaited(id: number): boolean { return this.#intents.has(id); }
+
+  /** What was asked for is done, though the answer is still to come. */
+  fulfil(id: number): void { this.#waiting(id)?.resolve(); }
 
   /** Ends everything; what is stored stays. Another call waits for the same end. */
   async close(): Promise<void> {

@@ -8,10 +8,10 @@ export { Client, type ClientEvents, type ClientOptions, type CreateRoomOptions, 
 export { Consent, type ConsentGrant, type ConsentRequest, type GrantOptions } from "./consent.js";
 export { MimiError, type ErrorCode } from "./errors.js";
 export { init } from "./init.js";
-export { type Emitter, type Live, type Signal } from "./live.js";
+export { type Emitter, type Live, type Page, type Signal } from "./live.js";
 export { type Bytes, type Delivery, type Message, type UnixMillis } from "./message.js";
 export { type WasmSource } from "./platform.js";
-export { Room, type AddOptions, type AddResult, type Sent } from "./room.js";
+export { Room, type AddOptions, type AddResult, type HistoryOptions, type Sent } from "./room.js";
 export { type Action, type Change, type ChangeKind, type Participant, type Profile, type Role, type RoomState } from "./room-state.js";
 export { type Row, type RowChange, type Store } from "./store.js";
 export { type Exchange } from "./transport.js";

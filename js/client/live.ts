@@ -14,6 +14,14 @@ export interface Live<T> extends AsyncIterable<T> {
   readonly subscribe: (listener: (value: T) => void, options?: Signal) => () => void;
 }
 
+/** Part of a list that is too long to have at once. */
+export interface Page<T> {
+  /** In order. */
+  readonly items: readonly T[];
+  /** The part that comes after this one; null when there is none. */
+  next(): Promise<Page<T> | null>;
+}
+
 /** A {@link Live} and the right to change it. */
 export class LiveValue<T> implements Live<T> {
   #value: T;

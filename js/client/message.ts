@@ -1,3 +1,4 @@
+import type { ClientCore } from "#wasm/client";
 import { MimiError, type ErrorCode } from "./errors.js";
 import type { ClientUri, RoomUri, UserUri } from "./uri.js";
 
@@ -16,6 +17,8 @@ export type Delivery =
 export interface Message {
   /** Never changes, from queued to accepted: the list key. */
   readonly key: string;
+  /** Where it stands in the room's log; absent for one of this device that has not come back from there. */
+  readonly position?: number;
   readonly room: RoomUri;
   readonly sender: UserUri;
   readonly device: ClientUri;
@@ -28,13 +31,47 @@ export interface Message {
   readonly delivery: Delivery;
 }
 
-/** How the core tells what became of a message. */
-export interface CoreDelivery { readonly state: "queued" | "sending" | "accepted" | "failed"; readonly at?: UnixMillis; readonly code?: ErrorCode; readonly retryable?: boolean }
+/** How the core tells what became of a message of this device. */
+export interface CoreDelivery {
+  readonly room: string;
+  readonly key: string;
+  readonly content: Bytes;
+  readonly state: "queued" | "sending" | "accepted" | "failed";
+  readonly at?: UnixMillis;
+  readonly code?: ErrorCode;
+  readonly retryable?: boolean;
+}
+
+/** How the core tells a message of a room's log. */
+export interface CoreMessage {
+  readonly room: string;
+  readonly key: string;
+  readonly sender: string;
+  readonly epoch: number;
+  readonly at: UnixMillis;
+  readonly position: number;
+  readonly content: Bytes;
+}
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** A message of the log. */
+export function messageOf(core: ClientCore, { room, key, sender: device, epoch, at, position, content }: CoreMessage): Message {
+  const sender = core.userOf(device) as UserUri;
+  return message({
+    key, position, room: room as RoomUri, sender, device: device as ClientUri, mine: sender === core.user(), epoch: BigInt(epoch), bytes: content,
+    delivery: { state: "accepted", at },
+  });
+}
+
+/** A message of this device, wherever it is. */
+export function ownMessage(core: ClientCore, delivery: CoreDelivery): Message {
+  const { room, key, content } = delivery;
+  return message({ key, room: room as RoomUri, sender: core.user() as UserUri, device: core.device() as ClientUri, mine: true, bytes: content, delivery: deliveryOf(delivery) });
+}
+
 /** A message with its text, when it is one. */
-export function message(parts: Omit<Message, "text">): Message {
+function message(parts: Omit<Message, "text">): Message {
   try {
     return { ...parts, text: decoder.decode(parts.bytes) };
   } catch {
@@ -43,7 +80,7 @@ export function message(parts: Omit<Message, "text">): Message {
 }
 
 /** What became of a message, with the error as one. */
-export function deliveryOf({ state, at, code, retryable }: CoreDelivery): Delivery {
+function deliveryOf({ state, at, code, retryable }: Pick<CoreDelivery, "state" | "at" | "code" | "retryable">): Delivery {
   switch (state) {
     case "accepted": return { state, at: at ?? 0 };
     case "failed": return { state, error: new MimiError(code ?? "internal", "the message was not accepted", { retryable: retryable ?? false }) };

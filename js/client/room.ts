@@ -1,10 +1,13 @@
 import type { ClientCore } from "#wasm/client";
 import type { Engine } from "./engine.js";
-import type { MimiError } from "./errors.js";
-import { LiveValue, deferred, type Deferred, type Live, type Signal } from "./live.js";
-import { deliveryOf, message, type Bytes, type CoreDelivery, type Message, type UnixMillis } from "./message.js";
-import { roomState, type CorePending, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
+import { MimiError } from "./errors.js";
+import { LiveValue, deferred, type Deferred, type Live, type Page, type Signal } from "./live.js";
+import { messageOf, type Bytes, type CoreMessage, type Message, type UnixMillis } from "./message.js";
+import { roomState, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
+
+/** Most messages of one page of the history. */
+const MOST_MESSAGES = 1_000;
 
 /** A message that is on its way. */
 export interface Sent {
@@ -13,7 +16,8 @@ export interface Sent {
   /**
    * The hub's timestamp, once it took the message. Rejects with `not-allowed`, `gap`, `diverged`,
    * `epoch-too-old`, `room-unknown`, `too-large`, with `internal` for an answer that is none of the
-   * protocol, or with `closed` when the client was closed before (the message stays stored).
+   * protocol, or with `closed` when the client was closed before (the message stays stored, and
+   * the event `message` tells what comes of it when the client is open again).
    */
   readonly accepted: Promise<UnixMillis>;
 }
@@ -29,6 +33,14 @@ export interface AddOptions extends Signal {
   readonly lastResort?: boolean;
   /** Whether to ask a user who has not allowed it, and to go on once it does. Default: no. */
   readonly requestConsent?: boolean;
+}
+
+/** Which messages to read. */
+export interface HistoryOptions {
+  /** Those before this place of the room's log: a {@link Message.position}. Default: the newest. */
+  readonly before?: number;
+  /** At most so many, 1 or more. Default: 50. */
+  readonly limit?: number;
 }
 
 type Ask = (core: ClientCore, now: number) => number;
@@ -49,7 +61,8 @@ export class Room {
   readonly state: Live<RoomState>;
   readonly #state: LiveValue<RoomState>;
   readonly #engine: Engine;
-  readonly #sent = new Map<string, { content: Bytes; accepted: Deferred<UnixMillis> }>();
+  /** Who waits for messages, by key. */
+  readonly #sent = new Map<string, Deferred<UnixMillis>>();
   /** What the core said last, and its text, to see whether it says something new. */
   #core: CoreRoomState;
   #said: string;
@@ -139,10 +152,22 @@ export class Room {
     const accepted = deferred<UnixMillis>();
     const key = await this.#engine.step((core, now) => {
       const key = core.send(this.uri, bytes, now);
-      this.#sent.set(key, { content: bytes, accepted });
+      this.#sent.set(key, accepted);
       return key;
     });
     return { key, accepted: accepted.promise };
+  }
+
+  /**
+   * What this device has read in the room and what it sent that came back from there, the oldest
+   * first; `next` goes further back. All of it is stored on this device, so what came while no
+   * listener was there is in it too. Rejects with `bad-argument`, `closed`.
+   */
+  async history({ before, limit = 50 }: HistoryOptions = {}): Promise<Page<Message>> {
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_MESSAGES) throw new MimiError("bad-argument", `a limit is a number from 1 to ${String(MOST_MESSAGES)}`);
+    const items = await this.#engine.step((core) => (core.history(this.uri, before, limit) as CoreMessage[]).map((one) => messageOf(core, one)));
+    const first = items[0]?.position;
+    return { items, next: async () => (first === undefined || items.length < limit ? null : await this.history({ before: first, limit })) };
   }
 
   /** @internal The state may have changed. */
@@ -154,26 +179,18 @@ export class Room {
     this.#state.set(this.#stateOf(state));
   }
 
-  /** @internal What the intent of this number was to do, as the state has it. */
-  pending(id: number): CorePending | undefined {
-    return this.#core.pending.find((pending) => pending.id === id);
-  }
-
-  /** @internal A message of this device is somewhere else now. */
-  delivered(key: string, delivery: CoreDelivery, device: ClientUri, user: UserUri): Message | undefined {
-    const sent = this.#sent.get(key);
-    if (sent === undefined) return undefined;
-    const state = deliveryOf(delivery);
-    if (state.state === "accepted") sent.accepted.resolve(state.at);
-    if (state.state === "failed") sent.accepted.reject(state.error);
-    if (state.state === "accepted" || state.state === "failed") this.#sent.delete(key);
-    return message({ key, room: this.uri, sender: user, device, mine: true, bytes: sent.content, delivery: state });
+  /** @internal A message of this device is somewhere else now: one who waits for it is told. */
+  delivered({ key, delivery }: Message): void {
+    const accepted = this.#sent.get(key);
+    if (delivery.state === "accepted") accepted?.resolve(delivery.at);
+    if (delivery.state === "failed") accepted?.reject(delivery.error);
+    if (delivery.state === "accepted" || delivery.state === "failed") this.#sent.delete(key);
   }
 
   /** @internal Nothing happens any more. */
   end(error: MimiError): void {
     this.#state.end();
-    for (const { accepted } of this.#sent.values()) accepted.reject(error);
+    for (const accepted of this.#sent.values()) accepted.reject(error);
   }
 
   async #fulfil(ask: Ask, signal: AbortSignal | undefined): Promise<void> {
@@ -194,7 +211,7 @@ export class Room {
   #waiting(id: number, signal: AbortSignal): Promise<AddResult> {
     return new Promise((resolve) => {
       this.state.subscribe(() => {
-        if (this.pending(id)?.state === "waiting-consent") resolve({ state: "waiting-consent" });
+        if (this.#core.pending.some((pending) => pending.id === id && pending.state === "waiting-consent")) resolve({ state: "waiting-consent" });
       }, { signal });
     });
   }

@@ -59,6 +59,10 @@ test("a device opens without its provider, is offline, and closes", async () => 
   const creation = assert.rejects(client.createRoom({ id: "clubhouse" }), refusal("closed"));
   await assert.rejects(client.createRoom({ id: "club house" }), refusal("bad-uri"));
   await assert.rejects(client.createRoom({ id: "later", signal: AbortSignal.abort() }), refusal("aborted"));
+  for (const roles of [[], ["banned"], ["admin", "admin"]] as const) {
+    await assert.rejects(client.createRoom({ id: "roles", users: [{ user: uri.user("bob@bravo.example"), roles }] }), refusal("bad-argument"));
+    assert.equal(client.room(uri.room("roles@alpha.example")), undefined, "all or nothing");
+  }
   await wasAsked;
   await client.close();
   await creation;

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { uri, type MimiError, type Role, type Room, type RoomState } from "@mimi-edge/client";
-import type { Person } from "../js/actors.js";
+import { Client, uri, type Message, type MimiError, type Role, type Room, type RoomState } from "@mimi-edge/client";
+import { keptStore, type Person } from "../js/actors.js";
 import { until } from "../js/story.js";
 import { has, stage, when } from "./stage.js";
 
-const { open } = stage();
+const { open, url } = stage();
 
 /** The person's room, once it is in this state. */
 async function roomOf(one: Person, address: Room["uri"], is: (state: RoomState) => boolean = () => true): Promise<Room> {
@@ -120,4 +120,42 @@ test("what cannot be done and nobody waits for is an event; what waits is listed
   online = true;
   await removal;
   assert.deepEqual(room.state.get().pending, []);
+});
+
+test("what was asked for before a client was closed is told of when it is open again, and what was written is there", async () => {
+  let online = true;
+  const store = keptStore();
+  const alice = await open("alice6@alpha.example", { store, fetch: async (...call) => { if (!online) throw new TypeError("no network"); return await fetch(...call); } });
+  const neighbour = await open("neighbour6@alpha.example");
+  await neighbour.client().createRoom({ id: "taken" });
+  const room = await alice.client().createRoom({ id: "kept" });
+  await alice.send(room.uri, "first");
+  await alice.send(room.uri, "second");
+  online = false;
+  const { key, accepted } = await room.send("third");
+  await assert.rejects(alice.client().createRoom({ id: "taken", signal: AbortSignal.timeout(10) }), has("aborted"));
+  const lost = assert.rejects(accepted, has("closed"));
+  await alice.close();
+  await lost;
+
+  const again = await Client.open({ user: uri.user(alice.user), provider: url("alpha.example"), store });
+  const failed = new Promise<{ what: string; error: MimiError }>((resolve) => { again.addEventListener("changeFailed", ({ detail }) => { resolve(detail); }); });
+  const sent = new Promise<Message>((resolve) => { again.addEventListener("message", ({ detail }) => { if (detail.key === key && detail.delivery.state === "accepted") resolve(detail); }); });
+  const { what, error } = await failed;
+  assert.equal(what, "create");
+  has("conflict")(error);
+  const { text, mine } = await sent;
+  assert.deepEqual([text, mine], ["third", true]);
+
+  const kept = again.room(room.uri);
+  assert.ok(kept);
+  await until(async () => ((await kept.history()).items.length === 3 ? true : undefined), async () => "the third message did not come back");
+  const newest = await kept.history({ limit: 2 });
+  assert.deepEqual(newest.items.map(({ text, mine, delivery }) => [text, mine, delivery.state]), [["second", true, "accepted"], ["third", true, "accepted"]]);
+  assert.equal(newest.items[1]?.key, key);
+  const older = await newest.next();
+  assert.deepEqual(older?.items.map(({ text }) => text), ["first"]);
+  assert.equal(await older?.next(), null);
+  await assert.rejects(kept.history({ limit: 0 }), has("bad-argument"));
+  await again.close();
 });
