@@ -140,10 +140,10 @@ mod exports {
             member(&refused.err().unwrap(), "code").as_string().unwrap()
         };
         assert_eq!(
-            code(core.create_room("clubhouse@bravo.example", "B", true, now)),
+            code(core.create_room("clubhouse@bravo.example", "B", true, &Array::new(), now)),
             "bad-argument"
         );
-        assert_eq!(code(core.create_room(ROOM, "C", true, now)), "bad-argument");
+        assert_eq!(code(core.create_room(ROOM, "C", true, &Array::new(), now)), "bad-argument");
         let king = vec!["king".into()];
         assert_eq!(code(core.add_user(ROOM, BOB, king.clone(), false, false, now)), "bad-argument");
         assert_eq!(code(core.set_roles(ROOM, BOB, king, now)), "bad-argument");
