@@ -66,7 +66,8 @@ pub(super) fn start(
     let mut group = step.group(&room.uri)?;
     let epoch = group.epoch().as_u64();
     let fulfils = plan.is_some();
-    let plan = with_departures(room, &Outlook::of(&group)?, plan.unwrap_or_default());
+    let own = step.identity.client.user();
+    let plan = with_departures(&own, room, &Outlook::of(&group)?, plan.unwrap_or_default());
     let made = make(step, &room.uri, &mut group, plan)?;
     step.enqueue(&Request::Update(room.uri.clone(), epoch, made.body))?;
     let own = OwnCommit::new(intent, epoch, made.hash, made.by_reference);
@@ -76,15 +77,20 @@ pub(super) fn start(
 }
 
 /// R56: who has lost the last leaf to the hub leaves the list in the next commit; also those whom the
-/// hub named, if they have none.
-fn with_departures(room: &Room, outlook: &Outlook, mut plan: Plan) -> Plan {
+/// hub named, if they have none. Users of its own the hub may also name with leaves: it has deleted
+/// them, and in a room without proposals of the hub the commit takes the leaves out as well.
+fn with_departures(own: &UserUri, room: &Room, outlook: &Outlook, mut plan: Plan) -> Plan {
     let named = room.departed.iter().filter(|user| {
-        outlook.list_after.roles_of(user).is_some() && outlook.is_without_devices(user)
+        let is_hubs = user.domain() == room.uri.domain() && *user != own;
+        outlook.list_after.roles_of(user).is_some() && (is_hubs || outlook.is_without_devices(user))
     });
     let mut users = outlook.departing();
     users.extend(named.cloned());
     users.sort_unstable();
     users.dedup();
+    plan.removes.extend(users.iter().flat_map(|user| outlook.staying_leaves_of(user)));
+    plan.removes.sort_unstable();
+    plan.removes.dedup();
     // Whom a pending AppSync names is not to be named again: the hub has another view, and says so.
     for user in users.iter().filter(|user| !outlook.names(user)) {
         let app_sync = plan.app_sync.get_or_insert_default();
