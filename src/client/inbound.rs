@@ -59,13 +59,18 @@ fn known(step: &mut Step<'_>, event: &LogEvent) -> Result<Option<Room>> {
     Ok(room)
 }
 
-/// The provider answered `GET events`.
+/// The provider answered `GET events` after `after`.
 pub(super) fn page_answered(
     step: &mut Step<'_>,
     uri: &RoomUri,
+    after: u64,
     response: &Response,
 ) -> Result<Settled> {
     let Some(mut room) = step.room(uri)? else { return Ok(Settled::Delivered) };
+    if after > room.cursor {
+        // Asked for before this device came in anew; what it asked for then is on its way.
+        return Ok(Settled::Delivered);
+    }
     room.fetching = false;
     let page = match wire::decode_exact::<EventPage>(&response.body) {
         Ok(page) if response.is_success() => page,

@@ -76,8 +76,8 @@ pub(super) enum Request {
     Join(RoomUri, u64, Vec<u8>),
     /// `POST submitMessage/{room}` with the message of this key.
     Submit(RoomUri, String),
-    /// `GET events/{room}` after the cursor.
-    Log(RoomUri),
+    /// `GET events/{room}` after this position.
+    Log(RoomUri, u64),
     /// `GET inbox` after the cursor.
     Inbox,
     /// `POST consent` with this body; named if the application asked for it.
@@ -128,7 +128,7 @@ impl Request {
             | Self::GroupInfo(room)
             | Self::Join(room, ..) => Lane::Intents(room.clone()),
             Self::Submit(room, _) => Lane::Messages(room.clone()),
-            Self::Log(room) => Lane::Log(room.clone()),
+            Self::Log(room, _) => Lane::Log(room.clone()),
             Self::Inbox | Self::Rooms => Lane::Inbox,
             Self::Consent(..) | Self::ConsentState => Lane::Consent,
             Self::Directory(domain) => Lane::Hub(domain.clone()),
@@ -205,12 +205,12 @@ impl Request {
                 Prepared::Wait => Made::Wait,
                 Prepared::Drop => Made::Drop,
             },
-            Self::Log(room) => match step.room(room)? {
-                Some(known) => {
+            Self::Log(room, after) => match step.room(room)? {
+                Some(known) if *after <= known.cursor => {
                     let path = path("events", room.as_str());
-                    get(step, &format!("{path}?after={}", known.cursor), "events")?
+                    get(step, &format!("{path}?after={after}"), "events")?
                 }
-                None => Made::Drop,
+                Some(_) | None => Made::Drop,
             },
             Self::Rooms => get(step, "rooms", "rooms")?,
             Self::Directory(domain) => get(step, &path("directory", domain.as_str()), "directory")?,
@@ -259,7 +259,7 @@ impl Request {
             Self::GroupInfo(room) => external::group_info_answered(step, room, response),
             Self::Join(room, epoch, _) => external::answered(step, room, *epoch, response),
             Self::Submit(room, key) => send::answered(step, room, key, response),
-            Self::Log(room) => inbound::page_answered(step, room, response),
+            Self::Log(room, after) => inbound::page_answered(step, room, *after, response),
             Self::Inbox => join::page_answered(step, response),
             Self::Consent(id, body) => consent::answered(step, *id, body, response),
             Self::ConsentState => consent::state_answered(step, response),

@@ -147,7 +147,7 @@ impl Room {
             return Ok(());
         }
         self.fetching = true;
-        Ok(step.enqueue(&Request::Log(self.uri.clone()))?)
+        Ok(step.enqueue(&Request::Log(self.uri.clone(), self.cursor))?)
     }
 
     /// Counts a commit that is made anew because the hub wants more in it; whether that may be (D20).
