@@ -67,6 +67,8 @@ pub struct Universe {
     pub exchanges: Vec<Exchange>,
     /// What providers said to each other, if it is kept.
     pub tapped: Option<Vec<Exchanged>>,
+    /// Whether devices get no directory to read: then they send trees in full (A23).
+    pub hides_directories: bool,
     /// Who was in which room when.
     pub journal: Journal,
     providers: BTreeMap<Domain, Provider>,
@@ -87,6 +89,7 @@ impl Universe {
             faults: Faults::none(seed),
             exchanges: Vec::new(),
             tapped: None,
+            hides_directories: false,
             journal: Journal::default(),
             providers: providers.collect(),
             devices: BTreeMap::new(),
@@ -454,6 +457,9 @@ impl Universe {
         let Outgoing::Http(call) = &request.outgoing else { panic!("a client talks HTTP") };
         if self.faults.drops() {
             return None;
+        }
+        if self.hides_directories && call.url.contains("/directory/") {
+            return Some(Response::empty(404));
         }
         let request = HttpRequest {
             method: call.method.name().into(),

@@ -12,7 +12,7 @@ use crate::world::{Sent, World, name};
 type Action = fn(&mut World);
 
 /// What may happen, as often as its weight says.
-const ACTIONS: [(u64, Action); 14] = [
+const ACTIONS: [(u64, Action); 18] = [
     (16, send),
     (10, add),
     (3, remove),
@@ -24,6 +24,10 @@ const ACTIONS: [(u64, Action); 14] = [
     (2, set_policy),
     (4, join),
     (1, remove_device),
+    (2, World::add_device),
+    (1, revoke_device),
+    (1, delete_user),
+    (2, grant),
     (3, reopen),
     (2, restart),
     (4, toggle_network),
@@ -50,9 +54,13 @@ impl World {
         let mut devices = self.devices.clone();
         let first = devices.iter().position(|device| *device == first)?;
         devices.rotate_left(first);
-        devices
-            .into_iter()
-            .find(|device| self.state(device).is_some_and(|state| state.phase == RoomPhase::Joined))
+        devices.into_iter().find(|device| !self.gone.contains(device) && self.is_in(device))
+    }
+
+    /// Whether the device is in the room, as far as it knows.
+    fn is_in(&mut self, device: &ClientUri) -> bool {
+        let rooms = self.universe.act(device, |client, _| client.rooms()).unwrap();
+        rooms.contains(&(self.room.clone(), RoomPhase::Joined))
     }
 
     /// Lets a member do something; what does not fit its state it says at once.
@@ -93,8 +101,9 @@ fn send(world: &mut World) {
 fn add(world: &mut World) {
     let (Some(device), user) = (world.any_member(), world.any_user()) else { return };
     let room = world.room.clone();
+    let options = AddOptions { request_consent: world.below(2) == 0, ..AddOptions::default() };
     world.ask(&device, &format!("adds {user}"), |client, now| {
-        client.add_user(&room, &user, AddOptions::default(), now)
+        client.add_user(&room, &user, options, now)
     });
 }
 
@@ -156,7 +165,7 @@ fn set_policy(world: &mut World) {
 
 fn join(world: &mut World) {
     let device = world.any_device();
-    if world.state(&device).is_some_and(|state| state.phase == RoomPhase::Joined) {
+    if world.is_in(&device) || world.gone.contains(&device) {
         return;
     }
     let room = world.room.clone();
@@ -172,6 +181,34 @@ fn remove_device(world: &mut World) {
     world.ask(&device, &format!("removes the device {}", name(&other)), |client, now| {
         client.remove_device(&room, &other, now)
     });
+}
+
+fn revoke_device(world: &mut World) {
+    let (device, other) = (world.any_device(), world.any_device());
+    if device == other || device.user() != other.user() || world.gone.contains(&device) {
+        return;
+    }
+    world.ask(&device, &format!("revokes {}", name(&other)), |client, now| {
+        client.revoke_device(&other, now)
+    });
+    world.gone.insert(other);
+}
+
+fn delete_user(world: &mut World) {
+    let device = world.any_device();
+    let user = device.user();
+    // Somebody has to be left to tell the story.
+    if !world.deleted.is_empty() || world.gone.contains(&device) {
+        return;
+    }
+    world.ask(&device, &format!("deletes {user}"), |client, now| client.delete_user(now));
+    world.gone.extend(world.devices.iter().filter(|other| other.user() == user).cloned());
+    world.deleted.insert(user);
+}
+
+fn grant(world: &mut World) {
+    let device = world.any_device();
+    world.grant(&device);
 }
 
 fn reopen(world: &mut World) {

@@ -1,9 +1,16 @@
 //! The people, the room and the weather of one storm.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use mimi_edge::{
-    client::{AddOptions, CreateOptions, Delivery, Event, MessageKey, RoomPhase, RoomState},
+    client::{
+        AddOptions, Consent, CreateOptions, Delivery, Event, HubProposals, MessageKey,
+        PendingIntent, PendingState, RoomPhase, RoomState,
+    },
+    config::{ConsentDefault, ProviderConfig},
     room::Profile,
     wire::uri::{ClientUri, RoomUri, UserUri},
 };
@@ -18,7 +25,7 @@ const PEOPLE: [&str; 5] = [
     "dave@alpha.example",
     "eve@bravo.example",
 ];
-const MOST_CLIENTS: u64 = 6;
+pub const MOST_CLIENTS: usize = 6;
 const FEWEST_STEPS: u64 = 10;
 const MOST_STEPS: u64 = 40;
 /// How often the end may ask for one more commit, so that what waits for one is done.
@@ -39,6 +46,14 @@ pub struct World {
     pub room: RoomUri,
     pub devices: Vec<ClientUri>,
     pub steps: u64,
+    /// Users that were deleted at their provider.
+    pub deleted: BTreeSet<UserUri>,
+    /// Devices that are no more: revoked, or of a deleted user.
+    pub gone: BTreeSet<ClientUri>,
+    /// Whether in the end something waits for a commit and nobody is left who could make one.
+    pub stuck: bool,
+    /// Whether the room's hub may propose.
+    pub hub_proposals: HubProposals,
     /// By text, which nobody sends twice.
     pub sent: BTreeMap<String, Sent>,
     /// Every event of every device, in order.
@@ -53,13 +68,19 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut dice = Faults::none(seed.wrapping_mul(0x2545_F491_4F6C_DD1D));
         let mut universe = Universe::new(&DOMAINS, seed);
-        let clients = 2 + dice.below(MOST_CLIENTS - 1);
+        if dice.below(4) == 0 {
+            let provider = universe.provider(DOMAINS[dice.pick(DOMAINS.len())]);
+            let config = ProviderConfig::clone(&provider.config);
+            let consent_default = ConsentDefault::Ask;
+            provider.config = Rc::new(ProviderConfig { consent_default, ..config });
+        }
+        universe.hides_directories = dice.below(3) == 0;
+        let clients = 2 + dice.pick(MOST_CLIENTS - 1);
         let devices: Vec<ClientUri> = (0..clients)
             .map(|number| {
                 // The sixth client, and now and then another one, is somebody's second device.
                 let person = if number > 1 && dice.below(4) == 0 { number / 2 } else { number };
-                let person = usize::try_from(person).unwrap() % PEOPLE.len();
-                universe.add_device(PEOPLE[person])
+                universe.add_device(PEOPLE[person % PEOPLE.len()])
             })
             .collect();
         universe.run();
@@ -72,6 +93,10 @@ impl World {
             room: room(&format!("clubhouse@{hub}")),
             devices,
             steps,
+            deleted: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            stuck: false,
+            hub_proposals: HubProposals::On,
             sent: BTreeMap::new(),
             events,
             trace: Vec::new(),
@@ -89,10 +114,13 @@ impl World {
     fn create(&mut self) {
         let profile = if self.below(4) == 0 { Profile::A } else { Profile::B };
         let (creator, room) = (self.devices[0].clone(), self.room.clone());
-        let options = CreateOptions { profile, ..CreateOptions::default() };
+        if self.below(6) == 0 {
+            self.hub_proposals = HubProposals::Off;
+        }
+        let options = CreateOptions { profile, hub_proposals: self.hub_proposals };
         self.universe.act(&creator, |client, now| client.create_room(&room, options, now)).unwrap();
         self.universe.run();
-        self.note(&format!("{} created the room, profile {profile:?}", name(&creator)));
+        self.note(&format!("{} created the room: {options:?}", name(&creator)));
         for user in self.devices[1..].iter().map(ClientUri::user).collect::<BTreeSet<_>>() {
             if user == creator.user() || self.below(3) == 0 {
                 continue;
@@ -116,7 +144,7 @@ impl World {
 
     /// One of the devices.
     pub fn any_device(&mut self) -> ClientUri {
-        let number = usize::try_from(self.below(self.devices.len() as u64)).unwrap();
+        let number = self.dice.pick(self.devices.len());
         self.devices[number].clone()
     }
 
@@ -125,8 +153,21 @@ impl World {
         self.any_device().user()
     }
 
+    /// A new device of one of the users.
+    pub fn add_device(&mut self) {
+        let user = self.any_user();
+        if self.devices.len() == MOST_CLIENTS || self.deleted.contains(&user) {
+            return;
+        }
+        let device = self.universe.add_device(&user.to_string());
+        self.note(&format!("{} is new", name(&device)));
+        self.events.insert(device.clone(), Vec::new());
+        self.devices.push(device);
+    }
+
+    /// One of the providers.
     pub fn any_domain(&mut self) -> &'static str {
-        DOMAINS[usize::try_from(self.below(DOMAINS.len() as u64)).unwrap()]
+        DOMAINS[self.dice.pick(DOMAINS.len())]
     }
 
     /// Takes down what was done.
@@ -197,32 +238,109 @@ impl World {
         for device in self.devices.clone() {
             self.universe.set_online(&device, true);
         }
+        for device in &self.devices {
+            if self.deleted.contains(&device.user()) {
+                self.gone.insert(device.clone());
+            }
+        }
         for _ in 0..MOST_LAST_COMMITS {
             self.universe.calm_down();
             self.collect();
-            let Some(committer) = self.one_who_can_commit() else { return };
-            self.note(&format!("{} commits, so that nothing waits", name(&committer)));
+            if self.grant_what_is_asked_for() {
+                continue;
+            }
+            let (waiting, stays) = self.who_stays();
+            if !waiting {
+                return;
+            }
             let room = self.room.clone();
-            self.universe.act(&committer, |client, now| client.update_keys(&room, now)).unwrap();
+            if let Some(committer) = stays {
+                self.note(&format!("{} commits, so that nothing waits", name(&committer)));
+                self.universe
+                    .act(&committer, |client, now| client.update_keys(&room, now))
+                    .unwrap();
+            } else if let Some(joiner) = self.one_who_can_join() {
+                self.note(&format!("{} joins, so that nothing waits", name(&joiner)));
+                self.universe.act(&joiner, |client, now| client.join_room(&room, now)).unwrap();
+            } else {
+                self.stuck = true;
+                return;
+            }
         }
     }
 
-    /// A member that stays, if something waits for its commit.
-    fn one_who_can_commit(&mut self) -> Option<ClientUri> {
-        let mut waiting = false;
+    /// Whether the hub knows that this user was deleted, and takes its leaves out.
+    pub fn is_deleted_at_hub(&self, user: &UserUri) -> bool {
+        self.deleted.contains(user) && user.domain() == self.room.domain()
+    }
+
+    /// Whether something waits for the consent of somebody who will not answer: that is never told (R99).
+    pub fn waits_in_vain(&self, intent: &PendingIntent) -> bool {
+        intent.state == PendingState::WaitingConsent
+            && intent.user.as_ref().is_some_and(|user| {
+                self.devices
+                    .iter()
+                    .filter(|device| device.user() == *user)
+                    .all(|device| self.gone.contains(device))
+            })
+    }
+
+    /// Everybody allows what it is asked for; whether anybody was asked.
+    fn grant_what_is_asked_for(&mut self) -> bool {
+        let devices = self.devices.clone();
+        devices.iter().filter(|device| self.grant(device)).count() > 0
+    }
+
+    /// Allows what this device's user is asked for; whether it was asked.
+    pub fn grant(&mut self, device: &ClientUri) -> bool {
+        if self.gone.contains(device) {
+            return false;
+        }
+        let asked = self.universe.act(device, |client, _| client.consent_incoming()).unwrap();
+        for Consent { user, room, .. } in &asked {
+            self.universe
+                .act(device, |client, now| client.grant_consent(user, room.as_ref(), now))
+                .unwrap();
+            self.note(&format!("{} lets {user} add it", name(device)));
+        }
+        !asked.is_empty()
+    }
+
+    /// A device that could come in by itself.
+    fn one_who_can_join(&mut self) -> Option<ClientUri> {
+        let (_, epoch) = self.last_epoch()?;
+        let closed = self.universe.journal.is_closed(&self.room);
+        let can_join = |device: &&ClientUri| {
+            !closed
+                && !self.gone.contains(device)
+                && !epoch.leaves.contains(device)
+                && epoch.participants().any(|user| *user == device.user())
+        };
+        self.devices.iter().find(can_join).cloned()
+    }
+
+    /// Whether something waits for a commit, and a member that stays.
+    fn who_stays(&mut self) -> (bool, Option<ClientUri>) {
+        let mut waiting = self.hub_proposals == HubProposals::On
+            && self.last_epoch().is_some_and(|(_, epoch)| {
+                epoch.participants().any(|user| self.is_deleted_at_hub(user))
+            });
         let mut stays = None;
         for device in self.devices.clone() {
+            if self.gone.contains(&device) {
+                continue;
+            }
             let Some(state) = self.state(&device) else { continue };
             if state.phase != RoomPhase::Joined {
                 continue;
             }
-            if state.leaving || !state.pending.is_empty() {
+            if state.leaving || state.pending.iter().any(|intent| !self.waits_in_vain(intent)) {
                 waiting = true;
             } else {
                 stays = Some(device);
             }
         }
-        stays.filter(|_| waiting)
+        (waiting, stays)
     }
 }
 

@@ -51,6 +51,11 @@ impl Faults {
         if self.delay_millis == 0 || count == 0 {
             return 0;
         }
+        self.pick(count)
+    }
+
+    /// An index of one of `count` things.
+    pub fn pick(&mut self, count: usize) -> usize {
         usize::try_from(self.below(count as u64)).unwrap()
     }
 

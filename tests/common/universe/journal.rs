@@ -29,6 +29,13 @@ pub struct Epoch {
     pub banned: Vec<UserUri>,
 }
 
+impl Epoch {
+    /// The users who take part, in the list's order.
+    pub fn participants(&self) -> impl Iterator<Item = &UserUri> {
+        self.listed.iter().filter(|user| !self.banned.contains(user))
+    }
+}
+
 /// The epochs of all rooms.
 #[derive(Debug, Default)]
 pub struct Journal {
