@@ -390,3 +390,45 @@ fn who_was_removed_and_is_on_the_list_again_can_join() {
     let again = world.devices[BOB].client.join_room(&room(), now);
     assert!(matches!(again, Err(Error::Usage(UsageError::BadState(_)))));
 }
+
+#[test]
+fn d2_a_page_of_the_log_from_before_this_device_came_in_anew_does_not_hide_anything() {
+    let mut world = World::with_bob();
+    let device = world.devices[BOB].client.device().clone();
+    world.ask(ALICE, |alice, now| alice.remove_device(&room(), &device, now));
+    world.run();
+    world.devices[BOB].online = false;
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    world.send(ALICE, "one");
+    world.run();
+    world.forget_events();
+    // The log is pushed, the Welcome is not yet, and a page of the log is on its way.
+    for event in world.desk.seen_by(device.as_str(), room().as_str(), 0) {
+        world.frame(BOB, &FromProvider::Event(event));
+    }
+    world.send(ALICE, "two");
+    world.run();
+    world.ask(BOB, |bob, now| bob.catch_up(now));
+    let mut pages = Vec::new();
+    while let Some((id, call)) = world.poll(BOB) {
+        let is_page = call.url.contains("/events/");
+        let answer = if is_page { world.desk.handle(&call) } else { None };
+        pages.push((id, answer));
+    }
+    let inbox = world.desk.inboxes[device.as_str()].clone();
+    for event in inbox {
+        world.frame(BOB, &FromProvider::Inbox(event));
+    }
+    assert_eq!(world.state(BOB).phase, RoomPhase::Joined);
+    for (id, answer) in pages {
+        world.respond(BOB, id, answer);
+    }
+    world.devices[BOB].online = true;
+    world.run();
+    let texts = world.devices[BOB].events.iter().filter_map(|event| match event {
+        Event::Message(message) => Some(String::from_utf8(message.content.clone()).unwrap()),
+        _ => None,
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), ["one", "two"]);
+}
