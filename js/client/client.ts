@@ -329,7 +329,13 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> { await this.close(); }
 
   #loadRooms(): void {
-    for (const address of this.#core.rooms() as RoomUri[]) this.#refresh(address);
+    for (const address of this.#core.rooms() as RoomUri[]) {
+      try {
+        this.#refresh(address);
+      } catch {
+        // A room whose state cannot be read is left out: the others are not to suffer from it.
+      }
+    }
     this.#available.set(this.#core.availableRooms() as RoomUri[]);
   }
 

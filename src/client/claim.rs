@@ -3,9 +3,9 @@
 use openmls::key_packages::KeyPackageIn;
 
 use super::{
-    ErrorCode, LastResort,
-    intent::{self, WaitsFor},
-    request::Settled,
+    ErrorCode, IntentId, LastResort,
+    intent::{self, Intent, WaitsFor},
+    request::{self, Settled},
     room::{Room, required_by},
     step::Step,
     task::{Add, Task},
@@ -38,22 +38,43 @@ pub(super) fn body(step: &mut Step<'_>, room: &Room, add: &Add) -> Result<Vec<u8
     })?)
 }
 
-/// The provider answered a claim.
+/// The intent of this name, while it waits for the answer to its claim.
+pub(super) fn waiting(
+    step: &Step<'_>,
+    room: &RoomUri,
+    id: IntentId,
+) -> Result<Option<(Intent, Add)>> {
+    let intent = intent::load(step, room, id)?;
+    Ok(intent.filter(|intent| intent.waits_for == WaitsFor::Answer).and_then(|intent| match intent
+        .task
+        .clone()
+    {
+        Task::Add(add) => Some((intent, add)),
+        _ => None,
+    }))
+}
+
+/// The provider answered the claim of this intent.
 pub(super) fn answered(
     step: &mut Step<'_>,
     room: &RoomUri,
+    id: IntentId,
     response: &Response,
 ) -> Result<Settled> {
-    let mut intents = intent::all(&step.transaction, room)?.into_iter();
-    let waiting = intents
-        .find(|intent| matches!(intent.task, Task::Add(_)) && intent.waits_for == WaitsFor::Answer);
-    let Some(mut intent) = waiting else { return Ok(Settled::Delivered) };
-    let Task::Add(add) = &mut intent.task else { return Ok(Settled::Delivered) };
+    let Some((mut intent, mut add)) = waiting(step, room, id)? else {
+        return Ok(Settled::Delivered);
+    };
+    if request::is_silent(response) && request::has_patience(&mut add.silent_since, step.now) {
+        intent.task = Task::Add(add);
+        intent.store(step, room)?;
+        return Ok(Settled::Later(response.retry_after_millis()));
+    }
     let group = step.group(room)?;
     let fitting = Fitting { suite: group.ciphersuite().into(), required: required_by(&group)? };
-    match read(step, add, &fitting, response) {
+    match read(step, &add, &fitting, response) {
         Ok(key_packages) => {
             add.key_packages = Some(key_packages);
+            intent.task = Task::Add(add);
             intent.wait(step, room, WaitsFor::Nothing)?;
         }
         Err(ErrorCode::NoConsent) => waiting::refused(step, room, intent)?,

@@ -15,7 +15,7 @@ use super::{
     commit::{self, Made, Verdict, verdict},
     hubs,
     intent::{self, Intent, WaitsFor},
-    request::{Request, Settled},
+    request::{self, Request, Settled},
     room::{OwnCommit, Room},
     rooms,
     step::{Step, group_id},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, ProtocolError, Result},
-    mls::{self, MlsProvider, credential, labels},
+    mls::{self, MlsProvider, commit::check_entered, credential, labels},
     room::app_sync,
     storage::{MemoryStorage, Storage as _, Transaction},
     transport::Response,
@@ -90,6 +90,17 @@ pub(super) fn group_info_answered(
     else {
         return Ok(Settled::Delivered);
     };
+    if room.own_commit.is_some() {
+        return Ok(Settled::Delivered);
+    }
+    // A device that lost the thread goes on: nobody would ask it to join again.
+    if request::is_silent(response)
+        && (request::has_patience(&mut join.silent_since, step.now) || join.is_automatic)
+    {
+        intent.task = Task::Join(join);
+        intent.store(step, uri)?;
+        return Ok(Settled::Later(response.retry_after_millis()));
+    }
     let code = match wire::decode_exact::<GroupInfoResponse>(&response.body) {
         Ok(GroupInfoResponse::Success { group_info, ratchet_tree_option })
             if response.is_success() =>
@@ -119,14 +130,28 @@ pub(super) fn group_info_answered(
     Ok(Settled::Delivered)
 }
 
-/// A Welcome was faster: what was asked for is done.
+/// A Welcome has brought this device in; if it was about to join by itself, that is done.
 pub(super) fn superseded(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
-    for intent in intent::all(&step.transaction, room)? {
-        if matches!(intent.task, Task::Join(_)) {
-            intent.done(step, room);
-        }
+    let mut intents = intent::all(&step.transaction, room)?;
+    intents.retain(|intent| matches!(intent.task, Task::Join(_)));
+    let was = intents.iter().find_map(|intent| match &intent.task {
+        Task::Join(join) => join.was,
+        _ => None,
+    });
+    step.emit(entered(room, was));
+    for intent in intents {
+        intent.done(step, room);
     }
     Ok(())
+}
+
+/// This device is in a room that was in this phase before.
+fn entered(room: &RoomUri, was: Option<RoomPhase>) -> Event {
+    let room = room.clone();
+    match was {
+        None => Event::RoomAdded { room },
+        Some(_) => Event::Rejoined { room },
+    }
 }
 
 /// A group after this device's external commit, and the commit.
@@ -193,6 +218,7 @@ fn make(
         .map_err(|_| UNUSABLE)?
         .finalize(&provider)
         .map_err(|_| UNUSABLE)?;
+    check_entered(group.members(), group.extensions())?;
     let option = hubs::tree_option(step, uri.domain(), &group.export_ratchet_tree())?;
     let made = commit::upload(bundle, option)?;
     let mut kept = MemoryStorage::default();
@@ -275,16 +301,24 @@ fn joined(
     room.awaits_own_join = true;
     hubs::learn(step, room.uri.domain())?;
     let group = step.group(&room.uri)?;
-    step.emit(match join.was {
-        None => Event::RoomAdded { room: room.uri.clone() },
-        Some(_) => Event::Rejoined { room: room.uri.clone() },
-    });
+    step.emit(entered(&room.uri, join.was));
     intent.done(step, &room.uri);
     room.epoch_changed(step, &group)?;
     room.fetch(step)?;
     step.store_room(&room)?;
     rooms::phase_changed(step)?;
     intent::advance(step, &room.uri)
+}
+
+/// Whether the room's GroupInfo is still to be asked for.
+pub(super) fn is_asking(step: &Step<'_>, room: &RoomUri) -> Result<bool> {
+    let waits = step.room(room)?.is_some_and(|room| room.own_commit.is_none());
+    Ok(waits && waiting(step, room)?.is_some())
+}
+
+/// The application does not want to join any more.
+pub(super) fn cancel(step: &mut Step<'_>, room: Room, intent: &Intent, join: &Join) -> Result<()> {
+    failed(step, room, intent, join, ErrorCode::Aborted)
 }
 
 fn failed(

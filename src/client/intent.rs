@@ -114,8 +114,11 @@ impl Intent {
     pub(super) fn failed(&self, step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) {
         step.transaction.delete(tables::intent(room, self.id));
         let Some(what) = self.task.kind() else { return };
-        let retryable = matches!(code, ErrorCode::Conflict | ErrorCode::NoKeyPackage)
-            && !matches!(self.task, Task::Create(_));
+        let may_pass = matches!(
+            code,
+            ErrorCode::Conflict | ErrorCode::NoKeyPackage | ErrorCode::HubUnresponsive
+        );
+        let retryable = may_pass && !matches!(self.task, Task::Create(_));
         let (room, id, user) = (room.clone(), self.id, self.task.user());
         step.emit(Event::IntentFailed { room, id, what, user, code, retryable });
     }
@@ -263,6 +266,14 @@ pub(super) fn advance(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
     Ok(())
 }
 
+/// Gives up the intent whose turn it is: it cannot be gone on with, and the others can.
+pub(super) fn give_up_first(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+    match first(&step.transaction, room)? {
+        Some(intent) => waiting::give_up(step, room, &intent, ErrorCode::Internal),
+        None => Ok(()),
+    }
+}
+
 fn advance_joined(step: &mut Step<'_>, room: &mut Room, intent: Intent) -> Result<()> {
     let mut group = step.group(&room.uri)?;
     let outlook = Outlook::of(&group)?;
@@ -275,7 +286,7 @@ fn advance_joined(step: &mut Step<'_>, room: &mut Room, intent: Intent) -> Resul
         Next::Claim => {
             let Task::Add(add) = &intent.task else { return Ok(()) };
             let body = claim::body(step, room, add)?;
-            let request = Request::Claim(room.uri.clone(), add.user.clone(), body);
+            let request = Request::Claim(room.uri.clone(), intent.id, add.user.clone(), body);
             intent.wait(step, &room.uri, WaitsFor::Answer)?;
             step.enqueue(&request)?;
         }

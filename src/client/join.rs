@@ -19,8 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, ProtocolError, Result},
-    mls::{self, credential::client_uri_of},
-    room::app_sync,
+    mls::{self, commit::check_entered, credential::client_uri_of},
     transport::Response,
     wire::{self, EventPage, LogEvent, RatchetTree, RatchetTreeOption, uri::RoomUri},
 };
@@ -177,7 +176,7 @@ fn join(step: &mut Step<'_>, room: &RoomUri, welcome: Welcome, tree: &RatchetTre
     {
         return Err(UNUSABLE.into());
     }
-    app_sync::participant_list(staged.group_context().extensions())?;
+    check_entered(staged.members(), staged.group_context().extensions())?;
     let group = staged.into_group(&provider).map_err(|_| UNUSABLE)?;
     // Of the group that was there before; openmls leaves them.
     provider.storage().clear_proposal_queue::<GroupId, ProposalRef>(group.group_id())?;
@@ -188,9 +187,8 @@ fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64) -> Result<()> {
     let mut room = Room::new(uri, RoomPhase::Joined, epoch);
     room.fetch(step)?;
     step.store_room(&room)?;
-    step.emit(Event::RoomAdded { room: room.uri.clone() });
-    rooms::phase_changed(step)?;
     external::superseded(step, &room.uri)?;
+    rooms::phase_changed(step)?;
     hubs::learn(step, room.uri.domain())?;
     key_packages::ask_stock(step)?;
     intent::advance(step, &room.uri)

@@ -28,7 +28,7 @@ impl Client {
             return Ok(None);
         }
         if self.next_timer()?.is_some_and(|due| due <= now) {
-            self.step(now, timers)?;
+            self.timers(now)?;
         }
         loop {
             let due = self.outbox.take_due(&Transaction::new(&self.storage), now, 1)?;
@@ -121,6 +121,17 @@ impl Client {
         Ok(self.registration()? == Registration::Refused)
     }
 
+    /// What is done when its time comes. What fails in one room does not stop the others.
+    fn timers(&mut self, now: UnixMillis) -> Result<()> {
+        self.step(now, key_packages::replace_if_due)?;
+        for (room, _) in self.rooms()? {
+            if self.step(now, |step| intent::advance(step, &room)).is_err() {
+                self.step(now, |step| intent::give_up_first(step, &room))?;
+            }
+        }
+        Ok(())
+    }
+
     fn next_timer(&self) -> Result<Option<UnixMillis>> {
         let transaction = Transaction::new(&self.storage);
         let account: Account = transaction.load(&tables::account())?.unwrap_or_default();
@@ -137,15 +148,6 @@ impl Client {
         }
         Ok(next)
     }
-}
-
-/// What is done when its time comes.
-fn timers(step: &mut Step<'_>) -> Result<()> {
-    key_packages::replace_if_due(step)?;
-    for room in step.rooms()? {
-        intent::advance(step, &room.uri)?;
-    }
-    Ok(())
 }
 
 fn settle(step: &mut Step<'_>, lane: &[u8], number: u64, settled: Settled) -> Result<()> {

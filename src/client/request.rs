@@ -11,6 +11,7 @@ use super::{
 use crate::{
     error::Result,
     room::codepoints::cipher_suite,
+    time::UnixMillis,
     transport::{HttpCall, MESSAGE_MLS, Method, OCTET_STREAM, Response},
     wire::{
         ConsentEntry, REVOKED_CHALLENGE, decode_exact, percent_encode,
@@ -20,6 +21,8 @@ use crate::{
 
 /// How long to wait for an answer, in milliseconds (D18): the provider's own wait for a hub is shorter.
 const TIMEOUT_MILLIS: u64 = 40_000;
+/// How long another provider may be silent before what needs it is given up, in milliseconds (D20).
+const PATIENCE_MILLIS: u64 = 180_000;
 /// Refusals after which the same request is sent again (R82), beside every 5xx. A 401 is about the
 /// device's clock or a provider that does not know it yet.
 const RETRY_CODES: [u16; 4] = [401, 408, 425, 429];
@@ -64,8 +67,8 @@ pub(super) enum Request {
     ExternalSender(RoomUri),
     /// `POST rooms/{room}` with this body (D1).
     CreateRoom(RoomUri, Vec<u8>),
-    /// `POST keyMaterial/{user}` for this room with this body.
-    Claim(RoomUri, UserUri, Vec<u8>),
+    /// `POST keyMaterial/{user}` for this intent of this room with this body.
+    Claim(RoomUri, IntentId, UserUri, Vec<u8>),
     /// `POST update/{room}` with this body: the commit for this epoch.
     Update(RoomUri, u64, Vec<u8>),
     /// `POST update/{room}` with this body: the proposals of a leaver for this epoch.
@@ -167,7 +170,10 @@ impl Request {
                 let path = path("rooms", room.as_str());
                 sized(step, "room", Method::Post, &path, body.clone())?
             }
-            Self::Claim(_, target, body) => {
+            Self::Claim(room, id, target, body) => {
+                if claim::waiting(step, room, *id)?.is_none() {
+                    return Ok(Made::Drop);
+                }
                 let path = path("keyMaterial", target.as_str());
                 sized(step, "claim", Method::Post, &path, body.clone())?
             }
@@ -186,6 +192,9 @@ impl Request {
                 sized(step, "proposals", Method::Post, &path, body.clone())?
             }
             Self::GroupInfo(room) => {
+                if !external::is_asking(step, room)? {
+                    return Ok(Made::Drop);
+                }
                 let path = path("groupInfo", room.as_str());
                 let body = external::request(step, room)?;
                 sized(step, "GroupInfo", Method::Post, &path, body)?
@@ -238,7 +247,10 @@ impl Request {
         }
         let lacks_proposals = commit::pending_proposals(response).is_some();
         let comes_again = response.status >= 500 || RETRY_CODES.contains(&response.status);
-        if comes_again && !lacks_proposals {
+        // Another provider's silence is an answer where somebody waits for it, and others behind it.
+        let is_answer = lacks_proposals
+            || is_silent(response) && matches!(self, Self::Claim(..) | Self::GroupInfo(_));
+        if comes_again && !is_answer {
             return Ok(Settled::Later(response.retry_after_millis()));
         }
         match self {
@@ -253,7 +265,7 @@ impl Request {
             Self::Pseudonym(key) => pseudonyms::answered(step, key, response),
             Self::ExternalSender(room) => create::external_sender_answered(step, room, response),
             Self::CreateRoom(room, _) => create::answered(step, room, response),
-            Self::Claim(room, ..) => claim::answered(step, room, response),
+            Self::Claim(room, id, ..) => claim::answered(step, room, *id, response),
             Self::Update(room, epoch, _) => commit::answered(step, room, *epoch, response),
             Self::Propose(room, epoch, _) => leave::answered(step, room, *epoch, response),
             Self::GroupInfo(room) => external::group_info_answered(step, room, response),
@@ -267,6 +279,16 @@ impl Request {
             Self::Directory(domain) => hubs::answered(step, domain, response),
         }
     }
+}
+
+/// Whether the own provider is there and the one behind it is not (R62).
+pub(super) const fn is_silent(response: &Response) -> bool {
+    matches!(response.status, 502 | 504)
+}
+
+/// Whether to ask another provider again that is silent since this time, or from now on.
+pub(super) fn has_patience(since: &mut Option<UnixMillis>, now: UnixMillis) -> bool {
+    now.since(*since.get_or_insert(now)) < PATIENCE_MILLIS
 }
 
 /// The path of the client API below the provider's base URL.

@@ -13,6 +13,7 @@ use crate::{
     mls::key_package::check_key_package,
     room::policy,
     storage::Row,
+    time::UnixMillis,
     wire::{
         self, AppSync, Role, UserRoles, Verbatim,
         uri::{ClientUri, UserUri},
@@ -56,6 +57,8 @@ pub(super) struct Add {
     pub(super) request_consent: bool,
     /// How often it was asked for.
     pub(super) requests: u32,
+    /// Since when the user's provider does not answer.
+    pub(super) silent_since: Option<UnixMillis>,
     /// The claimed KeyPackages, once they are there; kept across replays (D5).
     pub(super) key_packages: Option<Vec<Vec<u8>>>,
 }
@@ -81,6 +84,8 @@ pub(super) struct Join {
     pub(super) is_automatic: bool,
     /// What the room was before; `None` for one that this device did not know.
     pub(super) was: Option<RoomPhase>,
+    /// Since when the hub does not answer.
+    pub(super) silent_since: Option<UnixMillis>,
     /// SelfRemoves that the commit has to cover (A17).
     pub(super) self_removes: Vec<Vec<u8>>,
     /// The rows of the group after the commit, kept until the hub takes it.
@@ -116,14 +121,18 @@ impl Roles {
 }
 
 impl Join {
+    const fn new(is_automatic: bool, was: Option<RoomPhase>) -> Self {
+        Self { is_automatic, was, silent_since: None, self_removes: Vec::new(), group: Vec::new() }
+    }
+
     /// One that the application asked for, in a room that was in this phase.
     pub(super) const fn wished(was: Option<RoomPhase>) -> Self {
-        Self { is_automatic: false, was, self_removes: Vec::new(), group: Vec::new() }
+        Self::new(false, was)
     }
 
     /// One that nobody asked for (D4, D8, D9).
     pub(super) const fn automatic(was: Option<RoomPhase>) -> Self {
-        Self { is_automatic: true, was, self_removes: Vec::new(), group: Vec::new() }
+        Self::new(true, was)
     }
 }
 
@@ -145,6 +154,7 @@ impl Task {
             was_there,
             request_consent,
             requests: 0,
+            silent_since: None,
             key_packages: None,
         }))
     }

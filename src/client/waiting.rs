@@ -2,14 +2,15 @@
 //! there.
 
 use super::{
-    Client, ErrorCode, Event, IntentId, consent,
+    Client, ErrorCode, Event, IntentId, consent, external,
     intent::{self, Intent, WaitsFor},
-    request::Request,
+    request::{Lane, Request},
     step::Step,
     task::Task,
 };
 use crate::{
     error::Result,
+    storage::encode_row,
     time::UnixMillis,
     wire::{
         ConsentEntry, ConsentOperation,
@@ -22,20 +23,26 @@ const MOST_REQUESTS: u32 = 5;
 
 impl Client {
     /// Gives up something that is still to be done in a room, and says whether it was not too late:
-    /// what is sent already is not called back, but for a request for consent.
+    /// what is sent already is not called back, but for a request for consent. A creation and a way
+    /// out are not given up.
     ///
     /// # Errors
     /// When the storage fails.
     pub fn cancel_intent(&mut self, room: &RoomUri, id: IntentId, now: UnixMillis) -> Result<bool> {
         self.step(now, |step| {
-            let Some(intent) = intent::load(step, room, id)? else { return Ok(false) };
-            let is_committing = step.room(room)?.is_some_and(|room| intent.is_committing(&room));
-            // The answer to a claim must not meet another intent.
-            let is_claiming = intent.waits_for == WaitsFor::Answer;
-            if is_committing || is_claiming || !is_a_commits(&intent.task) {
+            let (Some(intent), Some(known)) = (intent::load(step, room, id)?, step.room(room)?)
+            else {
                 return Ok(false);
+            };
+            match &intent.task {
+                _ if intent.is_committing(&known) => return Ok(false),
+                Task::Join(join) => external::cancel(step, known, &intent, join)?,
+                task if is_a_commits(task) => give_up(step, room, &intent, ErrorCode::Aborted)?,
+                _ => return Ok(false),
             }
-            give_up(step, room, &intent, ErrorCode::Aborted)?;
+            // What it asked for and is not answered yet has no purpose any more and is in the way.
+            let lane = encode_row(&Lane::Intents(room.clone()))?;
+            step.outbox.wake(&mut step.transaction, &lane, step.now)?;
             intent::advance(step, room)?;
             Ok(true)
         })

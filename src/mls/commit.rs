@@ -14,7 +14,7 @@ use openmls::{
         ProcessedMessage, ProcessedMessageContent, ProtocolMessage, PublicMessageIn, Sender,
     },
     group::{
-        AppDataDictionaryUpdater, AppDataUpdates, GroupContext, MlsGroup, PublicGroup,
+        AppDataDictionaryUpdater, AppDataUpdates, GroupContext, Member, MlsGroup, PublicGroup,
         QueuedProposal, StageCommitError, StagedCommit, UnresolvedAppDataCommit,
     },
     messages::proposals::{Proposal, ProposalOrRefType},
@@ -29,6 +29,7 @@ use crate::{
     room::{
         Profile,
         app_sync::{self, Resolution},
+        policy,
     },
     wire::uri::ClientUri,
 };
@@ -221,6 +222,25 @@ pub fn leaves(group: &PublicGroup) -> Result<Vec<(u32, ClientUri)>, InternalErro
             Ok((member.index.u32(), client))
         })
         .collect()
+}
+
+/// Whether a device can work in a group that it is about to enter: every leaf names a client, none
+/// stands twice (R9), and the list and the policy can be read (R36, R87).
+///
+/// # Errors
+/// [`ProtocolError`] when not; the hub of such a group breaks the rules.
+pub fn check_entered(
+    members: impl Iterator<Item = Member>,
+    extensions: &Extensions<GroupContext>,
+) -> Result<(), ProtocolError> {
+    let mut clients = BTreeSet::new();
+    for member in members {
+        if !clients.insert(client_uri_of(&member.credential)?) {
+            return Err(ProtocolError::InvalidProposal("a client stands twice in the tree"));
+        }
+    }
+    policy::room_policy(extensions)?;
+    app_sync::participant_list(extensions).map(|_| ())
 }
 
 /// The ProposalRef of a Proposal's `AuthenticatedContent` (RFC 9420 §5.2).

@@ -432,3 +432,24 @@ fn d2_a_page_of_the_log_from_before_this_device_came_in_anew_does_not_hide_anyth
     });
     assert_eq!(texts.collect::<Vec<_>>(), ["one", "two", "three"]);
 }
+
+#[test]
+fn a_welcome_that_is_faster_than_the_way_back_is_told_as_one() {
+    let mut world = World::with_bob();
+    let device = world.devices[BOB].client.device().clone();
+    world.ask(ALICE, |alice, now| alice.remove_device(&room(), &device, now));
+    world.run();
+    world.forget_events();
+    world.devices[BOB].online = false;
+    let id = join(&mut world, BOB);
+    world.add(ALICE, "bob@bravo.example");
+    world.run();
+    world.push(BOB);
+    let events = world.devices[BOB].events.clone();
+    assert!(events.contains(&Event::Rejoined { room: room() }));
+    assert!(events.contains(&Event::IntentDone { room: room(), id }));
+    assert!(!events.contains(&Event::RoomAdded { room: room() }));
+    world.devices[BOB].online = true;
+    world.run();
+    world.assert_agreement(&[ALICE, BOB]);
+}

@@ -20,5 +20,7 @@ mod pending;
 mod pseudonyms;
 mod rogue;
 mod rooms;
+mod silence;
+mod spoiled;
 mod story;
 mod world;
