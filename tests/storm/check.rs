@@ -239,6 +239,7 @@ fn intents(world: &mut World) {
                     ErrorCode::Conflict
                         | ErrorCode::NotAllowed
                         | ErrorCode::Gap
+                        | ErrorCode::HubUnresponsive
                         | ErrorCode::RoomUnknown
                         | ErrorCode::UserUnknown
                         | ErrorCode::NoConsent
