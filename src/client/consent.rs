@@ -265,7 +265,13 @@ fn take_in(step: &mut Step<'_>, new: &ConsentState) -> Result<()> {
     }
     for Consent { user, room, .. } in consents(&missing_in(&old.received, &new.received)) {
         step.emit(Event::ConsentGranted { by: user.clone(), room: room.clone() });
-        waiting::granted(step, &user, room.as_ref())?;
+        waiting::claim_again(step, &user, room.as_ref())?;
+    }
+    // R103: another device of the user took a request back that an intent here still waits for.
+    let mut gone = missing_in(&new.requested, &old.requested);
+    gone.retain(|item| !is_among(item, &new.requested) && !is_among(item, &new.received));
+    for Consent { user, room, .. } in consents(&gone) {
+        waiting::claim_again(step, &user, room.as_ref())?;
     }
     Ok(())
 }

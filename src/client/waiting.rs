@@ -77,8 +77,9 @@ pub(super) fn refused(step: &mut Step<'_>, room: &RoomUri, mut intent: Intent) -
     Ok(intent.wait(step, room, WaitsFor::Consent)?)
 }
 
-/// Somebody allows the own user to add it to a room, or to any: what waited for that goes on.
-pub(super) fn granted(step: &mut Step<'_>, by: &UserUri, room: Option<&RoomUri>) -> Result<()> {
+/// Consent to be added to a room, or to any, was given, or its request taken back: what waited for
+/// that goes on, and asks anew if it has to.
+pub(super) fn claim_again(step: &mut Step<'_>, by: &UserUri, room: Option<&RoomUri>) -> Result<()> {
     let mut rooms = step.rooms()?;
     rooms.retain(|known| room.is_none_or(|room| *room == known.uri));
     for room in rooms {

@@ -397,6 +397,25 @@ fn r103_what_waits_can_be_given_up_and_takes_its_request_back() {
 }
 
 #[test]
+fn r103_what_waits_asks_again_when_another_device_has_taken_the_request_back() {
+    let mut world = World::with_room();
+    let state = |version, requested| ConsentState { version, requested, ..ConsentState::default() };
+    changed(&mut world, state(1, Vec::new()));
+    add_bob(&mut world);
+    world.run();
+    let asked = vec![item(BOB_USER, Some(room().as_str()), 2)];
+    changed(&mut world, state(2, asked));
+    assert_eq!(said(&world).len(), 1);
+    refuse_claim(&mut world);
+    changed(&mut world, state(3, Vec::new()));
+    let request = (ConsentOperation::Request, BOB_USER.to_owned(), Some(room().to_wire()));
+    assert_eq!(said(&world), [request.clone(), request]);
+    assert_eq!(world.state(ALICE).pending[0].state, PendingState::WaitingConsent);
+    changed(&mut world, granted(4, None));
+    world.assert_agreement(&[ALICE, BOB]);
+}
+
+#[test]
 fn what_is_under_way_cannot_be_given_up_and_what_has_not_begun_can() {
     let mut world = World::with_room();
     world.forget_events();
