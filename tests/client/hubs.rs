@@ -29,7 +29,7 @@ fn directory() -> Response {
 }
 
 /// Alice in a room whose hub takes trees by reference.
-fn with_references() -> World {
+pub fn with_references() -> World {
     let mut world = World::new();
     world.desk.answer("directory/alpha.example", Some(directory()));
     world.create();

@@ -9,6 +9,7 @@ mod consent;
 mod crash;
 mod desk;
 mod devices;
+mod figures;
 mod hostile;
 mod hubs;
 mod identity;
