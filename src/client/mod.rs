@@ -51,6 +51,8 @@ pub use event::{
 pub use options::{AddOptions, ClientOptions, CreateOptions, HubProposals, LastResort};
 pub use pseudonyms::Pseudonym;
 
+pub use crate::room::Profile;
+
 use std::collections::BTreeMap;
 
 use self::{

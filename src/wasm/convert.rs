@@ -6,11 +6,10 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     client::{
-        Consent, Delivery, Device, ErrorCode, Event, Message, Participant, PendingIntent,
+        Consent, Delivery, Device, ErrorCode, Event, Message, Participant, PendingIntent, Profile,
         Pseudonym, RoomPhase, RoomState,
     },
     js::{bytes, number, object},
-    room::Profile,
     wire::uri::{ClientUri, RoomUri, UserUri},
 };
 

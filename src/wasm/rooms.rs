@@ -6,10 +6,9 @@ use wasm_bindgen::prelude::*;
 
 use super::{ClientCore, as_f64, at, client_uri, failure, room_uri, user_uri};
 use crate::{
-    client::{AddOptions, Client, CreateOptions, HubProposals, IntentId, LastResort},
+    client::{AddOptions, Client, CreateOptions, HubProposals, IntentId, LastResort, Profile},
     error::{Result as CoreResult, UsageError},
     js::whole,
-    room::Profile,
     wire::{
         Role,
         uri::{RoomUri, UserUri},
