@@ -18,9 +18,16 @@ import { at, cargoTarget, command, must, root, say } from "./shell.mjs";
 
 export const TARGET = "wasm32-unknown-unknown";
 
-/** The two wasm modules: the crate's feature, and what wasm-bindgen is told besides. */
+/**
+ * The two wasm modules: the crate's feature, what wasm-bindgen is told besides, and how cargo's release
+ * profile is changed. The client's weight counts more than its speed outside of the cryptography.
+ */
 export const WASM = {
-  client: { feature: "wasm-client", bindgen: [] },
+  client: {
+    feature: "wasm-client",
+    bindgen: [],
+    release: { CARGO_PROFILE_RELEASE_OPT_LEVEL: "z" },
+  },
   hub: { feature: "worker", bindgen: ["--experimental-reset-state-function"] },
 };
 
@@ -52,14 +59,15 @@ export async function buildForVectors() {
   if (vectorsFolder()) await wasm("vectors", VECTORS, "test");
 }
 
-async function wasm(name, { feature, bindgen }, profile) {
+async function wasm(name, { feature, bindgen, release = {} }, profile) {
   const compiled = at("build", "wasm", profile, `${name}.wasm`);
   const rust = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src"];
   await whenChanged(`${name}-${profile}`, rust, [compiled], async () => {
     say(`build: ${name} wasm (${profile})`);
     const args = ["build", "--lib", "--target", TARGET, "--profile", PROFILES[profile]];
     args.push("--no-default-features", "--features", feature);
-    await must("cargo", args, { env: { ...wasmEnv, CARGO_TARGET_DIR: cargoTarget } });
+    const changes = profile === "release" ? release : {};
+    await must("cargo", args, { env: { ...wasmEnv, ...changes, CARGO_TARGET_DIR: cargoTarget } });
     mkdirSync(dirname(compiled), { recursive: true });
     // Both modules have this name in cargo's folder: taken away at once.
     copyFileSync(join(cargoTarget, TARGET, PROFILES[profile], "mimi_edge.wasm"), compiled);
