@@ -54,8 +54,11 @@ export interface StepReport { readonly title: string; readonly checked: readonly
 
 export interface StoryResult { readonly passed: number; readonly total: number; readonly error?: unknown }
 
-/** The longest wait for something that has to arrive by itself. */
-const PATIENCE_MILLIS = 20_000;
+/**
+ * The longest wait for something that has to arrive by itself: longer than a client waits at the most
+ * before it opens its socket again, to a provider that was killed several times in a row.
+ */
+const PATIENCE_MILLIS = 45_000;
 const POLL_MILLIS = 15;
 
 /**
