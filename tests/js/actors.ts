@@ -28,7 +28,7 @@ export interface Person extends Actor {
   client(): Client;
 }
 
-/** Opens a new device of this user at the provider of this base URL, and waits until it is connected. */
+/** Opens a new device of this user at the provider of this base URL, and waits until it is connected and can be added. */
 export async function person(user: string, provider: string, options: Partial<ClientOptions> = {}): Promise<Person> {
   const store = keptStore();
   const valve = new Valve();
@@ -52,6 +52,7 @@ export async function person(user: string, provider: string, options: Partial<Cl
     if (client === undefined) throw new Error(`${user} is closed`);
     return client;
   };
+  await until(async () => (current().keyPackages.stock.get().published > 0 ? true : undefined), async () => `${user} has no KeyPackages at its provider`);
   const roomOf = (text: string): Room => {
     const room = current().room(uri.room(text));
     if (room === undefined) throw new Error(`${user} is not in ${text}`);
