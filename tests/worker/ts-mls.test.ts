@@ -131,7 +131,8 @@ test("r35_ts_mls_takes_part_in_a_room_of_profile_a", async (t) => {
     await t.test("what it does not do as RFC 9420 has it is refused, and the room goes on", async () => {
       // Its commits of extensions alone lack the path; its GroupInfo does not decode.
       await assert.rejects(dora.commitRemovalFromList(ERIN), /refused with 422: .*MLS refuses the/);
-      await assert.rejects(dora.commitUpdate("the library's"), /refused with 400/);
+      // Its external_pub has no length: one key in 256 begins with the byte that passes for it.
+      while (await isTaken(dora.commitUpdate("the library's"))) await next();
       await dora.commitUpdate();
       await next();
     });
@@ -151,6 +152,14 @@ test("r35_ts_mls_takes_part_in_a_room_of_profile_a", async (t) => {
     await providers.stop();
   }
 });
+
+/** Whether the hub took it; if not, it could not read it. */
+async function isTaken(commit: Promise<unknown>): Promise<boolean> {
+  return await commit.then(() => true, (error: unknown) => {
+    assert.match(String(error), /refused with 400/);
+    return false;
+  });
+}
 
 test("d1_ts_mls_follows_only_rooms_without_hub_proposals", async () => {
   const providers = await startProviders(WORKER);
