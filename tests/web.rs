@@ -134,8 +134,11 @@ mod exports {
         let error = ClientCore::new("alice", Array::new(), None, now).err().unwrap();
         assert_eq!(member(&error, "code"), "bad-uri");
         let mut core = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
-        let error = core.send(ROOM, b"hello".to_vec(), now).err().unwrap();
+        let key = "0123456789abcdef0123456789abcdef";
+        let error = core.send(ROOM, key, b"hello".to_vec(), now).err().unwrap();
         assert_eq!(member(&error, "code"), "room-unknown");
+        let error = core.send(ROOM, "k", b"hello".to_vec(), now).err().unwrap();
+        assert_eq!(member(&error, "code"), "bad-argument");
         let code = |refused: Result<f64, JsValue>| {
             member(&refused.err().unwrap(), "code").as_string().unwrap()
         };

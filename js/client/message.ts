@@ -53,7 +53,15 @@ export interface CoreMessage {
   readonly content: Bytes;
 }
 
+/** Random bytes of a message's key. */
+const KEY_BYTES = 16;
+
 const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** A new key for a message: what the core takes. */
+export function messageKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 /** A message of the log. */
 export function messageOf(core: ClientCore, { room, key, sender: device, epoch, at, position, content }: CoreMessage): Message {

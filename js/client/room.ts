@@ -2,7 +2,7 @@ import type { ClientCore } from "#wasm/client";
 import type { Engine } from "./engine.js";
 import { MimiError } from "./errors.js";
 import { LiveValue, deferred, type Deferred, type Live, type Page, type Signal } from "./live.js";
-import { messageOf, type Bytes, type CoreMessage, type Message, type UnixMillis } from "./message.js";
+import { messageKey, messageOf, type Bytes, type CoreMessage, type Message, type UnixMillis } from "./message.js";
 import { roomState, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 
@@ -150,10 +150,10 @@ export class Room {
   async send(content: string | Uint8Array): Promise<Sent> {
     const bytes: Bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
     const accepted = deferred<UnixMillis>();
-    const key = await this.#engine.step((core, now) => {
-      const key = core.send(this.uri, bytes, now);
+    const key = messageKey();
+    await this.#engine.step((core, now) => {
+      core.send(this.uri, key, bytes, now);
       this.#sent.set(key, accepted);
-      return key;
     });
     return { key, accepted: accepted.promise };
   }

@@ -145,24 +145,37 @@ impl Client {
         Ok(account.unwrap_or_default().registration)
     }
 
-    /// Queues a message; the key names it from now on.
+    /// Queues a message under a new key, which names it from now on.
     ///
     /// # Errors
-    /// [`UsageError::RoomUnknown`]; [`UsageError::BadState`] when this device is leaving (R57);
-    /// `TooLarge` for a content that no hub takes (D18).
+    /// Those of [`Client::send_as`].
     pub fn send(
         &mut self,
         room: &RoomUri,
         content: Vec<u8>,
         now: UnixMillis,
     ) -> Result<MessageKey> {
-        self.step(now, |step| {
-            step.room(room)?.ok_or(UsageError::RoomUnknown)?;
-            if leave::is_asked_for(step, room)? {
-                return Err(UsageError::BadState("this device is leaving").into());
-            }
-            send::queue(step, room, content)
-        })
+        let key = send::new_key(&self.crypto)?;
+        self.send_as(room, &key, content, now)?;
+        Ok(key)
+    }
+
+    /// Queues a message under a key of the caller's: 32 lowercase hexadecimal digits, of which 128 bits
+    /// are random. Whoever does not know whether the call was heard makes it again: nothing is done
+    /// when this device has such a message in the room, wherever that is by now.
+    ///
+    /// # Errors
+    /// [`UsageError::BadArgument`] when the key is none, [`UsageError::RoomUnknown`];
+    /// [`UsageError::BadState`] when this device is leaving (R57); `TooLarge` for a content that no hub
+    /// takes (D18).
+    pub fn send_as(
+        &mut self,
+        room: &RoomUri,
+        key: &str,
+        content: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<()> {
+        self.step(now, |step| send::queue(step, room, key, content))
     }
 
     /// Asks for the state of consent, the inbox and every room's log after the cursors: for a client without a socket.

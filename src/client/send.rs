@@ -15,7 +15,8 @@ use super::{
     tables,
 };
 use crate::{
-    error::{InternalError, ProtocolError, Result},
+    error::{InternalError, ProtocolError, Result, UsageError},
+    mls::MlsCrypto,
     room::app_sync,
     storage::{decode_row, encode_row},
     time::UnixMillis,
@@ -64,23 +65,49 @@ pub(super) enum Prepared {
     Drop,
 }
 
-/// Queues a message.
-pub(super) fn queue(step: &mut Step<'_>, room: &RoomUri, content: Vec<u8>) -> Result<MessageKey> {
+/// A key for a message.
+pub(super) fn new_key(crypto: &MlsCrypto) -> Result<MessageKey> {
+    Ok(hexadecimal(&crypto.random_bytes(KEY_BYTES)?))
+}
+
+/// Queues a message, unless there is one of this key.
+pub(super) fn queue(
+    step: &mut Step<'_>,
+    room: &RoomUri,
+    key: &str,
+    content: Vec<u8>,
+) -> Result<()> {
+    if !is_key(key) {
+        return Err(UsageError::BadArgument("the key of a message").into());
+    }
+    if load(step, room, key)?.is_some()
+        || step.transaction.read(&tables::logged(room, key))?.is_some()
+    {
+        return Ok(());
+    }
+    step.room(room)?.ok_or(UsageError::RoomUnknown)?;
+    if leave::is_asked_for(step, room)? {
+        return Err(UsageError::BadState("this device is leaving").into());
+    }
     if content.len() > MAX_BODY_BYTES - OVERHEAD_BYTES {
         return Err(ProtocolError::TooLarge.into());
     }
-    let key = hexadecimal(&step.crypto.random_bytes(KEY_BYTES)?);
     let message = Outgoing {
-        key: key.clone(),
+        key: key.to_owned(),
         content,
         state: OutgoingState::Queued,
         tries: 0,
         least_epoch: 0,
     };
-    step.transaction.store(tables::outgoing(room, &key), &message)?;
+    step.transaction.store(tables::outgoing(room, key), &message)?;
     tell(step, room, &message, Delivery::Queued);
-    step.enqueue(&Request::Submit(room.clone(), key.clone()))?;
-    Ok(key)
+    Ok(step.enqueue(&Request::Submit(room.clone(), key.to_owned()))?)
+}
+
+/// Whether it is what [`new_key`] makes.
+fn is_key(key: &str) -> bool {
+    key.len() == 2 * KEY_BYTES
+        && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The bytes to send for a message, encrypted now if they are not yet.
@@ -238,6 +265,7 @@ pub(super) fn echoed(
             tell(step, uri, &message, Delivery::Accepted { at: accepted_at });
         }
         step.transaction.delete(tables::outgoing(uri, &message.key));
+        step.transaction.store(tables::logged(uri, &message.key), &position)?;
         let sender = step.identity.client.clone();
         let Outgoing { key, content, .. } = message;
         let message =

@@ -24,6 +24,7 @@ const ROOMS: u8 = 0x10;
 const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
 const HISTORY: u8 = 0x13;
+const LOGGED: u8 = 0x18;
 
 /// The version of the rows.
 pub(super) fn schema() -> Vec<u8> {
@@ -113,4 +114,9 @@ pub(super) fn history(room: &RoomUri, position: u64) -> Vec<u8> {
 /// All of [`history`] of one room.
 pub(super) fn all_history(room: &RoomUri) -> Vec<u8> {
     Key::table(HISTORY).text(room.as_str()).build()
+}
+
+/// The position of a message of this device in the room's log, by room and key.
+pub(super) fn logged(room: &RoomUri, key: &str) -> Vec<u8> {
+    Key::table(LOGGED).text(room.as_str()).text(key).build()
 }

@@ -153,12 +153,19 @@ impl ClientCore {
         self.client.cancel_intent(&room_uri(room)?, whole(intent), at(now)).map_err(failure)
     }
 
-    /// Sends a message; the result is its key.
+    /// Sends a message under this key: 32 lowercase hexadecimal digits, at random. Nothing is done when
+    /// there is one of this key.
     ///
     /// # Errors
-    /// When this device is not in the room, or may not send.
-    pub fn send(&mut self, room: &str, content: Vec<u8>, now: f64) -> Result<String, JsValue> {
-        self.client.send(&room_uri(room)?, content, at(now)).map_err(failure)
+    /// When the key is none, this device is not in the room or leaves it, or for too large a content.
+    pub fn send(
+        &mut self,
+        room: &str,
+        key: &str,
+        content: Vec<u8>,
+        now: f64,
+    ) -> Result<(), JsValue> {
+        self.client.send_as(&room_uri(room)?, key, content, at(now)).map_err(failure)
     }
 }
 

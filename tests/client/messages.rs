@@ -358,3 +358,47 @@ fn the_history_is_read_backwards_from_any_position() {
     assert_eq!(texts(Some(0), 9), Vec::<String>::new());
     assert_eq!(texts(None, 0), Vec::<String>::new());
 }
+
+const KEY: &str = "00112233445566778899aabbccddeeff";
+
+#[test]
+fn d12_a_message_that_is_asked_for_again_under_its_key_is_sent_once() {
+    let mut world = World::with_bob();
+    let send = |world: &mut World, text: &str| {
+        let now = world.now;
+        let content = text.as_bytes().to_vec();
+        world.devices[ALICE].act(|alice| alice.send_as(&room(), KEY, content, now)).unwrap();
+    };
+    send(&mut world, "once");
+    send(&mut world, "once");
+    // Nor while it is on its way, after a restart, or when it is in the log, whatever it is to say.
+    let (id, call) = world.poll(ALICE).unwrap();
+    send(&mut world, "once");
+    let response = world.desk.handle(&call);
+    world.respond(ALICE, id, response);
+    send(&mut world, "once");
+    let now = world.now;
+    world.devices[ALICE].reopen(now);
+    world.run();
+    send(&mut world, "twice");
+    world.run();
+    assert_eq!(submits(&world).len(), 1);
+    assert_eq!(received(&world, BOB), ["once"]);
+    assert_eq!(world.devices[ALICE].client.history(&room(), 0, 9).unwrap()[0].key, KEY);
+    // One of another key is another message, whatever it says.
+    world.send(ALICE, "twice");
+    world.run();
+    assert_eq!(received(&world, BOB), ["once", "twice"]);
+}
+
+#[test]
+fn a_key_is_32_lowercase_hexadecimal_digits() {
+    let mut world = World::with_bob();
+    let now = world.now;
+    for key in ["", &KEY[1..], &format!("{KEY}0"), &KEY.to_uppercase(), &KEY.replace('f', "g")] {
+        let refused = world.devices[ALICE].act(|alice| alice.send_as(&room(), key, vec![1], now));
+        let code = mimi_edge::client::ErrorCode::of(&refused.unwrap_err());
+        assert_eq!(code.as_str(), "bad-argument", "{key}");
+    }
+    assert_eq!(world.poll(ALICE), None);
+}
