@@ -9,7 +9,9 @@ import { currentPlatform, type WasmSource } from "./platform.js";
 import { messageOf, ownMessage, type Bytes, type Message, type UnixMillis } from "./message.js";
 import { Room } from "./room.js";
 import type { Change, CoreRoomState, Profile, Role } from "./room-state.js";
-import { deleteIndexedDb, indexedDbStore, memoryStore, type Store } from "./store.js";
+import { memoryStore, type Store } from "./store.js";
+import { deleteIndexedDb, indexedDbStore } from "./store/indexeddb.js";
+import type { StoreKey } from "./store/keys.js";
 import { Transport, type Exchange } from "./transport.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 
@@ -93,9 +95,11 @@ export interface ClientOptions extends Signal {
   readonly provider: string | URL;
   /**
    * Where state is kept. Default: IndexedDB, under the user's address; there one tab at a time has a
-   * store open. `"memory"` keeps nothing. In Node a store must be given: that, or one's own.
+   * store open. All in it is encrypted: with a key that the browser keeps and hands out to nobody, or
+   * with `key`, which is then needed each time. `"memory"` keeps nothing beyond the page. In Node a
+   * store must be given: that, or one's own.
    */
-  readonly store?: { readonly name?: string } | "memory" | Store;
+  readonly store?: { readonly name?: string; readonly key?: StoreKey } | "memory" | Store;
   /** Where the wasm comes from; see {@link init}. */
   readonly wasm?: WasmSource;
   /** Instead of the platform's. */
@@ -182,7 +186,9 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   /**
    * Opens this user's device: the stored one, or a new one, which is registered with the provider.
-   * Rejects with `bad-argument`, `storage-locked`, `storage-newer`, `wasm-load`, `wasm-blocked`.
+   * Rejects with `bad-argument`, `storage-locked`, `storage-newer`, `storage-key` when `store.key` is
+   * not the one with which the store was made, `storage-damaged` when what is stored was changed,
+   * `wasm-load`, `wasm-blocked`. No failure deletes anything.
    */
   static async open(options: ClientOptions): Promise<Client> {
     uri.user(options.user);
@@ -458,9 +464,9 @@ async function openStore(user: UserUri, store: ClientOptions["store"]): Promise<
   if (!currentPlatform().durable) {
     throw new MimiError("bad-argument", 'there is no IndexedDB here: ask for store: "memory", or give one');
   }
-  return await indexedDbStore(store?.name ?? user);
+  return await indexedDbStore({ name: store?.name ?? user, key: store?.key });
 }
 
-function isNamed(store: NonNullable<ClientOptions["store"]>): store is { readonly name?: string } {
+function isNamed(store: NonNullable<ClientOptions["store"]>): store is { readonly name?: string; readonly key?: StoreKey } {
   return store !== "memory" && !("apply" in store);
 }

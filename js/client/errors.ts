@@ -3,7 +3,7 @@ export type ErrorCode =
   | "aborted" | "closed" | "bad-argument" | "bad-uri" | "offline" | "timeout" | "rate-limited" | "unauthenticated"
   | "not-allowed" | "wrong-epoch" | "epoch-too-old" | "invalid-proposal" | "hub-unresponsive" | "room-unknown" | "user-unknown"
   | "conflict" | "diverged" | "too-large" | "no-consent" | "no-key-package" | "incompatible" | "gap" | "undecryptable"
-  | "storage-locked" | "storage-full" | "storage-newer" | "wasm-load" | "wasm-blocked" | "internal";
+  | "storage-locked" | "storage-full" | "storage-newer" | "storage-key" | "storage-damaged" | "wasm-load" | "wasm-blocked" | "internal";
 
 const BRAND = "@mimi-edge/client MimiError";
 

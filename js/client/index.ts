@@ -14,5 +14,6 @@ export { type WasmSource } from "./platform.js";
 export { Room, type AddOptions, type AddResult, type HistoryOptions, type Sent } from "./room.js";
 export { type Action, type Change, type ChangeKind, type Participant, type Profile, type Role, type RoomState } from "./room-state.js";
 export { type Row, type RowChange, type Store } from "./store.js";
+export { type StoreKey } from "./store/keys.js";
 export { type Exchange } from "./transport.js";
 export { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";

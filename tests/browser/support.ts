@@ -24,14 +24,19 @@ export async function stage(): Promise<Stage> {
   const urls = ["alpha.example", "bravo.example", "charlie.example"].map((domain) => [domain, providers.url(domain)] as const);
   const page = await servePage({ port: 0, providers: Object.fromEntries(urls) });
   after(() => page.stop());
-  const executablePath = process.env["CHROME"];
-  const browser = await chromium.launch({
-    ...(executablePath === undefined ? { channel: "chromium" } : { executablePath }),
-    args: process.getuid?.() === ROOT ? [...FLAGS, "--no-sandbox"] : FLAGS,
-  });
+  const browser = await launch();
   // Contexts first: pages let go of their providers before these end.
   after(() => browser.close());
   return { providers, page, browser };
+}
+
+/** Chromium. */
+export async function launch(): Promise<Browser> {
+  const executablePath = process.env["CHROME"];
+  return await chromium.launch({
+    ...(executablePath === undefined ? { channel: "chromium" } : { executablePath }),
+    args: process.getuid?.() === ROOT ? [...FLAGS, "--no-sandbox"] : FLAGS,
+  });
 }
 
 /** A person at a page of its own. */

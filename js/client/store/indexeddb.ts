@@ -1,0 +1,242 @@
+import { MimiError } from "../errors.js";
+import type { Bytes } from "../message.js";
+import { makeKeys, openKeys, type KeptKeys, type StoreKey } from "./keys.js";
+import { Sealer, damaged, type SealedChange, type SealedRow } from "./seal.js";
+import type { Row, RowChange, Store } from "../store.js";
+
+/**
+ * The version of the database is the store's format. 1: the rows as they are, in `rows`. 2: sealed
+ * records in `records`, how to open them in `meta`.
+ */
+const FORMAT = 2;
+const ROWS = "rows";
+const RECORDS = "records";
+const META = "meta";
+const ABOUT = "about";
+
+/** What a store says of itself. */
+interface About {
+  /** Random: a store that was deleted and made anew is another one. */
+  readonly id: string;
+  readonly keys: KeptKeys;
+}
+
+/** Which store to open. */
+export interface IndexedDbOptions {
+  /** The store's name within the origin. */
+  readonly name: string;
+  /** The application's secret; without one the store has keys of its own, which cannot be exported. */
+  readonly key?: StoreKey | undefined;
+}
+
+/**
+ * Rows in IndexedDB, sealed, one transaction with strict durability for each delta. One tab at a time: the
+ * store is locked while it is open (`storage-locked`). Also rejects with `bad-argument`, `storage-key`,
+ * `storage-damaged`, `storage-newer`; nothing is deleted for any of them.
+ */
+export async function indexedDbStore({ name, key }: IndexedDbOptions): Promise<Store> {
+  if (!isSecureContext) throw new MimiError("bad-argument", "state is sealed, which needs a secure context: https, or localhost");
+  const database = databaseOf(name);
+  const unlock = await lock(database);
+  let db: IDBDatabase | undefined;
+  try {
+    db = await openDatabase(database);
+    const { id, sealer } = await openRecords(db, key);
+    return new IndexedDbStore(database, id, sealer, db, unlock);
+  } catch (error) {
+    db?.close();
+    await unlock();
+    throw storageError(error);
+  }
+}
+
+/** Erases what {@link indexedDbStore} of this name has stored. */
+export async function deleteIndexedDb(name: string): Promise<void> {
+  const database = databaseOf(name);
+  const unlock = await lock(database);
+  try {
+    await done(indexedDB.deleteDatabase(database));
+  } catch (error) {
+    throw storageError(error);
+  } finally {
+    await unlock();
+  }
+}
+
+class IndexedDbStore implements Store {
+  readonly #name: string;
+  readonly #id: string;
+  readonly #sealer: Sealer;
+  readonly #unlock: () => Promise<void>;
+  #db: IDBDatabase | undefined;
+  #lost: () => void = () => undefined;
+
+  constructor(name: string, id: string, sealer: Sealer, db: IDBDatabase, unlock: () => Promise<void>) {
+    this.#name = name;
+    this.#id = id;
+    this.#sealer = sealer;
+    this.#unlock = unlock;
+    this.#take(db);
+  }
+
+  async rows(): Promise<Row[]> {
+    try {
+      return await this.#sealer.rows(await recordsOf(await this.#opened()));
+    } catch (error) {
+      throw storageError(error);
+    }
+  }
+
+  async apply(changes: readonly RowChange[]): Promise<void> {
+    try {
+      // A transaction does not wait for promises of others: everything is sealed before it begins.
+      const sealed = await this.#sealer.changes(changes);
+      await write(await this.#opened(), [RECORDS], (transaction) => { putRecords(transaction, sealed); });
+    } catch (error) {
+      throw storageError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#db?.close();
+    await this.#unlock();
+  }
+
+  watch(lost: () => void): void { this.#lost = lost; }
+
+  /** The database, opened again when others had it closed; not one that was made since. */
+  async #opened(): Promise<IDBDatabase> {
+    if (this.#db !== undefined) return this.#db;
+    const db = await openDatabase(this.#name);
+    if ((await aboutOf(db))?.id !== this.#id) {
+      db.close();
+      throw damaged();
+    }
+    this.#take(db);
+    return db;
+  }
+
+  #take(db: IDBDatabase): void {
+    const lost = (): void => {
+      db.close();
+      this.#db = undefined;
+      this.#lost();
+    };
+    db.onversionchange = lost;
+    db.onclose = lost;
+    this.#db = db;
+  }
+}
+
+function databaseOf(name: string): string { return `mimi-edge ${name}`; }
+
+async function openDatabase(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, FORMAT);
+  return await new Promise((resolve, reject) => {
+    let given = false;
+    request.onupgradeneeded = () => {
+      for (const store of [META, RECORDS]) request.result.createObjectStore(store);
+    };
+    request.onblocked = () => {
+      given = true;
+      reject(new MimiError("storage-locked", "something else has this device's database open", { retryable: true }));
+    };
+    request.onsuccess = () => {
+      // Nobody waits for it any more.
+      if (given) request.result.close();
+      else resolve(request.result);
+    };
+    request.onerror = () => { reject(storageError(request.error)); };
+  });
+}
+
+/** Opens a store's records: those of an older format are sealed first, in one transaction. */
+async function openRecords(db: IDBDatabase, key: StoreKey | undefined): Promise<{ readonly id: string; readonly sealer: Sealer }> {
+  const about = await aboutOf(db);
+  if (about !== undefined) return { id: about.id, sealer: await openKeys(about.keys, key) };
+  if ((await done(db.transaction(RECORDS).objectStore(RECORDS).count())) > 0) throw damaged();
+  const { kept, sealer } = await makeKeys(key);
+  const id = crypto.randomUUID();
+  const old = db.objectStoreNames.contains(ROWS) ? [ROWS] : [];
+  const sealed = await sealer.changes(old.length > 0 ? await plainRowsOf(db) : []);
+  await write(db, [META, RECORDS, ...old], (transaction) => {
+    transaction.objectStore(META).put({ id, keys: kept } satisfies About, ABOUT);
+    putRecords(transaction, sealed);
+    for (const store of old) transaction.objectStore(store).clear();
+  });
+  return { id, sealer };
+}
+
+async function aboutOf(db: IDBDatabase): Promise<About | undefined> {
+  return (await done(db.transaction(META).objectStore(META).get(ABOUT))) as About | undefined;
+}
+
+async function recordsOf(db: IDBDatabase): Promise<SealedRow[]> {
+  const { keys, values } = await allOf(db, RECORDS);
+  return keys.map((id, index) => ({ id: new Uint8Array(id), record: values[index] ?? new Uint8Array() }));
+}
+
+/** The rows of format 1. */
+async function plainRowsOf(db: IDBDatabase): Promise<Row[]> {
+  const { keys, values } = await allOf(db, ROWS);
+  return keys.map((key, index) => ({ key: new Uint8Array(key), value: values[index] ?? new Uint8Array() }));
+}
+
+async function allOf(db: IDBDatabase, name: string): Promise<{ readonly keys: readonly ArrayBuffer[]; readonly values: readonly Bytes[] }> {
+  const store = db.transaction(name).objectStore(name);
+  const [keys, values] = await Promise.all([done(store.getAllKeys()), done(store.getAll())]);
+  return { keys: keys as ArrayBuffer[], values: values as Bytes[] };
+}
+
+function putRecords(transaction: IDBTransaction, changes: readonly SealedChange[]): void {
+  const store = transaction.objectStore(RECORDS);
+  for (const { id, record } of changes) {
+    if (record === null) store.delete(id);
+    else store.put(record, id);
+  }
+}
+
+/** One transaction: all of it or nothing. Resolves when it is on disk. */
+async function write(db: IDBDatabase, stores: readonly string[], act: (transaction: IDBTransaction) => void): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const transaction = db.transaction(stores, "readwrite", { durability: "strict" });
+    transaction.oncomplete = () => { resolve(); };
+    transaction.onabort = () => { reject(storageError(transaction.error)); };
+    act(transaction);
+    transaction.commit();
+  });
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => { resolve(request.result); };
+    request.onerror = () => { reject(storageError(request.error)); };
+  });
+}
+
+/** Takes the store's lock, or fails at once when another tab has it. The result gives it free. */
+async function lock(name: string): Promise<() => Promise<void>> {
+  return await new Promise((resolve, reject) => {
+    const held = navigator.locks.request(name, { ifAvailable: true }, async (granted) => {
+      if (granted === null) {
+        reject(new MimiError("storage-locked", "another tab has this device open", { retryable: true }));
+        return;
+      }
+      await new Promise<void>((release) => {
+        resolve(async () => {
+          release();
+          // It is free only when the browser says so.
+          await held;
+        });
+      });
+    });
+  });
+}
+
+function storageError(error: unknown): MimiError {
+  if (MimiError.is(error)) return error;
+  const name = error instanceof DOMException ? error.name : "";
+  if (name === "QuotaExceededError") return new MimiError("storage-full", "the browser's storage is full", { retryable: true, cause: error });
+  if (name === "VersionError") return new MimiError("storage-newer", "a newer version wrote this store", { cause: error });
+  return new MimiError("internal", "the browser's storage failed", { cause: error });
+}

@@ -1,0 +1,32 @@
+// A page with nothing on it but one module of the tests, served on loopback.
+
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { build } from "esbuild";
+
+/** A file that a page can load: its content and type. */
+export interface PageFile { readonly body: Uint8Array | string; readonly type: string }
+
+/** Serves an empty page that runs this module, and these files beside it, until `stop`. */
+export async function bareServer(entry: string, files: Readonly<Record<string, PageFile>> = {}): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+  const bundled = await build({ entryPoints: [entry], bundle: true, format: "esm", target: "es2022", write: false, sourcemap: "inline", external: ["./client.wasm"] });
+  const all: Readonly<Record<string, PageFile>> = {
+    "/": { body: '<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>', type: "text/html; charset=utf-8" },
+    "/page.js": { body: bundled.outputFiles[0]?.text ?? "", type: "text/javascript" },
+    ...files,
+  };
+  const server = createServer((request, response) => { answer(response, all[request.url ?? ""]); });
+  await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+  return {
+    url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/`,
+    stop: () => new Promise((resolve) => {
+      server.close(() => { resolve(); });
+      server.closeAllConnections();
+    }),
+  };
+}
+
+function answer(response: ServerResponse, file: PageFile | undefined): void {
+  if (file === undefined) response.writeHead(404).end();
+  else response.writeHead(200, { "content-type": file.type, "cache-control": "no-store" }).end(file.body);
+}
