@@ -35,7 +35,7 @@ pub mod room_log;
 pub mod storage;
 pub mod time;
 pub mod transport;
-#[cfg(all(feature = "vectors", target_arch = "wasm32"))]
+#[cfg(all(feature = "testing", target_arch = "wasm32"))]
 pub mod vectors;
 #[cfg(all(feature = "wasm-client", target_arch = "wasm32"))]
 pub mod wasm;

@@ -1,5 +1,5 @@
 //! What the official MLS test vectors are run with: the client module's own cryptography, codec and
-//! storage, as exports for a test (wasm32 and feature `vectors` only; no package has it).
+//! storage, as exports for a test (wasm32 and feature `testing` only; no package has it).
 //!
 //! In scope: the algorithms of a suite, decoding and encoding, a client that only listens. Out of
 //! scope: the vectors and what they expect; that is in `tests/js`.

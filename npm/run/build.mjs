@@ -19,20 +19,19 @@ import { at, cargoTarget, command, must, root, say } from "./shell.mjs";
 export const TARGET = "wasm32-unknown-unknown";
 
 /**
- * The two wasm modules: the crate's feature, what wasm-bindgen is told besides, and how cargo's release
- * profile is changed. The client's weight counts more than its speed outside of the cryptography.
+ * The two wasm modules: the crate's feature, and how cargo's release profile is changed. The client's
+ * weight counts more than its speed outside of the cryptography.
  */
 export const WASM = {
   client: {
     feature: "wasm-client",
-    bindgen: [],
     release: { CARGO_PROFILE_RELEASE_OPT_LEVEL: "z" },
   },
-  hub: { feature: "worker", bindgen: ["--experimental-reset-state-function"] },
+  hub: { feature: "worker" },
 };
 
-/** The module that the official MLS test vectors run on: in no package. */
-const VECTORS = { feature: "vectors", bindgen: [] };
+/** The client's module for tests: the official MLS test vectors run on it, and it traps when told to. In no package. */
+export const TESTING = { feature: "testing" };
 
 /** Where the official MLS test vectors are; undefined when they are not there. */
 export function vectorsFolder() {
@@ -54,12 +53,12 @@ export async function build(profile) {
   await chatPage();
 }
 
-/** Builds the module for the official test vectors, when there are any. */
-export async function buildForVectors() {
-  if (vectorsFolder()) await wasm("vectors", VECTORS, "test");
+/** Builds the client's module for tests. */
+export async function buildForTests() {
+  await wasm("testing", TESTING, "test");
 }
 
-async function wasm(name, { feature, bindgen, release = {} }, profile) {
+async function wasm(name, { feature, release = {} }, profile) {
   const compiled = at("build", "wasm", profile, `${name}.wasm`);
   const rust = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src"];
   await whenChanged(`${name}-${profile}`, rust, [compiled], async () => {
@@ -76,7 +75,9 @@ async function wasm(name, { feature, bindgen, release = {} }, profile) {
   const glue = join(out, `${name}.js`);
   const inputs = [relative(root, compiled), "Cargo.lock"];
   await whenChanged(`${name}-bindgen`, inputs, [glue], async () => {
-    const args = ["--target", "web", "--out-dir", out, "--out-name", name, ...bindgen];
+    const args = ["--target", "web", "--out-dir", out, "--out-name", name];
+    // After a trap the instance is replaced.
+    args.push("--experimental-reset-state-function");
     args.push("--omit-default-module-path", "--remove-name-section", "--remove-producers-section");
     await must("wasm-bindgen", [...args, compiled]);
   });

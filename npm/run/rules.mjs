@@ -3,7 +3,7 @@
 // `npm test` kept when the sources are still the same, and runs what is missing.
 // `npm run rules -- --names` runs nothing and only looks for the names.
 import { readFileSync } from "node:fs";
-import { build, buildForVectors } from "./build.mjs";
+import { build, buildForTests } from "./build.mjs";
 import { filesUnder } from "./digest.mjs";
 import { parseRules, rulesOf, ruleTable, suiteOf, tableLines, testsIn } from "./rule-table.mjs";
 import { setUpBuild } from "./setup.mjs";
@@ -37,7 +37,7 @@ async function outcomes(tests) {
       await setUpBuild();
       if (suite !== "rust") {
         await build("test");
-        await buildForVectors();
+        await buildForTests();
       }
       const names = tests.filter(({ path }) => suiteOf(path) === suite).map(({ name }) => name);
       say(`\n── ${suite}: ${names.length} tests`);

@@ -1,6 +1,6 @@
 // `npm test`: sets up, then runs every check, goes on after a failure, and ends with the count.
 // `npm test -- rust js` runs only the groups named; GROUPS has them.
-import { TARGET, WASM, build, buildForVectors } from "./build.mjs";
+import { TARGET, TESTING, WASM, build, buildForTests } from "./build.mjs";
 import { rulesWithoutTest } from "./rules.mjs";
 import { LINKED_TOOLCHAIN, setUpBuild, wasmEnv } from "./setup.mjs";
 import { at, command, run, say, SetupError } from "./shell.mjs";
@@ -61,7 +61,7 @@ async function lint() {
   if (wasmEnv.RUSTUP_TOOLCHAIN === LINKED_TOOLCHAIN) {
     return say("\n── clippy for wasm32 is left out: the toolchain that builds it has no clippy");
   }
-  for (const feature of [...Object.values(WASM).map((module) => module.feature), "vectors"]) {
+  for (const feature of [...Object.values(WASM), TESTING].map((module) => module.feature)) {
     const args = ["clippy", "--lib", "--target", TARGET, "--no-default-features"];
     args.push("--features", feature, ...deny);
     await check(`clippy, ${feature}`, "cargo", args, wasmEnv);
@@ -72,7 +72,7 @@ async function builds() {
   say("\n── build");
   try {
     await build("test");
-    await buildForVectors();
+    await buildForTests();
   } catch (error) {
     say(String(error.message));
     record("build", 0, 1);

@@ -7,6 +7,8 @@ mod account;
 mod consent;
 mod convert;
 mod rooms;
+#[cfg(feature = "testing")]
+mod trap;
 
 use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;

@@ -102,6 +102,19 @@ pub fn key_material(user: &str, code: KeyMaterialUserCode) -> KeyMaterialRespons
 }
 
 impl Desk {
+    /// A desk that knows these clients, and a room of this epoch, log and windows.
+    pub fn with_room(
+        name: &str,
+        (epoch, log, windows): (u64, Vec<FanoutMessage>, BTreeMap<String, u64>),
+        clients: Vec<String>,
+    ) -> Self {
+        let clock = log.iter().map(|message| message.timestamp).max().unwrap_or_default();
+        let rooms =
+            BTreeMap::from([(name.into(), Room { epoch, log, windows, ..Room::default() })]);
+        let devices = clients.into_iter().map(|client| (client, Vec::new())).collect();
+        Self { rooms, clock, devices, ..Self::default() }
+    }
+
     /// The next request whose path contains `part` gets this answer, or none; the desk does not see it.
     pub fn answer(&mut self, part: &str, response: Option<Response>) {
         self.script.push((part.into(), response));

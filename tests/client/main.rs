@@ -10,6 +10,7 @@ mod crash;
 mod desk;
 mod devices;
 mod figures;
+mod fixtures;
 mod hostile;
 mod hubs;
 mod identity;

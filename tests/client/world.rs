@@ -59,9 +59,14 @@ impl Device {
     }
 
     pub fn with_options(options: ClientOptions, now: UnixMillis) -> Self {
+        Self::over(options, MemoryStorage::default(), now)
+    }
+
+    /// The device that is stored there.
+    pub fn over(options: ClientOptions, stored: MemoryStorage, now: UnixMillis) -> Self {
         let mut device = Self {
-            client: open(&options, &MemoryStorage::default(), now),
-            stored: MemoryStorage::default(),
+            client: open(&options, &stored, now),
+            stored,
             events: Vec::new(),
             online: true,
             options,

@@ -1,4 +1,4 @@
-// RFC 9420's encodings and labels, over the algorithms of the module for the official vectors.
+// RFC 9420's encodings and labels, over the algorithms of the module for tests.
 
 /** The exports of the module for the vectors (`src/vectors.rs`). */
 export interface VectorModule {

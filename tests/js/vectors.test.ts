@@ -13,8 +13,8 @@ import { pathToFileURL } from "node:url";
 import { bytes, hex, join as concat, opaque, Reader, Labelled, type VectorModule } from "./mls.js";
 
 const folder = process.env["MLS_VECTORS"]!;
-const wasm = (await import(pathToFileURL("build/wasm/vectors/vectors.js").href)) as VectorModule;
-wasm.initSync({ module: readFileSync("build/wasm/vectors/vectors_bg.wasm") });
+const wasm = (await import(pathToFileURL("build/wasm/testing/testing.js").href)) as VectorModule;
+wasm.initSync({ module: readFileSync("build/wasm/testing/testing_bg.wasm") });
 const accepted = [...wasm.acceptedSuites()];
 
 type Vector = { readonly [name: string]: unknown; readonly cipher_suite?: number };

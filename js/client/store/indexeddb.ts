@@ -8,7 +8,7 @@ import type { Row, RowChange, Store } from "../store.js";
  * The version of the database is the store's format. 1: the rows as they are, in `rows`. 2: sealed
  * records in `records`, how to open them in `meta`.
  */
-const FORMAT = 2;
+export const FORMAT = 2;
 const ROWS = "rows";
 const RECORDS = "records";
 const META = "meta";
