@@ -29,6 +29,8 @@ const ERRORS: Readonly<Record<ErrorCode, string>> = {
   "storage-locked": "This person is open in another tab. Close it there first.",
   "storage-full": "The browser has no space left for this device.",
   "storage-newer": "A newer version of this page has stored this device.",
+  "storage-key": "The key does not open what is stored for you here.",
+  "storage-damaged": "What is stored for you here was changed by something else.",
   "wasm-load": "The program could not be loaded.",
   "wasm-blocked": "The page's security policy forbids the program.",
   "internal": "Something is broken here. Reload the page.",
