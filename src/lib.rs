@@ -23,6 +23,8 @@ pub mod follower;
 pub mod hub;
 #[cfg(all(feature = "bindgen", target_arch = "wasm32"))]
 mod js;
+#[cfg(feature = "client")]
+pub mod low;
 pub mod mls;
 #[cfg(feature = "hub")]
 pub mod object;

@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("room_log", &["config", "storage", "transport", "wire", "time", "error"]),
     ("object", &["config", "storage", "transport", "outbox", "wire", "time", "error"]),
     ("client", &["mls", "room", "storage", "transport", "outbox", "wire", "time", "error"]),
+    ("low", &["mls", "room", "storage", "wire", "time", "error"]),
     (
         "hub",
         &[
@@ -78,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "wasm",
         &[
             "client",
+            "low",
             "js",
             "mls::MlsCrypto",
             "storage",

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -86,24 +87,33 @@ async function wasm(name, { feature, release = {} }, profile) {
 async function clientPackage() {
   const { build: bundle } = await import("esbuild");
   const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
-  const entry = (name) => [at("js/client/entry", `${name}.ts`)];
+  // Both layers of one platform share what they have in common: one wasm instance.
+  const layers = (platform, high, low) => ({
+    entryPoints: {
+      [high]: at("js/client/entry", `${platform}.ts`),
+      [low]: at("js/client/entry", `${platform}-low.ts`),
+    },
+    splitting: true,
+    chunkNames: `${platform}-[hash]`,
+  });
+  for (const folder of ["build/client", "build/client/dist"]) removeChunks(at(folder));
   await bundle({
     ...common,
-    entryPoints: entry("web"),
-    outfile: at("build/client/index.js"),
+    ...layers("web", "index", "low"),
+    outdir: at("build/client"),
     platform: "browser",
   });
   await bundle({
     ...common,
-    entryPoints: entry("node"),
-    outfile: at("build/client/dist/node.js"),
+    ...layers("node", "node", "node-low"),
+    outdir: at("build/client/dist"),
     platform: "node",
     external: ["ws"],
   });
   await bundle({
     ...common,
-    entryPoints: entry("workerd"),
-    outfile: at("build/client/dist/workerd.js"),
+    ...layers("workerd", "workerd", "workerd-low"),
+    outdir: at("build/client/dist"),
     platform: "browser",
     conditions: ["workerd"],
     external: ["*.wasm", "cloudflare:*"],
@@ -113,6 +123,13 @@ async function clientPackage() {
     must(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.client.json"]),
   );
   finishPackage("client");
+}
+
+/** Chunks are named by their content: those of before would stay. */
+function removeChunks(folder) {
+  if (!existsSync(folder)) return;
+  const chunks = readdirSync(folder).filter((name) => /^(web|node|workerd)-[A-Z0-9]{8}\.js(\.map)?$/.test(name));
+  for (const name of chunks) rmSync(join(folder, name));
 }
 
 async function hubPackage() {

@@ -6,6 +6,7 @@
 mod account;
 mod consent;
 mod convert;
+mod low;
 mod rooms;
 #[cfg(feature = "testing")]
 mod trap;

@@ -1,10 +1,3 @@
-import { setPlatform } from "../platform.js";
-
-setPlatform({
-  // Literal, so that bundlers find the file.
-  loadWasm: async () => new URL("./client.wasm", import.meta.url),
-  webSocket: async () => WebSocket,
-  durable: true,
-});
+import "./platform-web.js";
 
 export * from "../index.js";

@@ -1,0 +1,3 @@
+import "./platform-workerd.js";
+
+export * from "../low.js";

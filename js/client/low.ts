@@ -1,0 +1,16 @@
+/**
+ * The low layer, for those who bring their own flow: synchronous, without network, clock and storage.
+ * Bytes go in; bytes and changes come out. Everything here needs {@link init} to have ended.
+ */
+
+export { MimiError, type ErrorCode } from "./errors.js";
+export { init } from "./init.js";
+export { type Bytes } from "./message.js";
+export { type WasmSource } from "./platform.js";
+export { type Role } from "./room-state.js";
+export {
+  inspect, wire, type AppSyncStruct, type ClientKeyMaterial, type Codec, type ConsentEntry, type FanoutMessage, type GroupInfoRequest,
+  type GroupInfoResponse, type KeyMaterialRequest, type KeyMaterialResponse, type KeyMaterialUserCode, type MimiParticipantList,
+  type PendingProposalsResponse, type RatchetTreeOption, type RequiredCapabilities, type SubmitMessageResponse, type UpdateRequest,
+  type UpdateResponseCode, type UpdateRoomResponse, type UserRoles, type Wire, type WireField,
+} from "./low/wire.js";
