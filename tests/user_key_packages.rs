@@ -116,21 +116,46 @@ fn r29_expired_and_early_key_packages_are_not_taken() {
 fn a_call_and_a_stock_have_their_caps() {
     let phone = phone();
     let mut bob = Bob::with(&[&phone]);
-    let packages: Vec<_> = (0..201).map(|_| phone.key_package(bob.now)).collect();
+    let packages: Vec<_> = (0..301).map(|_| phone.key_package(bob.now)).collect();
     let before = bob.storage.snapshot();
     assert_eq!(
         bob.publish(&phone, &packages[..101]),
         refusal(400, "malformed: more than 100 KeyPackages")
     );
     assert_eq!(bob.storage.snapshot(), before);
-    assert_eq!(bob.publish(&phone, &packages[..100]).status, 200);
-    assert_eq!(bob.publish(&phone, &packages[100..200]).status, 200);
+    for hundred in packages[..300].chunks(100) {
+        assert_eq!(bob.publish(&phone, hundred).status, 200);
+    }
     let before = bob.storage.snapshot();
-    assert_eq!(bob.publish(&phone, &packages[200..]), refusal(429, "too many requests"));
-    let last_resort: Vec<_> = (0..9).map(|_| phone.last_resort(bob.now)).collect();
-    assert_eq!(bob.publish(&phone, &last_resort), refusal(429, "too many requests"));
+    assert_eq!(bob.publish(&phone, &packages[300..]), refusal(429, "too many requests"));
     assert_eq!(bob.storage.snapshot(), before);
-    assert_eq!(bob.stock(&phone).available, 200);
+    assert_eq!(bob.stock(&phone).available, 300);
+}
+
+#[test]
+fn r28_a_new_last_resort_key_package_takes_the_place_of_the_old_one() {
+    let (phone, tablet) = (phone(), Device::new("bob@bravo.example/tablet"));
+    let mut bob = Bob::with(&[&phone, &tablet]);
+    let [old, middle, new] = [0; 3].map(|_| phone.last_resort(bob.now));
+    bob.publish(&phone, &[old.clone(), phone.key_package(bob.now)]);
+    bob.publish(&tablet, &[tablet.last_resort(bob.now)]);
+    bob.publish(&phone, &[middle, new.clone()]);
+    // Of that kind, and of that device, alone.
+    assert_eq!((bob.stock(&phone).last_resort, bob.stock(&phone).available), (1, 1));
+    assert_eq!(bob.stock(&tablet).last_resort, 1);
+    // What came before does not come back.
+    bob.publish(&phone, std::slice::from_ref(&old));
+    let mut request = claim_request();
+    mls10(&mut request).last_resort_allowed = true;
+    bob.claim(&request);
+    let claimed = bob.claim(&request).clients.remove(0).material;
+    let ClientMaterial::Success(key_package) = claimed else { panic!("{claimed:?}") };
+    assert_eq!(key_package.bytes(), bytes_of(&new));
+    // A Welcome for the old one still finds its way.
+    let room = mimi_edge::wire::uri::RoomUri::parse("club@alpha.example").unwrap();
+    let welcome = common::user::welcome(&[&phone.reference(&old)], 1);
+    let response = bob.own(Endpoint::DeliverWelcome { room }, welcome);
+    assert_eq!(response.status, 200, "{response:?}");
 }
 
 #[test]

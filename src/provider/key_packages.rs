@@ -24,9 +24,9 @@ use crate::{
 
 /// Most KeyPackages of one call.
 const MAX_KEY_PACKAGES_PER_CALL: usize = 100;
-/// Most KeyPackages of one device that wait to be handed out, for each kind.
-const MAX_SINGLE_USE: u32 = 200;
-const MAX_LAST_RESORT: u32 = 8;
+/// Most KeyPackages for one use of one device that wait to be handed out: three times what one call
+/// brings.
+const MAX_SINGLE_USE: u32 = 300;
 
 /// Most Welcomes that one hub can make of a last-resort KeyPackage.
 const MAX_WELCOMES_OF_LAST_RESORT: usize = 64;
@@ -89,7 +89,8 @@ impl InStock {
 }
 
 /// `POST keyPackages`: stores all of them or, if one is not valid, none. One that is known already
-/// has no effect, whatever became of it.
+/// has no effect, whatever became of it. A new last-resort one takes the place of the one of its suite,
+/// so each device has one of each suite at most.
 pub(super) fn publish(
     step: &mut Step<'_>,
     crypto: &MlsCrypto,
@@ -114,7 +115,7 @@ pub(super) fn publish(
         store(step, client, valid)?;
     }
     let stock = stock(&step.transaction, client, step.now)?;
-    if stock.available > MAX_SINGLE_USE || stock.last_resort > MAX_LAST_RESORT {
+    if stock.available > MAX_SINGLE_USE {
         return Err(ProtocolError::TooManyRequests.into());
     }
     Ok(stock)
@@ -145,6 +146,10 @@ fn store(step: &mut Step<'_>, client: &ClientUri, valid: ValidKeyPackage) -> Res
     }
     if issued(&step.transaction, &in_stock.reference)?.is_some() {
         return Ok(());
+    }
+    if kind == KeyPackageKind::LastResort {
+        let suite = in_stock.cipher_suite;
+        retain_stock(&mut step.transaction, client, kind, |row| row.cipher_suite != suite)?;
     }
     let issued = Issued { client: client.clone(), kind, reserved: None };
     record(&mut step.transaction, &in_stock, &issued)?;
@@ -276,7 +281,8 @@ pub(super) fn withdraw(
     transaction: &mut Transaction<'_>,
     client: &ClientUri,
 ) -> Result<(), InternalError> {
-    retain_stock(transaction, client, |_| false)
+    retain_stock(transaction, client, KeyPackageKind::SingleUse, |_| false)?;
+    retain_stock(transaction, client, KeyPackageKind::LastResort, |_| false)
 }
 
 /// Drops what can no longer be handed out from a device's stock; its refs stay.
@@ -285,19 +291,19 @@ fn clear_stock(
     client: &ClientUri,
     now: UnixMillis,
 ) -> Result<(), InternalError> {
-    retain_stock(transaction, client, |row| row.is_live(now))
+    retain_stock(transaction, client, KeyPackageKind::SingleUse, |row| row.is_live(now))?;
+    retain_stock(transaction, client, KeyPackageKind::LastResort, |row| row.is_live(now))
 }
 
 fn retain_stock(
     transaction: &mut Transaction<'_>,
     client: &ClientUri,
+    kind: KeyPackageKind,
     stays: impl Fn(&InStock) -> bool,
 ) -> Result<(), InternalError> {
-    for kind in [KeyPackageKind::SingleUse, KeyPackageKind::LastResort] {
-        for row in in_stock(transaction, client, kind)? {
-            if !stays(&row) {
-                transaction.delete(stock_key(client, kind, &row));
-            }
+    for row in in_stock(transaction, client, kind)? {
+        if !stays(&row) {
+            transaction.delete(stock_key(client, kind, &row));
         }
     }
     Ok(())
