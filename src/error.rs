@@ -101,6 +101,9 @@ pub enum UsageError {
     /// This client knows no such room.
     #[error("no such room here")]
     RoomUnknown,
+    /// No room of this client has a device of this user.
+    #[error("no such user here")]
+    UserUnknown,
     /// The storage was written by a newer version.
     #[error("the storage is of a newer version")]
     StorageNewer,

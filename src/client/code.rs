@@ -98,6 +98,7 @@ impl ErrorCode {
         match error {
             Error::Usage(UsageError::BadUri) => Self::BadUri,
             Error::Usage(UsageError::RoomUnknown) => Self::RoomUnknown,
+            Error::Usage(UsageError::UserUnknown) => Self::UserUnknown,
             Error::Usage(UsageError::StorageNewer) => Self::StorageNewer,
             Error::Usage(UsageError::BadState(_)) => Self::Conflict,
             Error::Usage(_) => Self::BadArgument,

@@ -49,8 +49,33 @@ pub enum Event {
         /// Why.
         code: ErrorCode,
     },
+    /// Another user has other devices in the rooms that this device is in; also when a verified user
+    /// comes back with others than were verified. A device whose key is another one is both added and
+    /// removed. Users who come to be known, or are seen no more, have not changed.
+    UserDevicesChanged {
+        /// The user.
+        user: UserUri,
+        /// Those that are new, by address.
+        added: Vec<ClientUri>,
+        /// Those that are gone, by address.
+        removed: Vec<ClientUri>,
+    },
+    /// Another user is trusted otherwise than before, in every room.
+    TrustChanged {
+        /// The user.
+        user: UserUri,
+        /// What holds now.
+        trust: Trust,
+    },
     /// What the own provider holds of this device's KeyPackages.
     KeyPackages(Stock),
+    /// The own provider has the KeyPackages that a call asked for.
+    KeyPackagesMade {
+        /// The name of the call.
+        id: IntentId,
+        /// How many were made.
+        made: u32,
+    },
     /// A room is there: created, joined by a Welcome, or joined by an external commit.
     RoomAdded {
         /// The room.
@@ -172,7 +197,7 @@ pub enum Event {
         /// The name of the call.
         id: IntentId,
     },
-    /// The own provider does not do what was asked of it for the account.
+    /// The own provider does not do what was asked of it for the account, or for the device.
     AccountFailed {
         /// The name of the call.
         id: IntentId,
@@ -199,10 +224,12 @@ pub enum Event {
 }
 
 /// How many KeyPackages the own provider can hand out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stock {
     /// Without the last-resort ones.
     pub available: u32,
+    /// How many of them there should be.
+    pub target: u32,
     /// The last-resort ones.
     pub last_resort: u32,
     /// When the first of them is no longer handed out; `None` when there is none.
@@ -314,6 +341,32 @@ pub struct Participant {
     pub roles: Vec<Role>,
     /// The user's devices, in the tree's order.
     pub devices: Vec<ClientUri>,
+    /// Whether the user's devices were verified; those of the own user never are.
+    pub trust: Trust,
+}
+
+/// Whether the devices of a user were verified, by a number that people compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// They were not.
+    #[default]
+    Unverified,
+    /// All of them were.
+    Verified,
+    /// They were, and another one was seen since, or another key.
+    Changed,
+}
+
+impl Trust {
+    /// The state as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Verified => "verified",
+            Self::Changed => "changed",
+        }
+    }
 }
 
 /// Something that a device still has to do.

@@ -84,7 +84,7 @@ pub(super) enum Registration {
 impl Identity {
     /// The device of a pseudonym, or a new one of a user, named as asked or at random.
     pub(super) fn new(options: &ClientOptions, crypto: &MlsCrypto) -> Result<Self> {
-        let ClientOptions { user, device, pseudonym } = options;
+        let ClientOptions { user, device, pseudonym, .. } = options;
         if let Some(pseudonym) = pseudonym {
             return Ok(pseudonym.identity()?);
         }

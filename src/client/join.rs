@@ -6,11 +6,12 @@ use openmls::{
     group::{GroupId, StagedWelcome},
     key_packages::KeyPackageBundle,
     messages::Welcome,
+    prelude::KeyPackageRef,
 };
 use openmls_traits::{OpenMlsProvider, storage::StorageProvider};
 
 use super::{
-    Event, RoomPhase, external, hubs, intent, key_packages,
+    Event, RoomPhase, external, hubs, intent, key_packages, known,
     request::{Request, Settled},
     room::Room,
     rooms,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, ProtocolError, Result},
-    mls::{self, commit::check_entered, credential::client_uri_of},
+    mls::{self, commit::check_entered, credential::client_uri_of, key_package::KeyPackageKind},
     transport::Response,
     wire::{self, EventPage, LogEvent, RatchetTree, RatchetTreeOption, uri::RoomUri},
 };
@@ -93,7 +94,7 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
     if let Some(mut known) = known.clone().filter(|known| known.phase == RoomPhase::Joined) {
         // A copy, another group under this room's name, or a way back after the commit that takes this
         // device out: a Welcome brings nobody out of a room.
-        if is_for_us(step, &welcome)? {
+        if opener(step, &welcome)?.is_some() {
             known.welcomes.push(wire::encode(event)?);
             let too_many = known.welcomes.len().saturating_sub(MOST_WAITING);
             known.welcomes.drain(..too_many);
@@ -108,15 +109,15 @@ fn take(step: &mut Step<'_>, event: &LogEvent) -> Result<()> {
     if !step.may_enter(&room)? {
         return Ok(());
     }
-    if !is_for_us(step, &welcome)? {
+    let Some(opener) = opener(step, &welcome)? else {
         // Used already, or for a key that is lost.
         return if known.is_none() { join_otherwise(step, room, known) } else { Ok(()) };
-    }
+    };
     let Some(RatchetTreeOption::Full(tree)) = &event.message.ratchet_tree_option else {
         return join_otherwise(step, room, known);
     };
     match join(step, &room, welcome, tree) {
-        Ok(epoch) => joined(step, room, epoch),
+        Ok(epoch) => joined(step, room, epoch, &opener),
         Err(Error::Protocol(_)) => join_otherwise(step, room, known),
         Err(error) => Err(error),
     }
@@ -141,17 +142,24 @@ fn join_otherwise(step: &mut Step<'_>, uri: RoomUri, known: Option<Room>) -> Res
     Ok(())
 }
 
-/// Whether one of this device's KeyPackages opens the Welcome.
-fn is_for_us(step: &mut Step<'_>, welcome: &Welcome) -> Result<bool> {
+/// One of this device's KeyPackages, which opens a Welcome.
+struct Opener {
+    reference: KeyPackageRef,
+    kind: KeyPackageKind,
+}
+
+/// The KeyPackage of this device that opens the Welcome, if one does.
+fn opener(step: &mut Step<'_>, welcome: &Welcome) -> Result<Option<Opener>> {
     let provider = step.provider();
     for secrets in welcome.secrets() {
-        let bundle: Option<KeyPackageBundle> =
-            provider.storage().key_package(&secrets.new_member())?;
-        if bundle.is_some() {
-            return Ok(true);
+        let reference = secrets.new_member();
+        let bundle: Option<KeyPackageBundle> = provider.storage().key_package(&reference)?;
+        if let Some(bundle) = bundle {
+            let kind = KeyPackageKind::of(bundle.key_package());
+            return Ok(Some(Opener { reference, kind }));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Opens the Welcome; gives the epoch in which this device comes in.
@@ -183,13 +191,18 @@ fn join(step: &mut Step<'_>, room: &RoomUri, welcome: Welcome, tree: &RatchetTre
     Ok(group.epoch().as_u64())
 }
 
-fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64) -> Result<()> {
+fn joined(step: &mut Step<'_>, uri: RoomUri, epoch: u64, opener: &Opener) -> Result<()> {
     let mut room = Room::new(uri, RoomPhase::Joined, epoch);
     room.fetch(step)?;
     step.store_room(&room)?;
     external::superseded(step, &room.uri)?;
     rooms::phase_changed(step)?;
     hubs::learn(step, room.uri.domain())?;
-    key_packages::ask_stock(step)?;
+    let group = step.group(&room.uri)?;
+    known::room_changed(step, &room.uri, &group)?;
+    match opener.kind {
+        KeyPackageKind::SingleUse => key_packages::ask_stock(step)?,
+        KeyPackageKind::LastResort => key_packages::last_resort_used(step, &opener.reference)?,
+    }
     intent::advance(step, &room.uri)
 }

@@ -24,6 +24,7 @@ mod inbound;
 mod intent;
 mod join;
 mod key_packages;
+mod known;
 mod leave;
 mod options;
 mod outlook;
@@ -33,11 +34,13 @@ mod pump;
 mod request;
 mod room;
 mod rooms;
+mod safety_number;
 mod send;
 mod socket;
 mod step;
 mod tables;
 mod task;
+mod verification;
 mod waiting;
 mod wishes;
 
@@ -46,10 +49,13 @@ pub use consent::Consent;
 pub use devices::Device;
 pub use event::{
     Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
-    PendingState, Rights, RoomPhase, RoomState, Stock,
+    PendingState, Rights, RoomPhase, RoomState, Stock, Trust,
 };
-pub use options::{AddOptions, ClientOptions, CreateOptions, HubProposals, LastResort};
+pub use options::{
+    AddOptions, ClientOptions, CreateOptions, HubProposals, KeyPackageOptions, LastResort,
+};
 pub use pseudonyms::Pseudonym;
+pub use safety_number::{SafetyNumber, epoch_code};
 
 pub use crate::room::Profile;
 
@@ -89,8 +95,9 @@ impl Client {
     /// Opens the client that `rows` hold; without rows, makes a new device and registers it.
     ///
     /// # Errors
-    /// [`UsageError::BadArgument`] when the rows are another user's, [`UsageError::StorageNewer`]
-    /// when they are of a newer version, [`UsageError::BadUri`] when the device's name is none.
+    /// [`UsageError::BadArgument`] when the rows are another user's, or the options out of bounds;
+    /// [`UsageError::StorageNewer`] when they are of a newer version; [`UsageError::BadUri`] when the
+    /// device's name is none.
     pub fn open(
         options: &ClientOptions,
         rows: Vec<Row>,
@@ -122,7 +129,10 @@ impl Client {
             events: Vec::new(),
             acks: BTreeMap::new(),
         };
-        client.step(now, |step| if is_new { set_up(step) } else { resume(step) })?;
+        client.step(now, |step| {
+            key_packages::choose(step, options.key_packages)?;
+            if is_new { set_up(step) } else { resume(step) }
+        })?;
         Ok(client)
     }
 
@@ -296,6 +306,7 @@ fn set_up(step: &mut Step<'_>) -> Result<()> {
 
 /// A device that was there before. One that was refused asks again.
 fn resume(step: &mut Step<'_>) -> Result<()> {
+    known::complete(step)?;
     let mut account = step.account()?;
     match account.registration {
         Registration::Done => key_packages::ask_stock_if_old(step),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pseudonym;
 use crate::{
+    error::UsageError,
     room::Profile,
     wire::{Role, uri::UserUri},
 };
@@ -17,19 +18,61 @@ pub struct ClientOptions {
     pub device: Option<String>,
     /// The pseudonym that the user is; its client is then the device (R92).
     pub pseudonym: Option<Pseudonym>,
+    /// Which KeyPackages the device is to have; `None`: as it was, at first the default.
+    pub key_packages: Option<KeyPackageOptions>,
 }
 
 impl ClientOptions {
     /// The client of `user`, of any name.
     #[must_use]
     pub const fn new(user: UserUri) -> Self {
-        Self { user, device: None, pseudonym: None }
+        Self { user, device: None, pseudonym: None, key_packages: None }
     }
 
     /// The client of a pseudonym, for one room (R91).
     #[must_use]
     pub fn of_pseudonym(pseudonym: Pseudonym) -> Self {
-        Self { user: pseudonym.user(), device: None, pseudonym: Some(pseudonym) }
+        Self { pseudonym: Some(pseudonym.clone()), ..Self::new(pseudonym.user()) }
+    }
+}
+
+/// Which KeyPackages a device has at its provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPackageOptions {
+    /// How many for one use each the provider should hold: 1 to [`Self::MOST`]. Below half of it, they
+    /// are replenished.
+    pub target: u32,
+    /// For how long a new one is valid, in days: [`Self::SHORTEST_DAYS`] to [`Self::LONGEST_DAYS`] (D4).
+    pub lifetime_days: u32,
+}
+
+impl KeyPackageOptions {
+    /// The largest target. Up to three generations are in stock at once, which providers take.
+    pub const MOST: u32 = 100;
+    /// The shortest life, in days: providers hand out what is valid for 28 days more (D4).
+    pub const SHORTEST_DAYS: u32 = 30;
+    /// The longest life, in days (D4).
+    pub const LONGEST_DAYS: u32 = 84;
+
+    /// Whether they are within the bounds.
+    ///
+    /// # Errors
+    /// [`UsageError::BadArgument`] when not.
+    pub(super) fn check(self) -> Result<Self, UsageError> {
+        if !(1..=Self::MOST).contains(&self.target) {
+            return Err(UsageError::BadArgument("a target of 1 to 100 KeyPackages"));
+        }
+        if !(Self::SHORTEST_DAYS..=Self::LONGEST_DAYS).contains(&self.lifetime_days) {
+            return Err(UsageError::BadArgument("a lifetime of 30 to 84 days"));
+        }
+        Ok(self)
+    }
+}
+
+/// Twenty KeyPackages of 84 days.
+impl Default for KeyPackageOptions {
+    fn default() -> Self {
+        Self { target: 20, lifetime_days: Self::LONGEST_DAYS }
     }
 }
 

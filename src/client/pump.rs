@@ -4,7 +4,7 @@ use super::{
     Client,
     identity::{Account, Registration},
     intent::{self, WaitsFor},
-    key_packages,
+    key_packages::{self, Care},
     request::{Made, Request, Settled},
     step::{self, Step},
     tables,
@@ -123,7 +123,7 @@ impl Client {
 
     /// What is done when its time comes. What fails in one room does not stop the others.
     fn timers(&mut self, now: UnixMillis) -> Result<()> {
-        self.step(now, key_packages::replace_if_due)?;
+        self.step(now, key_packages::look_after)?;
         for (room, _) in self.rooms()? {
             if self.step(now, |step| intent::advance(step, &room)).is_err() {
                 self.step(now, |step| intent::give_up_first(step, &room))?;
@@ -138,7 +138,7 @@ impl Client {
         if account.registration != Registration::Done {
             return Ok(None);
         }
-        let mut next = key_packages::replacement_due(account.published_at);
+        let mut next = Care::load(&transaction)?.due(&account);
         for room in step::rooms(&transaction)? {
             let due = intent::first(&transaction, &room.uri)?
                 .filter(|intent| intent.waits_for == WaitsFor::Nothing)

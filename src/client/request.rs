@@ -91,6 +91,10 @@ pub(super) enum Request {
     Rooms,
     /// `GET directory/{domain}`.
     Directory(Domain),
+    /// `GET keyPackages`, for this call.
+    StockAsked(IntentId),
+    /// `POST keyPackages` with this body, for this call, which makes so many.
+    PublishAsked(IntentId, u32, Vec<u8>),
 }
 
 /// What a request in the outbox comes to when its turn is there.
@@ -118,7 +122,9 @@ impl Request {
         match self {
             Self::Register
             | Self::PublishKeyPackages(_)
+            | Self::PublishAsked(..)
             | Self::Stock
+            | Self::StockAsked(_)
             | Self::Devices
             | Self::RevokeDevice(..)
             | Self::DeleteUser(_)
@@ -146,10 +152,10 @@ impl Request {
                 let body = step.identity.registration()?;
                 Made::Send(call(Method::Post, "devices", body), "device".into())
             }
-            Self::PublishKeyPackages(body) => {
+            Self::PublishKeyPackages(body) | Self::PublishAsked(_, _, body) => {
                 sized(step, "KeyPackages", Method::Post, "keyPackages", body.clone())?
             }
-            Self::Stock => get(step, "keyPackages", "stock")?,
+            Self::Stock | Self::StockAsked(_) => get(step, "keyPackages", "stock")?,
             Self::Devices => get(step, "devices", "devices")?,
             Self::RevokeDevice(_, client) => {
                 let path = format!("{}/revoke", path("devices", client.as_str()));
@@ -255,8 +261,12 @@ impl Request {
         }
         match self {
             Self::Register => identity::registration_answered(step, response),
-            Self::PublishKeyPackages(_) => key_packages::publish_answered(step, response),
+            Self::PublishKeyPackages(_) => key_packages::publish_answered(step, None, response),
+            Self::PublishAsked(id, made, _) => {
+                key_packages::publish_answered(step, Some((*id, *made)), response)
+            }
             Self::Stock => key_packages::stock_answered(step, response),
+            Self::StockAsked(id) => key_packages::asked_stock_answered(step, *id, response),
             Self::Devices => devices::listed(step, response),
             Self::RevokeDevice(id, client) => {
                 devices::revocation_answered(step, *id, client, response)

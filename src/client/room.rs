@@ -7,13 +7,14 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorCode, Event, IntentId, Participant, Rights, RoomPhase, RoomState, external, intent, leave,
+    ErrorCode, Event, IntentId, Participant, Rights, RoomPhase, RoomState, Trust, external, intent,
+    known, leave,
     outlook::Outlook,
     request::Request,
     rooms, send,
     step::Step,
     task::{Join, Task},
-    waiting,
+    verification, waiting,
 };
 use crate::{
     error::{InternalError, Result},
@@ -163,6 +164,7 @@ impl Room {
         step.store_room(self)?;
         let epoch = group.epoch().as_u64();
         step.emit(Event::RoomChanged { room: self.uri.clone(), epoch });
+        known::room_changed(step, &self.uri, group)?;
         intent::epoch_changed(step, &self.uri, group)?;
         send::epoch_changed(step, &self.uri)
     }
@@ -188,7 +190,10 @@ impl Room {
         }
         step.store_room(self)?;
         match phase {
-            RoomPhase::Left => rooms::ended(step, &self.uri)?,
+            RoomPhase::Left => {
+                known::room_left(step, &self.uri);
+                rooms::ended(step, &self.uri)?;
+            }
             _ => rooms::phase_changed(step)?,
         }
         self.give_up_all(step, code)
@@ -231,7 +236,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     let Some(group) = group else { return Ok(None) };
     let outlook = Outlook::of(&group)?;
     let rights = rights(&room, &outlook.list, &step.identity.client.user());
-    let participants = participants(&outlook);
+    let participants = participants(&outlook, &verification::all(&step.transaction)?);
     let intents = intent::all(&step.transaction, uri)?;
     let pending = intents.iter().filter_map(|intent| intent.shown(&room)).collect();
     Ok(Some(RoomState {
@@ -250,7 +255,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     }))
 }
 
-fn participants(room: &Outlook) -> Vec<Participant> {
+fn participants(room: &Outlook, trust: &BTreeMap<UserUri, Trust>) -> Vec<Participant> {
     let mut devices: BTreeMap<UserUri, Vec<ClientUri>> = BTreeMap::new();
     for (_, client) in &room.leaves {
         devices.entry(client.user()).or_default().push(client.clone());
@@ -259,6 +264,7 @@ fn participants(room: &Outlook) -> Vec<Participant> {
         user: user.clone(),
         roles: roles.to_vec(),
         devices: devices.remove(user).unwrap_or_default(),
+        trust: trust.get(user).copied().unwrap_or_default(),
     };
     room.list.iter().map(to_participant).collect()
 }

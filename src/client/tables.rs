@@ -1,6 +1,9 @@
 //! The tables of a client's storage, all of them but MLS' own (`mls::MLS_TABLE`).
 
-use crate::{storage::Key, wire::uri::RoomUri};
+use crate::{
+    storage::Key,
+    wire::uri::{RoomUri, UserUri},
+};
 
 /// The version of the rows, in the row [`schema`].
 pub(super) const VERSION: u32 = 1;
@@ -20,11 +23,14 @@ const DEVICES: u8 = 0x05;
 const CONSENT: u8 = 0x06;
 const PSEUDONYMS: u8 = 0x07;
 const AVAILABLE: u8 = 0x08;
+const CARE: u8 = 0x09;
+const VERIFIED: u8 = 0x0A;
 const ROOMS: u8 = 0x10;
 const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
 const HISTORY: u8 = 0x13;
 const LOGGED: u8 = 0x18;
+const KNOWN: u8 = 0x20;
 
 /// The version of the rows.
 pub(super) fn schema() -> Vec<u8> {
@@ -74,6 +80,26 @@ pub(super) fn all_pseudonyms() -> Vec<u8> {
 /// `Available`.
 pub(super) fn available() -> Vec<u8> {
     Key::table(AVAILABLE).build()
+}
+
+/// `Care`: how the device cares for its KeyPackages.
+pub(super) fn care() -> Vec<u8> {
+    Key::table(CARE).build()
+}
+
+/// `Verified`, by user.
+pub(super) fn verified(user: &UserUri) -> Vec<u8> {
+    Key::table(VERIFIED).text(user.as_str()).build()
+}
+
+/// All of [`verified`].
+pub(super) fn all_verified() -> Vec<u8> {
+    Key::table(VERIFIED).build()
+}
+
+/// `Known` of a room: its users with their devices.
+pub(super) fn known(room: &RoomUri) -> Vec<u8> {
+    Key::table(KNOWN).text(room.as_str()).build()
 }
 
 /// `Room`, by identifier.

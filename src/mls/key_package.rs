@@ -2,7 +2,7 @@
 
 use openmls::{
     credentials::CredentialWithKey,
-    key_packages::{KeyPackage, KeyPackageIn},
+    key_packages::{KeyPackage, KeyPackageIn, Lifetime},
     prelude::{
         Capabilities, Ciphersuite, CredentialType, ExtensionType, HashType, OpenMlsCrypto,
         ProposalType, ProtocolVersion,
@@ -12,7 +12,7 @@ use openmls_traits::{OpenMlsProvider, signatures::Signer};
 use serde::{Deserialize, Serialize};
 use tls_codec::{TlsSerialize, TlsSize, VLBytes};
 
-use super::{MlsProvider, accepted_suite, capabilities, credential, key_package_lifetime};
+use super::{MlsProvider, accepted_suite, capabilities, credential};
 use crate::{
     error::{InternalError, ProtocolError},
     room::app_sync,
@@ -20,8 +20,12 @@ use crate::{
     wire::{self, RequiredCapabilities, uri::ClientUri},
 };
 
-/// Life of a KeyPackage, in seconds: 84 days (D4).
-pub const LIFETIME_SECONDS: u64 = 84 * 24 * 60 * 60;
+/// A day, in seconds.
+pub const DAY_SECONDS: u64 = 24 * 60 * 60;
+/// Life of a KeyPackage, in days (D4).
+pub const LIFETIME_DAYS: u32 = 84;
+/// The same, in seconds.
+pub const LIFETIME_SECONDS: u64 = LIFETIME_DAYS as u64 * DAY_SECONDS;
 /// How far in the past it begins, in seconds, for clocks that go wrong: one hour (D4).
 pub const LIFETIME_MARGIN_SECONDS: u64 = 60 * 60;
 
@@ -32,6 +36,14 @@ pub enum KeyPackageKind {
     SingleUse,
     /// Again and again, when all others are gone and the requester allows it (R28).
     LastResort,
+}
+
+impl KeyPackageKind {
+    /// What a KeyPackage says of itself.
+    #[must_use]
+    pub fn of(key_package: &KeyPackage) -> Self {
+        if key_package.last_resort() { Self::LastResort } else { Self::SingleUse }
+    }
 }
 
 /// A KeyPackage that was made or checked here.
@@ -65,10 +77,7 @@ impl ValidKeyPackage {
             .map_err(|_| InternalError::Mls("KeyPackageRef"))?
             .as_slice()
             .to_vec();
-        let kind = match key_package.last_resort() {
-            true => KeyPackageKind::LastResort,
-            false => KeyPackageKind::SingleUse,
-        };
+        let kind = KeyPackageKind::of(&key_package);
         let millis = |seconds: u64| UnixMillis(seconds.saturating_mul(1000));
         let not_before = millis(key_package.life_time().not_before());
         let not_after = millis(key_package.life_time().not_after());
@@ -76,7 +85,8 @@ impl ValidKeyPackage {
     }
 }
 
-/// Makes a KeyPackage of `client`; its private keys go to the provider's storage.
+/// Makes a KeyPackage of `client` with such a life ([`key_package_lifetime`](super::key_package_lifetime)
+/// has the usual one); its private keys go to the provider's storage.
 ///
 /// # Errors
 /// [`InternalError`] when openmls or the storage fails.
@@ -86,11 +96,11 @@ pub fn create_key_package(
     (client, signature_key): (&ClientUri, &[u8]),
     suite: Ciphersuite,
     kind: KeyPackageKind,
-    now: UnixMillis,
+    lifetime: Lifetime,
 ) -> Result<ValidKeyPackage, InternalError> {
     let credential: CredentialWithKey = credential::credential_with_key(client, signature_key);
     let mut builder = KeyPackage::builder()
-        .key_package_lifetime(key_package_lifetime(now))
+        .key_package_lifetime(lifetime)
         .leaf_node_capabilities(capabilities())
         .leaf_node_extensions(app_sync::leaf_extensions()?);
     if kind == KeyPackageKind::LastResort {

@@ -127,10 +127,21 @@ pub fn join_config() -> MlsGroupJoinConfig {
 /// The life of a KeyPackage made at `now`: from an hour ago to 84 days ahead (D4).
 #[must_use]
 pub fn key_package_lifetime(now: UnixMillis) -> Lifetime {
-    let seconds = now.0 / 1000;
+    lifetime(now, key_package::LIFETIME_SECONDS)
+}
+
+/// The life of a KeyPackage made at `now`, from an hour ago, that ends after so many days: at most
+/// [`key_package::LIFETIME_DAYS`] are accepted (D4).
+#[must_use]
+pub fn key_package_lifetime_of_days(now: UnixMillis, days: u32) -> Lifetime {
+    lifetime(now, u64::from(days) * key_package::DAY_SECONDS)
+}
+
+fn lifetime(now: UnixMillis, seconds: u64) -> Lifetime {
+    let now = now.0 / 1000;
     Lifetime::init(
-        seconds.saturating_sub(key_package::LIFETIME_MARGIN_SECONDS),
-        seconds.saturating_add(key_package::LIFETIME_SECONDS),
+        now.saturating_sub(key_package::LIFETIME_MARGIN_SECONDS),
+        now.saturating_add(seconds),
     )
 }
 

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use crate::{
     client::{
         Consent, Delivery, Device, ErrorCode, Event, Message, Participant, PendingIntent, Profile,
-        Pseudonym, RoomPhase, RoomState,
+        Pseudonym, RoomPhase, RoomState, Stock, Trust,
     },
     js::{bytes, number, object},
     wire::uri::{ClientUri, RoomUri, UserUri},
@@ -27,12 +27,17 @@ pub(super) fn event(event: Event) -> JsValue {
             object([kind("pseudonymIssued"), ("user", user.as_str().into())])
         }
         Event::PseudonymRefused { code } => object([kind("pseudonymRefused"), code_of(code)]),
-        Event::KeyPackages(stock) => object([
-            kind("keyPackages"),
-            ("available", stock.available.into()),
-            ("lastResort", stock.last_resort.into()),
-            ("nextExpiry", stock.next_expiry.map_or(JsValue::UNDEFINED, |at| number(at.0))),
+        Event::UserDevicesChanged { user, added, removed } => object([
+            kind("userDevicesChanged"),
+            ("user", user.as_str().into()),
+            ("added", texts(added.iter().map(ClientUri::as_str))),
+            ("removed", texts(removed.iter().map(ClientUri::as_str))),
         ]),
+        Event::TrustChanged { user, trust } => trusted(&user, trust),
+        Event::KeyPackages(held) => stock(held),
+        Event::KeyPackagesMade { id, made } => {
+            object([kind("keyPackagesMade"), ("id", number(id)), ("made", made.into())])
+        }
         Event::RoomAdded { room } => object([kind("roomAdded"), in_room(&room)]),
         Event::RoomsAvailable { rooms } => {
             object([kind("roomsAvailable"), ("rooms", texts(rooms.iter().map(RoomUri::as_str)))])
@@ -114,6 +119,20 @@ fn about(user: Option<&UserUri>) -> (&'static str, JsValue) {
 
 fn code_of(code: ErrorCode) -> (&'static str, JsValue) {
     ("code", code.as_str().into())
+}
+
+pub(super) fn stock(stock: Stock) -> JsValue {
+    object([
+        kind("keyPackages"),
+        ("available", stock.available.into()),
+        ("target", stock.target.into()),
+        ("lastResort", stock.last_resort.into()),
+        ("nextExpiry", stock.next_expiry.map_or(JsValue::UNDEFINED, |at| number(at.0))),
+    ])
+}
+
+pub(super) fn trusted(user: &UserUri, trust: Trust) -> JsValue {
+    object([kind("trustChanged"), ("user", user.as_str().into()), ("trust", trust.as_str().into())])
 }
 
 pub(super) fn message_of(message: &Message) -> JsValue {
@@ -207,6 +226,7 @@ fn participant(participant: &Participant) -> JsValue {
         ("user", participant.user.as_str().into()),
         ("roles", texts(participant.roles.iter().map(|role| role.name()).collect())),
         ("devices", texts(participant.devices.iter().map(|device| device.as_str()).collect())),
+        ("trust", participant.trust.as_str().into()),
     ])
 }
 

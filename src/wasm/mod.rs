@@ -10,12 +10,13 @@ mod low;
 mod rooms;
 #[cfg(feature = "testing")]
 mod trap;
+mod trust;
 
 use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{Client, ClientOptions, ErrorCode, Pseudonym},
+    client::{Client, ClientOptions, ErrorCode, KeyPackageOptions, Pseudonym},
     error::{Error, UsageError},
     js::{self, number, object, whole},
     mls::MlsCrypto,
@@ -60,16 +61,20 @@ fn client_uri(text: &str) -> Result<ClientUri, JsValue> {
 #[wasm_bindgen]
 impl ClientCore {
     /// The device that these rows are of (objects `{key, value}`); a new device of `user` when there
-    /// are none, or the one of a pseudonym, if its bytes are given.
+    /// are none, or the one of a pseudonym, if its bytes are given. With a number of KeyPackages or of
+    /// days for which they are valid, both hold from now on (by default 20 and 84).
     ///
     /// # Errors
-    /// When the rows or the pseudonym are of another user, or the rows of a newer version.
+    /// When the rows or the pseudonym are of another user, the rows of a newer version, or the numbers out
+    /// of bounds.
     #[wasm_bindgen(constructor)]
     pub fn new(
         user: &str,
         rows: Array,
         pseudonym: Option<Vec<u8>>,
         now: f64,
+        key_packages: Option<u32>,
+        lifetime_days: Option<u32>,
     ) -> Result<ClientCore, JsValue> {
         let user = user_uri(user)?;
         let member = |row: &JsValue, name: &str| {
@@ -79,7 +84,7 @@ impl ClientCore {
             .iter()
             .map(|row| Ok((member(&row, "key")?, member(&row, "value")?)))
             .collect::<Result<_, JsValue>>()?;
-        let options = match pseudonym {
+        let mut options = match pseudonym {
             None => ClientOptions::new(user),
             Some(bytes) => {
                 let pseudonym = Pseudonym::from_bytes(&bytes).map_err(failure)?;
@@ -89,6 +94,13 @@ impl ClientCore {
                 ClientOptions::of_pseudonym(pseudonym)
             }
         };
+        if key_packages.is_some() || lifetime_days.is_some() {
+            let usual = KeyPackageOptions::default();
+            options.key_packages = Some(KeyPackageOptions {
+                target: key_packages.unwrap_or(usual.target),
+                lifetime_days: lifetime_days.unwrap_or(usual.lifetime_days),
+            });
+        }
         let client = Client::open(&options, rows, MlsCrypto::new(), at(now)).map_err(failure)?;
         Ok(Self { client })
     }

@@ -257,7 +257,7 @@ fn add(
         (client, other.public()),
         suite,
         key_package::KeyPackageKind::SingleUse,
-        made_at,
+        mls::key_package_lifetime(made_at),
     )
     .unwrap();
     let builder = group.commit_builder().propose_adds([made.key_package]);

@@ -222,6 +222,9 @@ impl Desk {
             let bytes = key_package.into_bytes();
             if !self.published.contains(&bytes) {
                 self.published.push(bytes.clone());
+                if is_last_resort(&bytes) {
+                    stock.retain(|other| !is_last_resort(other));
+                }
                 stock.push_back(bytes);
             }
         }
@@ -229,13 +232,13 @@ impl Desk {
     }
 
     fn stock(&self, client: &str) -> Response {
-        let held = self.key_packages.get(client).map_or(0, VecDeque::len);
-        // The last one published is the last-resort one.
-        let stock = KeyPackageStock {
-            available: u32::try_from(held.saturating_sub(1)).unwrap(),
-            last_resort: u32::from(held > 0),
-            next_expiry: 0,
+        let held = self.key_packages.get(client).into_iter().flatten();
+        let count = |last_resort| {
+            let of_kind = held.clone().filter(|bytes| is_last_resort(bytes) == last_resort);
+            u32::try_from(of_kind.count()).unwrap()
         };
+        let stock =
+            KeyPackageStock { available: count(false), last_resort: count(true), next_expiry: 0 };
         Response::tls(200, wire::encode(&stock).unwrap())
     }
 
@@ -435,6 +438,26 @@ pub fn revoked() -> Response {
     let mut response = Response::empty(401);
     response.headers.push(("www-authenticate".into(), wire::REVOKED_CHALLENGE.into()));
     response
+}
+
+/// Whether an encoded KeyPackage (RFC 9420 §10) is of last resort, found without checking it.
+pub fn is_last_resort(key_package: &[u8]) -> bool {
+    // Version and suite, init_key; encryption_key and signature_key of the leaf.
+    let credential = (0..3).fold(&key_package[4..], |rest, _| vector(rest).1);
+    // A basic one; then the lists of the capabilities.
+    let source = (0..6).fold(&credential[2..], |rest, _| vector(rest).1);
+    // A lifetime, extensions and signature of the leaf.
+    let extensions = (0..2).fold(&source[17..], |rest, _| vector(rest).1);
+    vector(extensions).0 == [0, 10, 0]
+}
+
+/// A TLS vector in front, and what comes after it.
+fn vector(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (length, start) = match bytes[0] >> 6 {
+        0 => (usize::from(bytes[0]), 1),
+        _ => (usize::from(bytes[0] & 0x3F) << 8 | usize::from(bytes[1]), 2),
+    };
+    bytes[start..].split_at(length)
 }
 
 fn user_of(client: &str) -> &str {

@@ -6,6 +6,7 @@ use mimi_edge::{
     mls::{
         MlsCrypto, MlsProvider, accepted_suite,
         key_package::{KeyPackageKind, create_key_package},
+        key_package_lifetime,
     },
     room::codepoints::cipher_suite,
     storage::{MemoryStorage, Transaction},
@@ -30,8 +31,14 @@ fn gather(world: &mut World, devices: usize) {
         let mut transaction = Transaction::new(&storage);
         let provider = MlsProvider::new(&mut transaction, &crypto);
         let who = (&client, key.public());
-        let made =
-            create_key_package(&provider, &key, who, suite, KeyPackageKind::SingleUse, world.now);
+        let made = create_key_package(
+            &provider,
+            &key,
+            who,
+            suite,
+            KeyPackageKind::SingleUse,
+            key_package_lifetime(world.now),
+        );
         let stock = world.desk.key_packages.entry(client.as_str().to_owned()).or_default();
         stock.push_back(made.unwrap().bytes);
     }

@@ -3,18 +3,14 @@
 use mimi_edge::{
     client::{Client, ClientOptions, Event},
     error::{Error, UsageError},
-    mls::{MlsCrypto, credential::client_uri_of, key_package::check_key_package, labels},
-    room::{Profile, app_sync::required_capabilities},
-    time::UnixMillis,
+    mls::{MlsCrypto, credential::client_uri_of, labels},
     transport::Response,
-    wire::{
-        self, DeviceAuth, DeviceRegistration, DeviceRequestTbs, KeyPackageList, KeyPackageStock,
-    },
+    wire::{self, DeviceAuth, DeviceRegistration, DeviceRequestTbs, KeyPackageList},
 };
 use openmls::{key_packages::KeyPackageIn, prelude::SignatureScheme};
 
 use super::clock::real_time;
-use super::world::{ALICE, BOB, Device, World, open, user};
+use super::world::{ALICE, Device, World, open, user};
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
@@ -140,77 +136,4 @@ fn a_refused_device_asks_again_when_it_is_opened_again() {
     let taken = Some(Response::empty(201));
     device.act(|client| client.handle_response(again.id, taken, now)).unwrap();
     assert!(device.client.is_registered().unwrap());
-}
-
-#[test]
-fn d4_twenty_keypackages_of_84_days_and_one_of_last_resort() {
-    let world = World::new();
-    let crypto = MlsCrypto::new();
-    let made: Vec<_> = published(&world, 0)
-        .into_iter()
-        .map(|key_package| {
-            let required = required_capabilities(Profile::B);
-            check_key_package(crypto.algorithms(), key_package, &required, world.now).unwrap()
-        })
-        .collect();
-    assert_eq!(made.iter().filter(|made| !made.key_package.last_resort()).count(), 20);
-    assert_eq!(made.len(), 21);
-    for key_package in made {
-        let whole_seconds = world.now.0 / 1000 * 1000;
-        assert_eq!(key_package.not_before, UnixMillis(whole_seconds - 60 * 60 * 1000));
-        assert_eq!(key_package.not_after, UnixMillis(whole_seconds + 84 * DAY_MILLIS));
-    }
-}
-
-#[test]
-fn d4_keypackages_are_made_anew_after_42_days() {
-    let mut world = World::new();
-    world.desk.requests.clear();
-    let due = world.devices[ALICE].client.next_wake().unwrap().unwrap();
-    assert!(due <= world.now.plus(42 * DAY_MILLIS));
-    world.now = UnixMillis(due.0 - 1);
-    assert_eq!(world.poll(ALICE), None);
-    world.now = due;
-    while world.exchange(ALICE) {}
-    assert_eq!(published(&world, 0).len(), 21);
-    assert_eq!(world.desk.count("POST keyPackages"), 1);
-}
-
-#[test]
-fn keypackages_are_refilled_below_half() {
-    let mut world = World::new();
-    let bob = world.devices[BOB].client.device().to_string();
-    for left in [11, 10] {
-        world.desk.key_packages.get_mut(&bob).unwrap().truncate(left);
-        world.desk.requests.clear();
-        world.now = world.now.plus(DAY_MILLIS);
-        let now = world.now;
-        world.devices[BOB].reopen(now);
-        world.run();
-        let refills = world.desk.count("POST keyPackages");
-        // The desk counts one of them as the last-resort one.
-        assert_eq!(refills, usize::from(left - 1 < 10), "{left}");
-    }
-    assert_eq!(world.desk.key_packages[&bob].len(), 21);
-    let stock = world.devices[BOB].events.iter().rev().find_map(|event| match event {
-        Event::KeyPackages(stock) => Some(stock.available),
-        _ => None,
-    });
-    assert_eq!(stock, Some(20));
-}
-
-#[test]
-fn a_provider_that_keeps_no_keypackages_is_not_given_new_ones_for_ever() {
-    let mut world = World::new();
-    world.desk.requests.clear();
-    let nothing = KeyPackageStock { available: 0, last_resort: 0, next_expiry: 0 };
-    let nothing = Response::tls(200, wire::encode(&nothing).unwrap());
-    for _ in 0..10 {
-        world.desk.answer("keyPackages", Some(nothing.clone()));
-    }
-    world.now = world.now.plus(DAY_MILLIS);
-    let now = world.now;
-    world.devices[BOB].reopen(now);
-    world.run();
-    assert_eq!(world.desk.count("POST keyPackages"), 1);
 }

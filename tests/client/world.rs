@@ -89,6 +89,12 @@ impl Device {
         self.act(|_| ());
     }
 
+    /// The same, and it is opened in another way from now on.
+    pub fn reopen_with(&mut self, options: ClientOptions, now: UnixMillis) {
+        self.options = options;
+        self.reopen(now);
+    }
+
     pub fn epoch(&mut self) -> u64 {
         self.client.room_state(&room()).unwrap().unwrap().epoch
     }
@@ -110,9 +116,14 @@ impl World {
         let devices = ["alice@alpha.example", "bob@bravo.example", "cathy@charlie.example"]
             .map(|name| Device::new(name, now))
             .into();
-        let mut world = Self { desk: Desk::default(), devices, now, reopen: Reopen::Never };
+        let mut world = Self::of(devices, now);
         world.run();
         world
+    }
+
+    /// These devices, none of which has asked for anything yet.
+    pub fn of(devices: Vec<Device>, now: UnixMillis) -> Self {
+        Self { desk: Desk::default(), devices, now, reopen: Reopen::Never }
     }
 
     /// The same, in Alice's room.

@@ -144,7 +144,14 @@ impl Member {
         let client = self.client.clone();
         let who = |key: &SignatureKeyPair| key.public().to_vec();
         self.step(|provider, key| {
-            create_key_package(provider, key, (&client, &who(key)), SUITE, kind, now())
+            create_key_package(
+                provider,
+                key,
+                (&client, &who(key)),
+                SUITE,
+                kind,
+                mls::key_package_lifetime(now()),
+            )
         })
         .unwrap()
     }
