@@ -1,89 +1,75 @@
-// The page: one pane per person, or the one that the address asks for:
-// ?user=alice@alpha.example&provider=http://127.0.0.1:8801 (without `provider`: the domain's own).
-// With ?second=alice@alpha.example a second device of hers has a pane too.
+// The page: the sign-in, or the device of the person whom the address names, as in
+// ?user=alice@alpha.example (with &second: a device beside the first).
 
 import { LitElement, html, type TemplateResult } from "lit";
-import { repeat } from "lit/directives/repeat.js";
-import type { ChatPane } from "./pane.js";
-import "./pane.js";
+import { MimiError } from "@mimi-edge/client";
+import { networkOf, providerOf, type Network } from "./network.js";
+import { Session, type Person } from "./session.js";
+import { errorWords } from "./words.js";
+import "./shell.js";
+import "./sign-in.js";
 
-/** What the page's server says of the providers: `/providers.json`. */
-interface Network {
-  /** Another one each time the providers begin anew. */
-  readonly network: string;
-  /** Base URLs by domain, in order. */
-  readonly providers: Readonly<Record<string, string>>;
-}
-
-/** One device of a person. */
-interface Person { readonly user: string; readonly provider: string; readonly second: boolean }
-
-const NAMES = ["alice", "bob", "cathy"];
+type Stage =
+  | { readonly at: "loading" | "sign-in" | "opening" }
+  | { readonly at: "open"; readonly session: Session }
+  | { readonly at: "failed"; readonly words: string };
 
 class ChatPage extends LitElement {
   #network: Network | undefined;
-  #problem = "";
+  #stage: Stage = { at: "loading" };
 
   protected override createRenderRoot(): this { return this; }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.#load();
+    void this.#start();
   }
 
-  async #load(): Promise<void> {
+  async #start(): Promise<void> {
+    this.#show({ at: "loading" });
     try {
-      const response = await fetch("providers.json");
-      this.#network = (await response.json()) as Network;
+      this.#network = await networkOf();
     } catch {
-      this.#problem = "The page's server does not answer. Reload the page when it runs.";
+      this.#show({ at: "failed", words: "The page's server does not answer." });
+      return;
     }
-    this.requestUpdate();
+    const asked = new URLSearchParams(location.search);
+    const user = asked.get("user");
+    if (user === null) this.#show({ at: "sign-in" });
+    else await this.#open({ user, provider: asked.get("provider") ?? providerOf(this.#network, user), second: asked.has("second") }, this.#network);
   }
 
-  /** Opens a second device; the address says so, so that it is there after a reload. */
-  #second({ user }: ChatPane): void {
-    const address = new URL(location.href);
-    if (!address.searchParams.getAll("second").includes(user)) address.searchParams.append("second", user);
-    history.replaceState(null, "", address);
+  async #open(person: Person, { network }: Network): Promise<void> {
+    document.title = `${person.user} – mimi`;
+    this.#show({ at: "opening" });
+    try {
+      const session = await Session.open(person, network);
+      session.broken.subscribe((error) => { if (error) this.#show({ at: "failed", words: errorWords(error) }); });
+      this.#show({ at: "open", session });
+    } catch (error) {
+      if (!MimiError.is(error)) console.error(error);
+      this.#show({ at: "failed", words: errorWords(error) });
+    }
+  }
+
+  #show(stage: Stage): void {
+    this.#stage = stage;
     this.requestUpdate();
   }
 
   protected override render(): TemplateResult {
-    const people = this.#network === undefined ? [] : peopleOf(this.#network, new URLSearchParams(location.search));
-    const [only] = people.every(({ user }) => user === people[0]?.user) ? people : [];
-    if (only) document.title = `${only.user} – mimi-edge chat`;
-    return html`
-      <header>
-        <h1>mimi-edge chat</h1>
-        <p>${only
-          ? html`Each pane is a device of its own, kept in this browser.`
-          : html`Three people, three providers. Each pane is a device with keys of its own, kept in this browser; panes
-              reach each other through the providers alone.`}</p>
-        ${only ? "" : html`<nav class="jump" aria-label="People">${people.map((person) => html`<a href="#${keyOf(person)}">${person.user.slice(0, person.user.indexOf("@"))}${person.second ? " 2" : ""}</a>`)}</nav>`}
-      </header>
-      <main class=${people.length === 1 ? "one" : "all"} @second-device=${(event: Event) => { this.#second(event.target as ChatPane); }}>
-        ${this.#problem ? html`<p class="alert" role="alert">${this.#problem}</p>` : ""}
-        ${repeat(people, keyOf, (person) => html`
-          <chat-pane id=${keyOf(person)} role="region" aria-labelledby="${keyOf(person)}-name"
-            .user=${person.user} .second=${person.second} .provider=${person.provider} .network=${this.#network?.network}></chat-pane>`)}
-      </main>
-    `;
+    const stage = this.#stage;
+    switch (stage.at) {
+      case "open": return html`<chat-shell .session=${stage.session} .network=${this.#network}></chat-shell>`;
+      case "sign-in": return html`<chat-sign-in .network=${this.#network}></chat-sign-in>`;
+      case "failed": return html`
+        <main class="card"><h1>mimi</h1>
+          <p class="alert" role="alert">${stage.words}</p>
+          <p class="buttons"><button class="main" @click=${() => this.#start()}>Try again</button> <a href="?">Somebody else</a></p>
+        </main>`;
+      default: return html`<main class="card"><h1>mimi</h1><p role="status">${stage.at === "loading" ? "Loading…" : "Opening this device…"}</p></main>`;
+    }
   }
-}
-
-/** Everybody's devices, a person's second one beside the first. */
-function peopleOf({ providers }: Network, asked: URLSearchParams): Person[] {
-  const user = asked.get("user");
-  const people = user !== null
-    ? [{ user, provider: asked.get("provider") ?? providers[user.slice(user.indexOf("@") + 1)] ?? "" }]
-    : Object.entries(providers).slice(0, NAMES.length).map(([domain, provider], index) => ({ user: `${NAMES[index] ?? ""}@${domain}`, provider }));
-  const withSecond = asked.getAll("second");
-  return people.flatMap((person) => [false, true].filter((second) => !second || withSecond.includes(person.user)).map((second) => ({ ...person, second })));
-}
-
-function keyOf({ user, second }: Person): string {
-  return second ? `${user}/2` : user;
 }
 
 customElements.define("chat-page", ChatPage);

@@ -1,6 +1,6 @@
 // What the page says in words.
 
-import { MimiError, type Change, type Delivery, type ErrorCode, type Role, type RoomState, type Sync } from "@mimi-edge/client";
+import { MimiError, uri, type Change, type Delivery, type ErrorCode, type Message, type Role, type RoomState, type Sync, type UserUri } from "@mimi-edge/client";
 
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   "aborted": "Nobody waits for this any more.",
@@ -26,7 +26,7 @@ const ERRORS: Readonly<Record<ErrorCode, string>> = {
   "incompatible": "This person's devices cannot take part in this room.",
   "gap": "Events of the room are missing. This device has to join anew.",
   "undecryptable": "This device cannot read that.",
-  "storage-locked": "This person is open in another tab. Close it there first.",
+  "storage-locked": "This device is open in another tab. Close it there first.",
   "storage-full": "The browser has no space left for this device.",
   "storage-newer": "A newer version of this page has stored this device.",
   "storage-key": "The key does not open what is stored for you here.",
@@ -95,12 +95,27 @@ export function changeWords({ what, state }: Pick<Change, "what" | "state">): st
   return `${CHANGE_STATES[state]}: ${CHANGES[what]}`;
 }
 
+/** The name in an address. */
+export function nameOf(address: string): string {
+  return address.startsWith("mimi://") ? address.slice(address.lastIndexOf("/") + 1) : address.slice(0, address.indexOf("@"));
+}
+
+/** The domain in an address. */
+export function domainOf(address: UserUri): string {
+  return uri.domain(address);
+}
+
+/** One line of a message. */
+export function preview({ sender, mine, text }: Message): string {
+  return `${mine ? "you" : nameOf(sender)}: ${text ?? "something that is no text"}`;
+}
+
 /** The connection as an icon and words. */
 export function syncWords(sync: Sync): readonly [icon: string, words: string] {
   switch (sync.state) {
     case "live": return ["●", "connected"];
     case "connecting": return ["◌", "connecting"];
-    case "offline": return ["○", sync.retryAt === undefined ? "not connected" : `not connected, next try ${clock(sync.retryAt, "seconds")}`];
+    case "offline": return ["○", "offline"];
   }
 }
 
@@ -119,11 +134,11 @@ export function count(number: number, one: string): string {
 }
 
 /** A time of day, such as 14:02. */
-export function clock(at: number, precision: "minutes" | "seconds" = "minutes"): string {
-  return new Date(at).toLocaleTimeString([], {
-    hour: "2-digit",
-    minute: "2-digit",
-    ...(precision === "seconds" ? { second: "2-digit" } : {}),
-    hourCycle: "h23",
-  });
+export function clock(at: number): string {
+  return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+/** A date, such as 3 March 2026. */
+export function day(at: number): string {
+  return new Date(at).toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" });
 }

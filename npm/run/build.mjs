@@ -1,5 +1,5 @@
 // Builds the two packages into build/client and build/hub, their wasm into build/wasm, and the
-// example page's script into build/chat.
+// example pages' scripts into build/chat.
 // Cargo and wasm-bindgen run only when something that they read has changed.
 import {
   chmodSync,
@@ -156,12 +156,12 @@ async function hubPackage() {
   finishPackage("hub");
 }
 
-/** The example page: its own script with Lit in it; the client stays the built package, beside it. */
+/** The example pages: scripts of their own with Lit in them; the client stays the built package, beside them. */
 async function chatPage() {
   const { build: bundle } = await import("esbuild");
   await bundle({
-    entryPoints: [at("examples-web/chat/main.ts")],
-    outfile: at("build/chat/main.js"),
+    entryPoints: [at("examples-web/chat/main.ts"), at("examples-web/chat/three.ts")],
+    outdir: at("build/chat"),
     bundle: true,
     format: "esm",
     target: "es2022",

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 export interface PageOptions {
   /** 0, or a port that is taken, means a free one. */
   readonly port: number;
-  /** Base URLs of the clients' listeners by domain, in the order of the panes. */
+  /** Base URLs of the clients' listeners by domain, in the order in which the sign-in lists them. */
   readonly providers: Readonly<Record<string, string>>;
 }
 
@@ -25,10 +25,13 @@ const JSON_TYPE = "application/json";
 /** Everything that is served, below the repository's folder (`npm run` starts there), and its type. */
 const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/": ["examples-web/chat/index.html", "text/html; charset=utf-8"],
+  "/three.html": ["examples-web/chat/three.html", "text/html; charset=utf-8"],
   "/style.css": ["examples-web/chat/style.css", "text/css; charset=utf-8"],
   "/icon.svg": ["examples-web/chat/icon.svg", "image/svg+xml"],
   "/main.js": ["build/chat/main.js", JAVASCRIPT],
   "/main.js.map": ["build/chat/main.js.map", JSON_TYPE],
+  "/three.js": ["build/chat/three.js", JAVASCRIPT],
+  "/three.js.map": ["build/chat/three.js.map", JSON_TYPE],
   "/client/index.js": ["build/client/index.js", JAVASCRIPT],
   "/client/index.js.map": ["build/client/index.js.map", JSON_TYPE],
   "/client/client.wasm": ["build/client/client.wasm", "application/wasm"],
@@ -79,10 +82,11 @@ function policyFor(providers: readonly string[]): string {
     "script-src 'self' 'wasm-unsafe-eval'",
     "style-src 'self'",
     "img-src 'self'",
+    "frame-src 'self'",
     `connect-src ${["'self'", ...providers, ...sockets].join(" ")}`,
     "base-uri 'none'",
     "form-action 'none'",
-    "frame-ancestors 'none'",
+    "frame-ancestors 'self'",
     "require-trusted-types-for 'script'",
     "trusted-types lit-html",
   ].join("; ");

@@ -2,7 +2,7 @@
 // mouse and keyboard.
 
 import { after } from "node:test";
-import { chromium, type Browser, type BrowserContext, type Page as Tab, type Route } from "playwright-core";
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Locator, type Page as Tab, type Route } from "playwright-core";
 import { servePage, type Page } from "../../npm/run/serve-page.js";
 import { startProviders, type Providers } from "../js/providers.js";
 import type { Actor } from "../js/story.js";
@@ -51,8 +51,8 @@ export interface Person extends Actor {
 }
 
 /** Opens the page for one person, in a browser context of its own: a new device. */
-export async function person({ browser, page }: Pick<Stage, "browser" | "page">, user: string): Promise<Person> {
-  const context = await browser.newContext();
+export async function person({ browser, page }: Pick<Stage, "browser" | "page">, user: string, options: BrowserContextOptions = {}): Promise<Person> {
+  const context = await browser.newContext(options);
   after(() => context.close());
   const held = await holdSockets(context);
   const complaints: string[] = [];
@@ -61,7 +61,7 @@ export async function person({ browser, page }: Pick<Stage, "browser" | "page">,
     if (response.request().method() === "POST" && response.url().includes("/client/v1/update/")) updates.push(response.status());
   });
   let tab: Tab;
-  const connected = (): Promise<void> => tab.getByText("connected", { exact: true }).waitFor();
+  const connected = (): Promise<void> => tab.locator(".sync.live").waitFor();
   const open = async (): Promise<void> => {
     tab = await context.newPage();
     tab.on("pageerror", (error) => { complaints.push(String(error)); });
@@ -71,7 +71,7 @@ export async function person({ browser, page }: Pick<Stage, "browser" | "page">,
   };
   await open();
   return {
-    ...paneActor(() => tab, user), tab: () => tab, context, complaints, connected, open,
+    ...pageActor(() => tab, user), tab: () => tab, context, complaints, connected, open,
     updates: async () => updates,
     holdBack: held,
     close: () => tab.close(),
@@ -110,70 +110,88 @@ export function addressOf(page: Page, user: string): string {
 }
 
 /** What a person does on the page; coming and going is the page's matter. */
-type PaneActor = Omit<Actor, "open" | "close" | "updates" | "holdBack">;
+type PageActor = Omit<Actor, "open" | "close" | "updates" | "holdBack">;
 
-/** Uses one pane as a person does. */
-export function paneActor(tab: () => Tab, user: string): PaneActor {
-  const pane = () => tab().getByRole("region", { name: user, exact: true });
-  const nameOf = (room: string): string => room.slice(0, room.indexOf("@"));
-  const roomOf = (room: string) => pane().getByRole("region", { name: nameOf(room), exact: true });
-  const people = (room: string) => roomOf(room).getByRole("list", { name: "People" }).getByRole("listitem");
-  const messages = (room: string) => roomOf(room).getByRole("list", { name: `Messages in ${nameOf(room)}` });
-  const menu = async (room: string, name: string): Promise<void> => {
-    const details = roomOf(room).locator("details").filter({ has: tab().getByText(name, { exact: true }) });
-    if ((await details.getAttribute("open")) === null) await details.locator("summary").click();
-  };
+/** Uses the page as a person does, on a screen that shows people beside the room. */
+export function pageActor(tab: () => Tab, user: string): PageActor {
+  const main = () => tab().getByRole("main");
+  const people = () => tab().getByRole("complementary", { name: "People and security" });
+  const participants = () => people().getByRole("list", { name: "People" }).locator("[data-user]");
+  const messages = (room: string) => main().getByRole("list", { name: `Messages in ${nameOf(room)}` });
   return {
     user,
     async createRoom(id) {
-      await pane().getByLabel("New room").fill(id);
-      await pane().getByRole("button", { name: "Create" }).click();
-      await pane().getByRole("heading", { name: id, exact: true }).waitFor();
+      await tab().getByLabel("New room").fill(id);
+      await tab().getByRole("button", { name: "Create" }).click();
+      await main().getByRole("heading", { name: id, exact: true }).waitFor();
     },
     async add(room, whom) {
-      await roomOf(room).getByLabel("Add a person").fill(whom);
-      await roomOf(room).getByRole("button", { name: "Add" }).click();
-      const text = await pane().getByRole("status").filter({ hasText: whom }).textContent();
+      await enter(tab(), room);
+      await people().getByLabel("Add a person").fill(whom);
+      await people().getByRole("button", { name: "Add", exact: true }).click();
+      const text = await tab().getByRole("status").filter({ hasText: `${whom} was added` }).textContent();
       return Number(/with (\d+) device/.exec(text ?? "")?.[1]);
     },
     async send(room, text) {
-      const box = roomOf(room).getByLabel("Message to");
-      await box.click();
-      await tab().keyboard.type(text);
-      await tab().keyboard.press("Enter");
+      await enter(tab(), room);
+      await write(tab(), text);
       await messages(room).getByRole("listitem").filter({ hasText: text }).getByText(/^accepted \d\d:\d\d$/).waitFor();
     },
     async updateKeys(room) {
-      await menu(room, "This room");
-      await roomOf(room).getByRole("button", { name: "Renew keys" }).click();
-      await pane().getByRole("status").filter({ hasText: "new keys" }).waitFor();
+      await enter(tab(), room);
+      await people().getByRole("button", { name: "Renew keys" }).click();
+      await tab().getByRole("status").filter({ hasText: "new keys" }).waitFor();
     },
     async leave(room) {
-      await menu(room, "This room");
-      await roomOf(room).getByRole("button", { name: `Leave ${nameOf(room)}` }).click();
+      await enter(tab(), room);
+      await people().getByRole("button", { name: `Leave ${nameOf(room)}` }).click();
+      await tab().getByRole("dialog").getByRole("button", { name: "Leave" }).click();
     },
     async join(room) {
-      await pane().getByRole("button", { name: `Join ${room}` }).click();
-      await roomOf(room).waitFor();
+      await tab().getByRole("button", { name: `Join ${room}` }).click();
+      await main().getByRole("heading", { name: nameOf(room), exact: true }).waitFor();
     },
     async state(room) {
-      if (!(await roomOf(room).isVisible())) return undefined;
-      const shown = await people(room).allTextContents();
+      if (!(await roomLink(tab(), room).isVisible())) return undefined;
+      await enter(tab(), room);
+      const devices = await participants().locator(".devices").allTextContents();
       return {
-        epoch: (await roomOf(room).getByRole("definition").last().textContent()) ?? "",
-        participants: await people(room).locator("bdi").allTextContents(),
-        devices: shown.reduce((sum, text) => sum + Number(/(\d+) devices/.exec(text)?.[1] ?? 1), 0),
-        left: await roomOf(room).getByText("You are no longer in this room.").isVisible(),
+        epoch: (await main().locator(".epoch").textContent()) ?? "",
+        participants: await participants().evaluateAll((all) => all.map((one) => (one as HTMLElement).dataset["user"] ?? "")),
+        devices: devices.reduce((sum, text) => sum + Number.parseInt(text, 10), 0),
+        left: await main().getByText("You are no longer in this room.").isVisible(),
       };
     },
     async received(room) {
+      await enter(tab(), room);
       const theirs = await messages(room).locator(".theirs").all();
       return await Promise.all(theirs.map(async (message) => ({
-        sender: (await message.locator(".sender").textContent()) ?? "",
+        sender: `${(await message.locator(".sender").textContent()) ?? ""}@${(await message.locator(".domain").textContent()) ?? ""}`,
         text: (await message.locator(".text").textContent()) ?? "",
       })));
     },
   };
+}
+
+/** Opens a room that is in the page's list, if it is not open. */
+export async function enter(tab: Tab, room: string): Promise<void> {
+  if ((await roomLink(tab, room).getAttribute("aria-current")) !== "page") await roomLink(tab, room).click();
+  await tab.getByRole("main").getByRole("heading", { name: nameOf(room), exact: true }).waitFor();
+}
+
+/** Writes a message into the room that is open and sends it, with the keyboard. */
+export async function write(tab: Tab, text: string): Promise<void> {
+  await tab.getByLabel("Message to").click();
+  await tab.keyboard.type(text);
+  await tab.keyboard.press("Enter");
+}
+
+function roomLink(tab: Tab, room: string): Locator {
+  return tab.getByRole("list", { name: "Rooms" }).locator(`a[href="#/room/${encodeURIComponent(room)}"]`);
+}
+
+function nameOf(room: string): string {
+  return room.slice(0, room.indexOf("@"));
 }
 
 /**

@@ -1,0 +1,49 @@
+// What is said when the provider cannot be reached, and while the device catches up.
+
+import type { Sync } from "@mimi-edge/client";
+import { html, nothing, type TemplateResult } from "lit";
+import { View } from "./glue.js";
+import { count } from "./words.js";
+
+const SECOND = 1_000;
+
+class Connection extends View {
+  #clock: ReturnType<typeof setInterval> | undefined;
+  #wasOffline = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#clock = setInterval(() => { if (this.session.client.sync.get().state === "offline") this.requestUpdate(); }, SECOND);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearInterval(this.#clock);
+  }
+
+  protected override render(): TemplateResult {
+    const sync = this.watch.use(this.session.client.sync);
+    const isAway = sync.state !== "live";
+    this.#wasOffline ||= sync.state === "offline";
+    const said = this.#wasOffline ? (isAway ? offlineWords(this.session.waiting()) : "Online again.") : "";
+    if (!isAway) this.#wasOffline = false;
+    return html`
+      <div class="connection" ?data-away=${said !== "" && isAway}>
+        <p role="status">${said}</p>
+        ${said !== "" && isAway ? html`<p class="quiet">${nextTry(sync)}</p>` : nothing}
+      </div>
+    `;
+  }
+}
+
+function offlineWords(waiting: number): string {
+  return `Offline.${waiting === 0 ? "" : ` ${count(waiting, "message")} ${waiting === 1 ? "waits" : "wait"} on this device.`}`;
+}
+
+/** Not part of what is read out: it changes every second. */
+function nextTry(sync: Sync): string {
+  if (sync.state !== "offline" || sync.retryAt === undefined) return "Trying now…";
+  return `Next try in ${String(Math.max(0, Math.ceil((sync.retryAt - Date.now()) / SECOND)))} s.`;
+}
+
+customElements.define("chat-connection", Connection);
