@@ -22,7 +22,7 @@ const LOOPBACK = "127.0.0.1";
 const JAVASCRIPT = "text/javascript; charset=utf-8";
 const JSON_TYPE = "application/json";
 
-/** Everything that is served, below the repository's folder (`npm run` starts there), and its type. */
+/** The pages' own files, below the repository's folder (`npm run` starts there), and their types. */
 const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/": ["examples-web/chat/index.html", "text/html; charset=utf-8"],
   "/three.html": ["examples-web/chat/three.html", "text/html; charset=utf-8"],
@@ -32,10 +32,17 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/main.js.map": ["build/chat/main.js.map", JSON_TYPE],
   "/three.js": ["build/chat/three.js", JAVASCRIPT],
   "/three.js.map": ["build/chat/three.js.map", JSON_TYPE],
-  "/client/index.js": ["build/client/index.js", JAVASCRIPT],
-  "/client/index.js.map": ["build/client/index.js.map", JSON_TYPE],
-  "/client/client.wasm": ["build/client/client.wasm", "application/wasm"],
 };
+
+/** The built client: its files load each other. */
+const CLIENT = /^\/client\/(?<name>[\w-]+\.(?<kind>js|js\.map|wasm))$/;
+const CLIENT_TYPES: Readonly<Record<string, string>> = { js: JAVASCRIPT, "js.map": JSON_TYPE, wasm: "application/wasm" };
+
+function fileOf(path: string): readonly [file: string, type: string] | undefined {
+  const { name, kind = "" } = CLIENT.exec(path)?.groups ?? {};
+  if (name !== undefined) return [`build/client/${name}`, CLIENT_TYPES[kind] ?? JAVASCRIPT];
+  return Object.hasOwn(FILES, path) ? FILES[path] : undefined;
+}
 
 /** Starts the server; the page learns the providers' addresses from `/providers.json`. */
 export async function servePage({ port, providers }: PageOptions): Promise<Page> {
@@ -64,7 +71,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, policy
   if (!/^(?:127\.0\.0\.1|localhost):\d+$/.test(request.headers.host ?? "")) { end(response, 403, "not this host"); return; }
   if (request.method !== "GET" && request.method !== "HEAD") { end(response, 405, "GET only"); return; }
   const [path = ""] = (request.url ?? "").split("?");
-  const file = Object.hasOwn(FILES, path) ? FILES[path] : undefined;
+  const file = fileOf(path);
   if (path === "/providers.json") end(response, 200, network, JSON_TYPE);
   else if (file === undefined) end(response, 404, "there is nothing here");
   else end(response, 200, await readFile(file[0]), file[1]);
