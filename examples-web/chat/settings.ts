@@ -16,6 +16,13 @@ class Settings extends View {
   declare network: Network;
   /** Pseudonyms that were given a device of their own here. */
   #open: UserUri[] = [];
+  /** The pseudonyms that were not given one. */
+  #idle: readonly Pseudonym[] = [];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.#list().catch(() => undefined);
+  }
 
   protected override render(): TemplateResult {
     const { client } = this.session;
@@ -25,7 +32,7 @@ class Settings extends View {
         ${this.#devices(this.watch.use(client.devices))}
         ${this.#second()}
         ${this.#permissions(this.watch.use(client.consent.granted))}
-        ${this.#pseudonyms(client.pseudonyms())}
+        ${this.#pseudonyms(this.#idle)}
         ${this.#account()}
       </div>`;
   }
@@ -81,7 +88,7 @@ class Settings extends View {
 
   #pseudonyms(pseudonyms: readonly Pseudonym[]): TemplateResult {
     const more = (): void => {
-      void this.session.act(async (client) => { await client.pseudonym(); return "There is a new pseudonym."; }).then(() => { this.requestUpdate(); });
+      void this.session.act(async (client) => { await client.pseudonym(); await this.#list(); return "There is a new pseudonym."; });
     };
     return html`
       <section aria-labelledby="pseudonyms">
@@ -104,8 +111,13 @@ class Settings extends View {
       await own.close();
       await client.forgetPseudonym(pseudonym);
       this.#open = [...this.#open, user];
+      await this.#list();
       return "The pseudonym has a page of its own now.";
     });
+  }
+
+  async #list(): Promise<void> {
+    this.#idle = await this.session.client.pseudonyms();
     this.requestUpdate();
   }
 

@@ -1,5 +1,6 @@
-import type { ClientCore } from "#wasm/client";
-import type { Engine } from "./engine.js";
+import type { AskName } from "./host/calls.js";
+import type { State } from "./host/port.js";
+import type { Link } from "./link.js";
 import { LiveValue, type Live, type Signal } from "./live.js";
 import type { UnixMillis } from "./message.js";
 import { uri, type RoomUri, type UserUri } from "./uri.js";
@@ -31,8 +32,6 @@ export interface GrantOptions extends Signal {
   readonly keyPackages?: boolean;
 }
 
-type Say = (core: ClientCore, user: UserUri, room: RoomUri | undefined, now: number) => number;
-
 /**
  * Who may add this user to rooms, and whom it asks. Without a room, what is said is about any room. The
  * own provider keeps it, for all devices of the user; what is said while it cannot be reached is stored
@@ -49,35 +48,36 @@ export class Consent {
   readonly granted: Live<readonly ConsentGrant[]>;
   readonly #incoming: LiveValue<readonly ConsentRequest[]>;
   readonly #granted: LiveValue<readonly ConsentGrant[]>;
-  readonly #engine: Engine;
+  readonly #link: Link;
 
   /** @internal */
-  constructor(engine: Engine, core: ClientCore) {
-    this.#engine = engine;
-    this.#incoming = new LiveValue(this.#requestsOf(core));
-    this.#granted = new LiveValue(grantsOf(core));
+  constructor(link: Link, state: State["consent"]) {
+    this.#link = link;
+    this.#incoming = new LiveValue(this.#requestsOf(state));
+    this.#granted = new LiveValue(grantsOf(state));
     this.incoming = this.#incoming;
     this.granted = this.#granted;
   }
 
   /** Asks a user. Whether it sees that, or exists, is never told; once it allows it, what waits for it goes on. */
-  async request(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say((core, ...said) => core.requestConsent(...said), user, room, options?.signal); }
+  async request(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("requestConsent", user, room, options?.signal); }
 
   /** Takes a request of the same scope back. */
-  async cancel(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say((core, ...said) => core.cancelConsent(...said), user, room, options?.signal); }
+  async cancel(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("cancelConsent", user, room, options?.signal); }
 
   /** Allows a user to add this one, whether it asked or not. */
   async grant(user: UserUri, room?: RoomUri, { keyPackages = false, signal }: GrantOptions = {}): Promise<void> {
-    await this.#say((core, user, room, now) => core.grantConsent(user, room, keyPackages, now), user, room, signal);
+    check(user, room);
+    await this.#link.fulfil(signal, "grantConsent", user, room, keyPackages);
   }
 
   /** Does not allow it, or no longer; without a room this ends what was allowed for single rooms too. The user is not told. */
-  async revoke(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say((core, ...said) => core.revokeConsent(...said), user, room, options?.signal); }
+  async revoke(user: UserUri, room?: RoomUri, options?: Signal): Promise<void> { await this.#say("revokeConsent", user, room, options?.signal); }
 
   /** @internal The state of consent is another one. */
-  changed(core: ClientCore): void {
-    this.#incoming.set(this.#requestsOf(core));
-    this.#granted.set(grantsOf(core));
+  changed(state: State["consent"]): void {
+    this.#incoming.set(this.#requestsOf(state));
+    this.#granted.set(grantsOf(state));
   }
 
   /** @internal A request as applications see it. */
@@ -99,18 +99,21 @@ export class Consent {
     this.#granted.end();
   }
 
-  #requestsOf(core: ClientCore): readonly ConsentRequest[] {
-    return (core.consentIncoming() as CoreConsent[]).map((request) => this.requestOf(request));
+  #requestsOf({ incoming }: State["consent"]): readonly ConsentRequest[] {
+    return incoming.map((request) => this.requestOf(request));
   }
 
-  async #say(say: Say, user: UserUri, room: RoomUri | undefined, signal: AbortSignal | undefined): Promise<void> {
-    uri.user(user);
-    if (room !== undefined) uri.room(room);
-    const { done } = await this.#engine.ask(undefined, (core, now) => say(core, user, room, now), signal);
-    await done;
+  async #say(name: Extract<AskName, "requestConsent" | "cancelConsent" | "revokeConsent">, user: UserUri, room: RoomUri | undefined, signal: AbortSignal | undefined): Promise<void> {
+    check(user, room);
+    await this.#link.fulfil(signal, name, user, room);
   }
 }
 
-function grantsOf(core: ClientCore): readonly ConsentGrant[] {
-  return (core.consentGranted() as CoreConsent[]).map(({ user, room, at }) => ({ user: user as UserUri, ...(room === undefined ? {} : { room: room as RoomUri }), at }));
+function check(user: UserUri, room: RoomUri | undefined): void {
+  uri.user(user);
+  if (room !== undefined) uri.room(room);
+}
+
+function grantsOf({ granted }: State["consent"]): readonly ConsentGrant[] {
+  return granted.map(({ user, room, at }) => ({ user: user as UserUri, ...(room === undefined ? {} : { room: room as RoomUri }), at }));
 }

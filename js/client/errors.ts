@@ -42,6 +42,24 @@ export function isFromCore(thrown: unknown): thrown is { readonly code: ErrorCod
   return typeof thrown === "object" && thrown !== null && !(thrown instanceof Error) && "code" in thrown && "message" in thrown;
 }
 
+/** A MimiError as plain data, for the way between a face and its host. */
+export interface PlainError { readonly code: ErrorCode; readonly message: string; readonly retryable: boolean; readonly cause?: Error }
+
+/** An error as plain data. Of its cause only an error is kept: structured cloning may refuse anything else. */
+export function plainOf({ code, message, retryable, cause }: MimiError): PlainError {
+  return { code, message, retryable, ...(cause instanceof Error ? { cause } : {}) };
+}
+
+/** The error that {@link plainOf} was given. */
+export function errorOf({ code, message, ...options }: PlainError): MimiError {
+  return new MimiError(code, message, options);
+}
+
+/** What a call of a client that was closed rejects with. */
+export function closedError(): MimiError {
+  return new MimiError("closed", "the client was closed");
+}
+
 /** Rejects when `signal` is aborted before `promise` settles. It ends the wait, not the work. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;

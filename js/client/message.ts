@@ -1,4 +1,3 @@
-import type { ClientCore } from "#wasm/client";
 import { MimiError, type ErrorCode } from "./errors.js";
 import type { ClientUri, RoomUri, UserUri } from "./uri.js";
 
@@ -46,6 +45,8 @@ export interface CoreDelivery {
 export interface CoreMessage {
   readonly room: string;
   readonly key: string;
+  /** The user of the device that sent it. */
+  readonly user: string;
   readonly sender: string;
   readonly epoch: number;
   readonly at: UnixMillis;
@@ -63,19 +64,21 @@ export function messageKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** The device whose messages are `mine`. */
+export interface Self { readonly user: UserUri; readonly device: ClientUri }
+
 /** A message of the log. */
-export function messageOf(core: ClientCore, { room, key, sender: device, epoch, at, position, content }: CoreMessage): Message {
-  const sender = core.userOf(device) as UserUri;
+export function messageOf(self: Self, { room, key, user, sender, epoch, at, position, content }: CoreMessage): Message {
   return message({
-    key, position, room: room as RoomUri, sender, device: device as ClientUri, mine: sender === core.user(), epoch: BigInt(epoch), bytes: content,
+    key, position, room: room as RoomUri, sender: user as UserUri, device: sender as ClientUri, mine: user === self.user, epoch: BigInt(epoch), bytes: content,
     delivery: { state: "accepted", at },
   });
 }
 
 /** A message of this device, wherever it is. */
-export function ownMessage(core: ClientCore, delivery: CoreDelivery): Message {
+export function ownMessage({ user, device }: Self, delivery: CoreDelivery): Message {
   const { room, key, content } = delivery;
-  return message({ key, room: room as RoomUri, sender: core.user() as UserUri, device: core.device() as ClientUri, mine: true, bytes: content, delivery: deliveryOf(delivery) });
+  return message({ key, room: room as RoomUri, sender: user, device, mine: true, bytes: content, delivery: deliveryOf(delivery) });
 }
 
 /** A message with its text, when it is one. */

@@ -1,8 +1,7 @@
-import type { ClientCore } from "#wasm/client";
-import type { Engine } from "./engine.js";
 import { MimiError } from "./errors.js";
+import type { Link } from "./link.js";
 import { LiveValue, deferred, type Deferred, type Live, type Page, type Signal } from "./live.js";
-import { messageKey, messageOf, type Bytes, type CoreMessage, type Message, type UnixMillis } from "./message.js";
+import { messageKey, messageOf, type Bytes, type CoreMessage, type Message, type Self, type UnixMillis } from "./message.js";
 import { roomState, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 
@@ -43,8 +42,6 @@ export interface HistoryOptions {
   readonly limit?: number;
 }
 
-type Ask = (core: ClientCore, now: number) => number;
-
 /**
  * A room that this device is in, or was.
  *
@@ -60,19 +57,19 @@ export class Room {
   /** The room as it stands. */
   readonly state: Live<RoomState>;
   readonly #state: LiveValue<RoomState>;
-  readonly #engine: Engine;
+  readonly #link: Link;
+  readonly #self: Self;
   /** Who waits for messages, by key. */
   readonly #sent = new Map<string, Deferred<UnixMillis>>();
-  /** What the core said last, and its text, to see whether it says something new. */
+  /** What the core said last. */
   #core: CoreRoomState;
-  #said: string;
 
   /** @internal */
-  constructor(engine: Engine, address: RoomUri, state: CoreRoomState) {
-    this.#engine = engine;
+  constructor(link: Link, self: Self, address: RoomUri, state: CoreRoomState) {
+    this.#link = link;
+    this.#self = self;
     this.uri = address;
     this.#core = state;
-    this.#said = JSON.stringify(state);
     this.#state = new LiveValue(this.#stateOf(state));
     this.state = this.#state;
   }
@@ -88,20 +85,20 @@ export class Room {
   async add(user: UserUri, { roles = ["regular_user"], lastResort = false, requestConsent = false, signal }: AddOptions = {}): Promise<AddResult> {
     uri.user(user);
     const names = Array.from(roles, String);
-    const { id, done } = await this.#engine.ask(this.uri, (core, now) => core.addUser(this.uri, user, names, lastResort, requestConsent, now), signal);
+    const { intent, done, release } = await this.#link.ask(signal, "addUser", this.uri, user, names, lastResort, requestConsent);
     const over = new AbortController();
     try {
-      return await Promise.race([done.then(() => this.#added(user)), this.#waiting(id, over.signal)]);
+      return await Promise.race([done.then(() => this.#added(user)), this.#waiting(intent, over.signal)]);
     } finally {
       over.abort();
-      this.#engine.release(id);
+      release();
     }
   }
 
   /** Removes a user with all its devices. A user who is not in the room is left as it is. */
   async remove(user: UserUri, { signal }: Signal = {}): Promise<void> {
     uri.user(user);
-    await this.#fulfil((core, now) => core.removeUser(this.uri, user, now), signal);
+    await this.#link.fulfil(signal, "removeUser", this.uri, user);
   }
 
   /**
@@ -114,7 +111,7 @@ export class Room {
   async setRoles(user: UserUri, roles: readonly Role[], { signal }: Signal = {}): Promise<void> {
     uri.user(user);
     const names = Array.from(roles, String);
-    await this.#fulfil((core, now) => core.setRoles(this.uri, user, names, now), signal);
+    await this.#link.fulfil(signal, "setRoles", this.uri, user, names);
   }
 
   /**
@@ -123,23 +120,23 @@ export class Room {
    * is true.
    */
   async leave({ signal }: Signal = {}): Promise<void> {
-    await this.#fulfil((core, now) => core.leave(this.uri, now), signal);
+    await this.#link.fulfil(signal, "leave", this.uri);
   }
 
   /** Takes one device out of the room, such as a lost one of the own user. */
   async removeDevice(device: ClientUri, { signal }: Signal = {}): Promise<void> {
     uri.client(device);
-    await this.#fulfil((core, now) => core.removeDevice(this.uri, device, now), signal);
+    await this.#link.fulfil(signal, "removeDevice", this.uri, device);
   }
 
   /** Sets the room's base policy; `too-large` for more than 16 KiB. The hub keeps it and applies none of it. */
   async setPolicy(policy: Uint8Array, { signal }: Signal = {}): Promise<void> {
-    await this.#fulfil((core, now) => core.setPolicy(this.uri, policy, now), signal);
+    await this.#link.fulfil(signal, "setPolicy", this.uri, policy);
   }
 
   /** Replaces this device's keys, so that who learned the old ones reads nothing from here on. */
   async updateKeys({ signal }: Signal = {}): Promise<void> {
-    await this.#fulfil((core, now) => core.updateKeys(this.uri, now), signal);
+    await this.#link.fulfil(signal, "updateKeys", this.uri);
   }
 
   /**
@@ -151,10 +148,13 @@ export class Room {
     const bytes: Bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
     const accepted = deferred<UnixMillis>();
     const key = messageKey();
-    await this.#engine.step((core, now) => {
-      core.send(this.uri, key, bytes, now);
-      this.#sent.set(key, accepted);
-    });
+    this.#sent.set(key, accepted);
+    try {
+      await this.#link.once("send", this.uri, key, bytes);
+    } catch (error) {
+      this.#sent.delete(key);
+      throw error;
+    }
     return { key, accepted: accepted.promise };
   }
 
@@ -165,17 +165,15 @@ export class Room {
    */
   async history({ before, limit = 50 }: HistoryOptions = {}): Promise<Page<Message>> {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_MESSAGES) throw new MimiError("bad-argument", `a limit is a number from 1 to ${String(MOST_MESSAGES)}`);
-    const items = await this.#engine.step((core) => (core.history(this.uri, before, limit) as CoreMessage[]).map((one) => messageOf(core, one)));
+    const found = (await this.#link.once("history", this.uri, before, limit)) as CoreMessage[];
+    const items = found.map((one) => messageOf(this.#self, one));
     const first = items[0]?.position;
     return { items, next: async () => (first === undefined || items.length < limit ? null : await this.history({ before: first, limit })) };
   }
 
-  /** @internal The state may have changed. */
+  /** @internal The state is another one. */
   changed(state: CoreRoomState): void {
-    const said = JSON.stringify(state);
-    if (said === this.#said) return;
     this.#core = state;
-    this.#said = said;
     this.#state.set(this.#stateOf(state));
   }
 
@@ -193,13 +191,8 @@ export class Room {
     for (const accepted of this.#sent.values()) accepted.reject(error);
   }
 
-  async #fulfil(ask: Ask, signal: AbortSignal | undefined): Promise<void> {
-    const { done } = await this.#engine.ask(this.uri, ask, signal);
-    await done;
-  }
-
   #stateOf(state: CoreRoomState): RoomState {
-    return roomState(this.uri, state, (id) => this.#engine.step((core, now) => core.cancel(this.uri, id, now)));
+    return roomState(this.uri, state, (id) => this.#link.once("cancel", this.uri, id));
   }
 
   #added(user: UserUri): AddResult {
@@ -208,10 +201,10 @@ export class Room {
   }
 
   /** Resolves when the intent waits for consent. */
-  #waiting(id: number, signal: AbortSignal): Promise<AddResult> {
+  #waiting(intent: () => number, signal: AbortSignal): Promise<AddResult> {
     return new Promise((resolve) => {
       this.state.subscribe(() => {
-        if (this.#core.pending.some((pending) => pending.id === id && pending.state === "waiting-consent")) resolve({ state: "waiting-consent" });
+        if (this.#core.pending.some((pending) => pending.id === intent() && pending.state === "waiting-consent")) resolve({ state: "waiting-consent" });
       }, { signal });
     });
   }

@@ -16,6 +16,16 @@ impl ClientCore {
         Ok(convert::devices(&self.client.devices().map_err(failure)?))
     }
 
+    /// Asks the own provider for the list of the user's devices; it says then, too, when this one is
+    /// none of them any more.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    #[wasm_bindgen(js_name = refreshDevices)]
+    pub fn refresh_devices(&mut self, now: f64) -> Result<(), JsValue> {
+        self.client.refresh_devices(at(now)).map_err(failure)
+    }
+
     /// Revokes another device of the user at the own provider; the events `accountDone`
     /// and `accountFailed` name the result.
     ///

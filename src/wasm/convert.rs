@@ -1,5 +1,5 @@
 //! The client's events and states as plain JavaScript objects; the sources in js/client have their
-//! types: engine.ts, room-state.ts, message.ts, consent.ts, client.ts.
+//! types: host/engine.ts, host/port.ts, room-state.ts, message.ts, consent.ts, account.ts.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -140,6 +140,7 @@ pub(super) fn message_of(message: &Message) -> JsValue {
         kind("message"),
         in_room(&message.room),
         ("key", message.key.as_str().into()),
+        ("user", message.sender.user().as_str().into()),
         ("sender", message.sender.as_str().into()),
         ("epoch", number(message.epoch)),
         ("at", number(message.accepted_at.0)),

@@ -117,15 +117,6 @@ impl ClientCore {
         self.client.device().to_string()
     }
 
-    /// The user of a device.
-    ///
-    /// # Errors
-    /// When the text is no device's address.
-    #[wasm_bindgen(js_name = userOf)]
-    pub fn user_of(&self, device: &str) -> Result<String, JsValue> {
-        Ok(client_uri(device)?.user().to_string())
-    }
-
     /// Whether the own provider knows this device.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { Client, MimiError, init, uri, type ErrorCode } from "@mimi-edge/client";
 
 const alice = uri.user("alice@alpha.example");
@@ -67,6 +67,19 @@ test("a device opens without its provider, is offline, and closes", async () => 
   await client.close();
   await creation;
   await assert.rejects(client.createRoom(), refusal("closed"));
+});
+
+test("a trace that throws is reported, and stops nothing", async () => {
+  const thrown: unknown[] = [];
+  const later = mock.method(globalThis, "queueMicrotask", (call: () => void) => { try { call(); } catch (error) { thrown.push(error); } });
+  const client = await Client.open({
+    user: alice, provider, store: "memory", fetch: async () => new Response(null, { status: 403 }),
+    trace: ({ from, to, method, path, status, response }) => { throw new Error([from, to, method, path, status, response?.length].join(" ")); },
+  });
+  await assert.rejects(client.createRoom(), refusal("not-allowed"));
+  later.mock.restore();
+  assert.deepEqual(thrown.map((error) => (error as Error).message), [`${client.device} alpha.example POST /client/v1/devices 403 0`]);
+  await client.close();
 });
 
 test("an aborted open rejects with aborted", async () => {

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { Client, MimiError, uri } from "@mimi-edge/client";
-import { Engine, type CoreEvent } from "../../js/client/engine.js";
+import { Engine, type CoreEvent } from "../../js/client/host/engine.js";
 import { LiveValue, deferred } from "../../js/client/live.js";
 import type { RowChange, Store } from "../../js/client/store.js";
-import { Transport, type CoreAnswer } from "../../js/client/transport.js";
+import { Transport, type CoreAnswer } from "../../js/client/host/transport.js";
 
 type Core = ConstructorParameters<typeof Engine>[0];
 const change: RowChange = { key: new Uint8Array([1]), value: null };
@@ -24,6 +24,7 @@ class FakeCore {
   freed = 0;
   polls = 0;
   retries = 0;
+  refreshes = 0;
   takeChanges() { return this.changes.splice(0); }
   takeEvents() { return this.events.splice(0); }
   takeFrames() { return this.frames.splice(0); }
@@ -35,6 +36,7 @@ class FakeCore {
   hello() { return new Uint8Array([7]); }
   handleFrame() { /* nothing */ }
   retryNow() { this.retries += 1; }
+  refreshDevices() { this.refreshes += 1; }
   free() { this.freed += 1; }
 }
 
@@ -46,14 +48,14 @@ class FakeSocket {
   closed = 0;
   onopen: () => void = () => undefined;
   onmessage: (event: { data: unknown }) => void = () => undefined;
-  onclose: () => void = () => undefined;
+  onclose: (event: { code: number }) => void = () => undefined;
   constructor() { FakeSocket.made.push(this); }
   send(frame: Uint8Array) { this.sent.push(frame); }
   close() { this.closed += 1; }
 }
 
-function setUp({ apply = async () => undefined, fetcher = async () => new Response(), socket = FakeSocket, trace }: {
-  apply?: Store["apply"]; fetcher?: typeof fetch; socket?: unknown; trace?: () => void;
+function setUp({ apply = async () => undefined, fetcher = async () => new Response(), socket = FakeSocket }: {
+  apply?: Store["apply"]; fetcher?: typeof fetch; socket?: unknown;
 } = {}) {
   const core = new FakeCore();
   const log: string[] = [];
@@ -63,12 +65,13 @@ function setUp({ apply = async () => undefined, fetcher = async () => new Respon
     close: async () => { log.push("store closed"); },
   };
   const fetched: typeof fetch = async (...call) => { log.push("fetch"); return await fetcher(...call); };
-  const engine = new Engine(core as unknown as Core, store, new Transport("http://127.0.0.1:9", fetched, trace), socket as typeof WebSocket, {
+  const transport = new Transport("http://127.0.0.1:9", fetched);
+  const engine = new Engine(core as unknown as Core, store, transport, socket as typeof WebSocket, {
     happened: (event) => { log.push(`told ${event.type}`); },
     connection: ({ state }) => { log.push(state); },
     broken: ({ code }) => { log.push(`broken ${code}`); },
   });
-  return { core, engine, log };
+  return { core, engine, log, transport };
 }
 
 const request = { id: 1, method: "POST", url: "/client/v1/devices", headers: [], body: new Uint8Array(), timeoutMillis: 1_000, label: "device" };
@@ -147,16 +150,15 @@ test("an error that the core returned is thrown after what changed is stored, an
   }
 });
 
-test("an answer without end counts as none, and a trace that throws does not stop the core from getting it", async () => {
+test("an answer without end counts as none, and is traced as one", async () => {
   const endless = new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1 << 20)); } });
-  const thrown: unknown[] = [];
-  const later = mock.method(globalThis, "queueMicrotask", (call: () => void) => { try { call(); } catch (error) { thrown.push(error); } });
-  const { core, engine } = setUp({ fetcher: async () => new Response(endless), trace: () => { throw new Error("the application's"); } });
+  const { core, engine, transport } = setUp({ fetcher: async () => new Response(endless) });
+  const traced: unknown[] = [];
+  transport.trace = ({ at, ...exchange }) => { traced.push([typeof at, exchange]); };
   await engine.step(() => { core.requests.push(request); });
   await until(() => core.answers.length === 1);
-  later.mock.restore();
   assert.deepEqual(core.answers, [undefined]);
-  assert.ok(thrown.some((error) => (error as Error).message === "the application's"));
+  assert.deepEqual(traced, [["number", { method: "POST", path: "/client/v1/devices", what: "device", request: new Uint8Array() }]]);
   await engine.close();
 });
 
@@ -187,7 +189,7 @@ test("a socket that closes as soon as it has caught up is opened again later eac
     await engine.step(() => { core.events.push({ type: "registered" }); });
     for (const [count, wait] of [[1, 250], [2, 500], [3, 1_000]] as const) {
       await engine.step(() => { core.events.push({ type: "caughtUp" }); });
-      FakeSocket.made.at(-1)?.onclose();
+      FakeSocket.made.at(-1)?.onclose({ code: 1006 });
       mock.timers.tick(wait - 1);
       assert.equal(FakeSocket.made.length, count);
       mock.timers.tick(1);
@@ -207,23 +209,36 @@ test("what waits to be sent once more is due when the socket has caught up", asy
   await engine.close();
 });
 
-test("whoever waits is told what came of it; a wait that was ended counts no more", async () => {
+test("whoever waits is told what came of it, also of what was asked for before; a wait that was ended counts no more", async () => {
   const { core, engine } = setUp();
-  const [one, other] = [new AbortController(), new AbortController()];
   const room = "clubhouse@alpha.example";
-  const first = await engine.ask(room, () => 1, one.signal);
-  const second = await engine.ask(undefined, () => 2, other.signal);
-  assert.deepEqual([engine.isAwaited(1), engine.isAwaited(2)], [true, true]);
-  one.abort();
-  await assert.rejects(first.done, has("aborted"));
-  assert.deepEqual([engine.isAwaited(1), engine.isAwaited(2)], [false, true]);
-  await engine.step(() => { core.events.push({ type: "intentFailed", room, id: 1, what: "remove", code: "conflict", retryable: true }, { type: "accountFailed", id: 2, code: "not-allowed" }); });
-  await assert.rejects(second.done, has("not-allowed"));
-  const third = await engine.ask(room, () => 3);
-  engine.release(3);
-  assert.equal(engine.isAwaited(3), false);
+  const first = await engine.ask(room, () => 1);
+  const second = await engine.ask(undefined, () => 2);
+  assert.deepEqual([engine.isAwaited(1), engine.isAwaited(2), engine.isAwaited(3)], [true, true, false]);
+  const [again, before] = [engine.outcome(1), engine.outcome(3)];
+  engine.release(2);
+  assert.deepEqual([engine.isAwaited(1), engine.isAwaited(2), engine.isAwaited(3)], [true, false, true]);
+  await engine.step(() => { core.events.push({ type: "intentFailed", room, id: 1, what: "remove", code: "conflict", retryable: true }, { type: "intentDone", room, id: 3 }); });
+  await assert.rejects(first.done, has("conflict"));
+  await assert.rejects(again, has("conflict"));
+  await before;
+  const third = await engine.ask(undefined, () => 4);
+  await engine.step(() => { core.events.push({ type: "accountFailed", id: 4, code: "not-allowed" }); });
+  await assert.rejects(third.done, has("not-allowed"));
   await engine.close();
-  void third.done;
+  void second.done;
+});
+
+test("a socket that the provider closes as not signed in makes the device ask whether it is still one of the user", async () => {
+  FakeSocket.made = [];
+  const { core, engine, log } = setUp();
+  await engine.step(() => { core.events.push({ type: "registered" }); });
+  FakeSocket.made[0]?.onclose({ code: 1006 });
+  assert.equal(core.refreshes, 0);
+  FakeSocket.made[0]?.onclose({ code: 4401 });
+  assert.equal(core.refreshes, 1);
+  assert.deepEqual(log, ["told registered", "connecting", "offline", "offline"]);
+  await engine.close();
 });
 
 test("a page that may not open sockets is offline, and everything else works", async () => {

@@ -117,7 +117,7 @@ test("r91_r92_r93_under_a_pseudonym_one_is_in_one_room_and_nobody_sees_who_it_is
   const bob = await open("bob5@bravo.example");
   const pseudonym = await alice.client().pseudonym();
   assert.match(pseudonym.user, /^[a-z2-7]{16}@alpha\.example$/);
-  assert.deepEqual(alice.client().pseudonyms().map(({ user }) => user), [pseudonym.user]);
+  assert.deepEqual((await alice.client().pseudonyms()).map(({ user }) => user), [pseudonym.user]);
   const masked = await open(pseudonym.user, { pseudonym: pseudonym.pseudonym });
   await bob.client().consent.grant(pseudonym.user);
   const room = await masked.client().createRoom({ id: "masks" });
@@ -131,7 +131,7 @@ test("r91_r92_r93_under_a_pseudonym_one_is_in_one_room_and_nobody_sees_who_it_is
   await assert.rejects(masked.client().pseudonym(), has("conflict"));
 
   await alice.client().forgetPseudonym(pseudonym);
-  assert.deepEqual(alice.client().pseudonyms(), []);
+  assert.deepEqual(await alice.client().pseudonyms(), []);
   // Its own store has the key.
   await masked.close();
   await masked.open();

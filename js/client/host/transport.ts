@@ -1,5 +1,5 @@
-import { MimiError } from "./errors.js";
-import { guarded } from "./live.js";
+import { MimiError } from "../errors.js";
+import type { Bytes, UnixMillis } from "../message.js";
 
 /** A request as the core makes it: `url` is a path below the provider's base URL. */
 export interface CoreRequest {
@@ -7,18 +7,22 @@ export interface CoreRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: readonly (readonly [string, string])[];
-  readonly body: Uint8Array;
+  readonly body: Bytes;
   readonly timeoutMillis: number;
   readonly label: string;
 }
 
 /** An answer as the core takes it. */
-export interface CoreAnswer { readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly body: Uint8Array }
+export interface CoreAnswer { readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly body: Bytes }
 
 /** One exchange of this device with its provider, for inspectors; it holds no keys and no plaintext. */
 export interface Exchange {
   /** When it ended, in ms since 1970. */
-  readonly at: number;
+  readonly at: UnixMillis;
+  /** This device's address. */
+  readonly from: string;
+  /** The own provider's domain. */
+  readonly to: string;
   readonly method: string;
   /** The path, decoded. */
   readonly path: string;
@@ -26,8 +30,10 @@ export interface Exchange {
   readonly what: string;
   /** The status of the answer; absent when there was none. */
   readonly status?: number;
-  /** Length of the request's body. */
-  readonly bytes: number;
+  /** The request's body: a struct of the protocol, or nothing. */
+  readonly request: Bytes;
+  /** The answer's body; absent when there was no answer. */
+  readonly response?: Bytes;
 }
 
 /** Answer headers that the core looks at. */
@@ -44,25 +50,25 @@ const MOST_BYTES = 16 << 20;
 export class Transport {
   readonly #base: string;
   readonly #fetch: typeof fetch;
-  readonly #trace: ((exchange: Exchange) => void) | undefined;
+  /** Called for each exchange, while somebody wants to know. */
+  trace: ((exchange: Omit<Exchange, "from" | "to">) => void) | undefined;
 
-  constructor(provider: string | URL, fetcher: typeof fetch | undefined, trace: ((exchange: Exchange) => void) | undefined) {
+  constructor(provider: string | URL, fetcher: typeof fetch | undefined) {
     this.#base = baseOf(provider);
     this.#fetch = fetcher ?? ((input, options) => fetch(input, options));
-    this.#trace = trace;
   }
 
   /** Sends a request; `undefined` when there is no answer in time. */
   async send(request: CoreRequest, signal: AbortSignal): Promise<CoreAnswer | undefined> {
     const answer = await this.#attempt(request, signal).catch(() => undefined);
-    guarded(() => this.#trace?.({
+    this.trace?.({
       at: Date.now(),
       method: request.method,
       path: decodeURIComponent(request.url),
       what: request.label,
-      bytes: request.body.length,
-      ...(answer === undefined ? {} : { status: answer.status }),
-    }));
+      request: request.body,
+      ...(answer === undefined ? {} : { status: answer.status, response: answer.body }),
+    });
     return answer;
   }
 
@@ -70,7 +76,7 @@ export class Transport {
     const response = await this.#fetch(this.#base + request.url, {
       method: request.method,
       headers: request.headers.map(([name, value]): [string, string] => [name, value]),
-      body: request.method === "GET" ? null : (request.body as Uint8Array<ArrayBuffer>),
+      body: request.method === "GET" ? null : request.body,
       signal: AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMillis)]),
     });
     const headers = ANSWER_HEADERS.flatMap((name): [string, string][] => {
@@ -87,7 +93,7 @@ export class Transport {
 }
 
 /** The body, unless it is too large: then nothing more of it is read. */
-async function bodyOf(response: Response): Promise<Uint8Array> {
+async function bodyOf(response: Response): Promise<Bytes> {
   const reader = response.body?.getReader();
   if (reader === undefined) return new Uint8Array();
   const parts: Uint8Array[] = [];
@@ -129,7 +135,8 @@ export interface SocketOwner {
   /** The first frame, made when the socket is open. */
   hello(): Promise<Uint8Array>;
   frame(frame: Uint8Array): void;
-  closed(retryAt: number): void;
+  /** It is closed, with this code if it was open, and will be opened again. */
+  closed(retryAt: number, code: number | undefined): void;
 }
 
 /** One WebSocket to the own provider, opened again whenever it closes. */
@@ -194,15 +201,15 @@ export class Socket {
     };
     // A close event follows each error.
     socket.onerror = () => undefined;
-    socket.onclose = () => { if (!this.#stopped && socket === this.#socket) this.#again(); };
+    socket.onclose = ({ code }: CloseEvent) => { if (!this.#stopped && socket === this.#socket) this.#again(code); };
   }
 
-  #again(): void {
+  #again(code?: number): void {
     // A provider that closes as soon as it has said all is not asked at once for ever.
     if (this.#steadySince !== undefined && Date.now() - this.#steadySince >= STEADY_MILLIS) this.#wait = FIRST_WAIT_MILLIS;
     const wait = this.#wait * (0.5 + Math.random() / 2);
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MILLIS);
     this.#timer = setTimeout(() => { this.#open(); }, wait);
-    this.#owner.closed(Date.now() + wait);
+    this.#owner.closed(Date.now() + wait, code);
   }
 }

@@ -1,10 +1,10 @@
 import type { ClientCore } from "#wasm/client";
-import type { CoreConsent } from "./consent.js";
-import { MimiError, fromCore, isFromCore, orAborted, type ErrorCode } from "./errors.js";
-import { deferred, type Deferred } from "./live.js";
-import type { CoreDelivery, CoreMessage } from "./message.js";
-import type { Change } from "./room-state.js";
-import type { RowChange, Store } from "./store.js";
+import type { CoreConsent } from "../consent.js";
+import { MimiError, closedError, fromCore, isFromCore, type ErrorCode } from "../errors.js";
+import { deferred, type Deferred } from "../live.js";
+import type { CoreDelivery, CoreMessage } from "../message.js";
+import type { Change } from "../room-state.js";
+import type { RowChange, Store } from "../store.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
 
 /** What the core says has happened; `intentAsked` is the engine's own word. */
@@ -34,6 +34,9 @@ export type CoreEvent =
 const LONGEST_TIMER_MILLIS = 0x7fff_ffff;
 /** After an error that the core returned, in ms: it may be due again at once. */
 const ERROR_WAIT_MILLIS = 1_000;
+
+/** The provider's close code for a socket whose hello it does not believe. */
+const NOT_SIGNED_IN = 4401;
 
 /** Who is told what the engine learns. */
 export interface EngineOwner {
@@ -114,24 +117,27 @@ export class Engine {
 
   /**
    * Asks the core for something that takes its time, in a room or not. Resolves when the wish is
-   * stored, to its number and to what settles when it is done or given up, or with `aborted` when
-   * `signal` ends the wait.
+   * stored, to its number and to what settles when it is done or given up.
    */
-  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number, signal?: AbortSignal): Promise<{ readonly id: number; readonly done: Promise<void> }> {
-    const waiting = deferred<void>();
+  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number): Promise<{ readonly id: number; readonly done: Promise<void> }> {
+    let done!: Promise<void>;
     const id = await this.step((core, now) => {
       const id = ask(core, now);
-      this.#intents.set(id, waiting);
+      done = this.outcome(id);
       return id;
     });
     if (room !== undefined) this.#tell({ type: "intentAsked", room });
-    const done = orAborted(waiting.promise, signal).finally(() => { this.release(id); });
-    // Nobody has to wait for it.
-    done.catch(() => undefined);
     return { id, done };
   }
 
-  /** The call that asked for this waits no more: what comes of it is told as an event. */
+  /** What settles when this intent, of now or from before, is done or given up. */
+  outcome(id: number): Promise<void> {
+    const waiting = this.#intents.get(id) ?? deferred<void>();
+    this.#intents.set(id, waiting);
+    return waiting.promise;
+  }
+
+  /** No call waits for this intent any more: what comes of it is told as an event. */
   release(id: number): void { this.#intents.delete(id); }
 
   /** Whether a call waits for this intent; none does after a reload, or when its wait has ended. */
@@ -235,7 +241,11 @@ export class Engine {
       opening: () => { this.#owner.connection({ state: "connecting" }); },
       hello: () => this.step((core, now) => core.hello(now)),
       frame: (frame) => { this.step((core, now) => { core.handleFrame(frame, now); }).catch(() => undefined); },
-      closed: (retryAt) => { this.#owner.connection({ state: "offline", retryAt }); },
+      closed: (retryAt, code) => {
+        this.#owner.connection({ state: "offline", retryAt });
+        // The provider may have shut this device out: the answer to a signed request says so.
+        if (code === NOT_SIGNED_IN) this.step((core, now) => { core.refreshDevices(now); }).catch(() => undefined);
+      },
     });
   }
 
@@ -248,8 +258,4 @@ export class Engine {
     for (const waiting of this.#intents.values()) waiting.reject(error);
     this.#owner.broken(error);
   }
-}
-
-function closedError(): MimiError {
-  return new MimiError("closed", "the client was closed");
 }

@@ -1,0 +1,102 @@
+import type { ClientCore } from "#wasm/client";
+import type { CoreMessage } from "../message.js";
+import type { CoreRoomState } from "../room-state.js";
+import { readRoom } from "./again.js";
+import type { CoreEvent } from "./engine.js";
+import type { CoreDevice, Snapshot, State } from "./port.js";
+
+/** How many messages are read at once when a face has missed some. */
+const MISSED_PAGE = 200;
+
+/** Events of a room after which its state is what it was. */
+const LEAVE_ROOM: ReadonlySet<CoreEvent["type"]> = new Set(["message", "delivery", "undecryptable", "consentRequested", "consentCancelled", "consentGranted"]);
+
+/** A room as faces show it, and as text, to see whether it is another one. */
+interface Shown { readonly state: CoreRoomState; readonly said: string }
+
+/** What the faces of a device show, and what of it is another than before. */
+export class View {
+  readonly #core: ClientCore;
+  readonly #rooms = new Map<string, Shown>();
+  #state: Omit<State, "rooms">;
+
+  constructor(core: ClientCore) {
+    this.#core = core;
+    this.#state = {
+      sync: { state: "offline" },
+      available: core.availableRooms(),
+      devices: core.devices() as CoreDevice[],
+      consent: consentOf(core),
+      stock: { available: 0, lastResort: 0 },
+    };
+    this.rooms(core.rooms());
+  }
+
+  /** Notes that something else is shown than rooms. */
+  set(state: Partial<Omit<State, "rooms">>): Partial<State> {
+    this.#state = { ...this.#state, ...state };
+    return state;
+  }
+
+  /** What is another than before these events; nothing, mostly. */
+  after(event: CoreEvent): Partial<State> | undefined {
+    switch (event.type) {
+      case "consentChanged": return this.set({ consent: consentOf(this.#core) });
+      case "devicesChanged": return this.set({ devices: this.#core.devices() as CoreDevice[] });
+      case "roomsAvailable": return this.set({ available: event.rooms });
+      case "keyPackages": {
+        const { available, lastResort, nextExpiry } = event;
+        return this.set({ stock: { available, lastResort, ...(nextExpiry === undefined ? {} : { nextExpiry }) } });
+      }
+      default: return "room" in event && event.room !== undefined && !LEAVE_ROOM.has(event.type) ? this.rooms([event.room]) : undefined;
+    }
+  }
+
+  /** Those of these rooms that are others than before; of all: without an argument. */
+  rooms(rooms: readonly string[] = [...this.#rooms.keys()]): Partial<State> | undefined {
+    const changed = rooms.flatMap((room): State["rooms"][number][] => {
+      const state = readRoom(this.#core, room);
+      // Its creation was refused; or this device is about to join, and knows nothing of it yet.
+      if (state === undefined) return this.#rooms.delete(room) ? [[room, null]] : [];
+      const said = JSON.stringify(state);
+      if (said === this.#rooms.get(room)?.said) return [];
+      this.#rooms.set(room, { state, said });
+      return [[room, state]];
+    });
+    return changed.length === 0 ? undefined : { rooms: changed };
+  }
+
+  /** All of it, for a face that has seen each room's messages up to these positions, or none before. */
+  snapshot(thread: Snapshot["thread"], seen: Readonly<Record<string, number>> | undefined): Snapshot {
+    const rooms = [...this.#rooms.keys()];
+    const newest = rooms.map((room) => [room, this.#page(room, undefined, 1)[0]?.position ?? -1] as const);
+    return {
+      ...this.#state,
+      user: this.#core.user(),
+      device: this.#core.device(),
+      thread,
+      rooms: [...this.#rooms].map(([room, { state }]) => [room, state] as const),
+      positions: Object.fromEntries(newest),
+      missed: seen === undefined ? [] : rooms.flatMap((room) => this.#messagesAfter(room, seen[room] ?? -1)),
+    };
+  }
+
+  #messagesAfter(room: string, position: number): readonly CoreMessage[] {
+    const pages: CoreMessage[][] = [];
+    let before: number | undefined;
+    for (;;) {
+      const missed = this.#page(room, before, MISSED_PAGE).filter((message) => message.position > position);
+      pages.unshift(missed);
+      if (missed.length < MISSED_PAGE) return pages.flat();
+      before = missed[0]?.position;
+    }
+  }
+
+  #page(room: string, before: number | undefined, limit: number): CoreMessage[] {
+    return this.#core.history(room, before, limit) as CoreMessage[];
+  }
+}
+
+function consentOf(core: ClientCore): State["consent"] {
+  return { incoming: core.consentIncoming(), granted: core.consentGranted() };
+}

@@ -1,0 +1,49 @@
+import type { Exchange } from "./host/transport.js";
+import type { Signal } from "./live.js";
+import type { WasmSource } from "./platform.js";
+import type { Profile, Role } from "./room-state.js";
+import type { Store } from "./store.js";
+import type { StoreKey } from "./store/keys.js";
+import type { UserUri } from "./uri.js";
+
+/** How to open a client. */
+export interface ClientOptions extends Signal {
+  /** The user whose device this is. */
+  readonly user: UserUri;
+  /** When `user` is a pseudonym: the bytes of {@link Pseudonym}. Once it was opened, its store has them too. */
+  readonly pseudonym?: Uint8Array;
+  /** The base URL of the user's provider: `http://127.0.0.1:8801`. */
+  readonly provider: string | URL;
+  /**
+   * Where state is kept. Default: IndexedDB, under the user's address; there one tab at a time has a
+   * store open. All in it is encrypted: with a key that the browser keeps and hands out to nobody, or
+   * with `key`, which is then needed each time. `"memory"` keeps nothing beyond the page. In Node a
+   * store must be given: that, or one's own.
+   */
+  readonly store?: { readonly name?: string; readonly key?: StoreKey } | "memory" | Store;
+  /** Where the wasm comes from; see {@link init}. */
+  readonly wasm?: WasmSource;
+  /** Instead of the platform's. */
+  readonly fetch?: typeof fetch;
+  /** Instead of the platform's. */
+  readonly WebSocket?: typeof WebSocket;
+  /** Called for each exchange with the provider. */
+  readonly trace?: (exchange: Exchange) => void;
+}
+
+/** How to create a room. */
+export interface CreateRoomOptions extends Signal {
+  /** The local part of the room's address; default: random. */
+  readonly id?: string;
+  /** How AppSync proposals travel. Default: `"B"`; `"A"` lets members in that use other MLS implementations. */
+  readonly profile?: Profile;
+  /** Whether the hub may propose to take out users whom their provider deleted. Default: yes. */
+  readonly hubProposals?: boolean;
+  /** Who is added once the room is there, as by {@link Room.add}. The call does not wait for them. */
+  readonly users?: readonly { readonly user: UserUri; readonly roles?: readonly Role[] }[];
+}
+
+/** Whether a store is one of IndexedDB. */
+export function isNamed(store: NonNullable<ClientOptions["store"]>): store is { readonly name?: string; readonly key?: StoreKey } {
+  return store !== "memory" && !("apply" in store);
+}
