@@ -6,7 +6,7 @@ mod common;
 
 use common::universe::{Exchange, Faults, Universe, room, user};
 use mimi_edge::{
-    client::{AddOptions, CreateOptions, Delivery, Event, RoomState},
+    client::{AddOptions, CreateOptions, Delivery, Event, OwnMessage, RoomState},
     wire::{Role, uri::ClientUri},
 };
 
@@ -153,11 +153,9 @@ fn the_drafts_story_with_its_figures() {
             "alpha.example → charlie.example /v1/notify/clubhouse@alpha.example 200",
         ]
     );
-    let accepted = story
-        .universe
-        .events(&cathy)
-        .into_iter()
-        .any(|event| matches!(event, Event::Delivery { state: Delivery::Accepted { .. }, .. }));
+    let accepted = story.universe.events(&cathy).into_iter().any(|event| {
+        matches!(event, Event::Delivery(OwnMessage { delivery: Delivery::Accepted { .. }, .. }))
+    });
     assert!(accepted, "Cathy's client knows that the hub took it");
     for device in [&alice, &bob] {
         assert_eq!(story.messages(device), [(CATHY.to_owned(), "hello".to_owned())]);

@@ -2,78 +2,79 @@
 
 use crate::error::{Error, ProtocolError, UsageError};
 
-/// Why something failed, in words that stay the same from version to version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorCode {
+/// Each code with its text, in one place.
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Why something failed, in words that stay the same from version to version.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorCode {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The code as text.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
     /// An argument is not of the form that the call takes.
-    BadArgument,
+    BadArgument = "bad-argument",
     /// The text is no identifier (D15).
-    BadUri,
+    BadUri = "bad-uri",
     /// The provider wants fewer requests.
-    RateLimited,
+    RateLimited = "rate-limited",
     /// The provider does not take this device's key.
-    Unauthenticated,
+    Unauthenticated = "unauthenticated",
     /// The hub or a provider does not permit it.
-    NotAllowed,
+    NotAllowed = "not-allowed",
     /// The hub calls the commit or its proposals invalid.
-    InvalidProposal,
+    InvalidProposal = "invalid-proposal",
     /// The message could not be encrypted for the room's epoch before it ended, again and again (D12).
-    EpochTooOld,
+    EpochTooOld = "epoch-too-old",
     /// The hub does not answer.
-    HubUnresponsive,
+    HubUnresponsive = "hub-unresponsive",
     /// No such room, here or at the hub.
-    RoomUnknown,
+    RoomUnknown = "room-unknown",
     /// No such user.
-    UserUnknown,
+    UserUnknown = "user-unknown",
     /// The identifier is taken, or others changed the room faster (D1, D20).
-    Conflict,
+    Conflict = "conflict",
     /// This device and the hub disagree about the room's state (D8).
-    Diverged,
+    Diverged = "diverged",
     /// The content or the room is larger than the endpoint takes (D18).
-    TooLarge,
+    TooLarge = "too-large",
     /// The application gave it up.
-    Aborted,
+    Aborted = "aborted",
     /// The user does not consent to be added.
-    NoConsent,
+    NoConsent = "no-consent",
     /// The user's devices have no KeyPackage left.
-    NoKeyPackage,
+    NoKeyPackage = "no-key-package",
     /// The user's devices do not support what the room needs, or the answer is not of the protocol.
-    Incompatible,
+    Incompatible = "incompatible",
     /// Events that this device needs are gone (D4, D22).
-    Gap,
+    Gap = "gap",
     /// The storage was written by a newer version.
-    StorageNewer,
+    StorageNewer = "storage-newer",
     /// A fault of this software.
-    Internal,
+    Internal = "internal",
 }
 
 impl ErrorCode {
-    /// The code as text.
+    /// The code that is this text; [`ErrorCode::Internal`] when none is.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BadArgument => "bad-argument",
-            Self::BadUri => "bad-uri",
-            Self::RateLimited => "rate-limited",
-            Self::Unauthenticated => "unauthenticated",
-            Self::NotAllowed => "not-allowed",
-            Self::InvalidProposal => "invalid-proposal",
-            Self::EpochTooOld => "epoch-too-old",
-            Self::HubUnresponsive => "hub-unresponsive",
-            Self::RoomUnknown => "room-unknown",
-            Self::UserUnknown => "user-unknown",
-            Self::Conflict => "conflict",
-            Self::Diverged => "diverged",
-            Self::TooLarge => "too-large",
-            Self::Aborted => "aborted",
-            Self::NoConsent => "no-consent",
-            Self::NoKeyPackage => "no-key-package",
-            Self::Incompatible => "incompatible",
-            Self::Gap => "gap",
-            Self::StorageNewer => "storage-newer",
-            Self::Internal => "internal",
-        }
+    pub fn named(text: &str) -> Self {
+        let named = Self::ALL.iter().find(|code| code.as_str() == text);
+        named.copied().unwrap_or(Self::Internal)
     }
 
     /// The code of an HTTP status, where the body says nothing more (R62).
@@ -125,5 +126,11 @@ mod tests {
         ] {
             assert_eq!(ErrorCode::of_status(status).as_str(), code);
         }
+    }
+
+    #[test]
+    fn a_code_is_known_by_its_text() {
+        assert_eq!(ErrorCode::named("epoch-too-old"), ErrorCode::EpochTooOld);
+        assert_eq!(ErrorCode::named("of a later version"), ErrorCode::Internal);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ErrorCode;
+use super::{ErrorCode, Message, OwnMessage, Undecryptable};
 use crate::{
     room::Profile,
     time::UnixMillis,
@@ -14,9 +14,6 @@ use crate::{
 
 /// Names something that a client was asked to do and that survives a restart.
 pub type IntentId = u64;
-
-/// Names a message of this device, from queued to accepted and after: 32 hexadecimal digits.
-pub type MessageKey = String;
 
 /// Something that happened, in the order in which it happened. The state that explains it is already
 /// there when the application sees it.
@@ -108,22 +105,15 @@ pub enum Event {
     /// A message from somebody else.
     Message(Message),
     /// A message that cannot be decrypted; the log goes on after it.
-    Undecryptable {
-        /// The room.
-        room: RoomUri,
-        /// Its position in the room's log.
-        position: u64,
-    },
+    Undecryptable(Undecryptable),
     /// What became of a message of this device.
-    Delivery {
+    Delivery(OwnMessage),
+    /// A message of this device has come back from the room's log: it has its place there.
+    Echoed(Message),
+    /// The user has read further ([`Client::mark_read`](super::Client::mark_read)).
+    Read {
         /// The room.
         room: RoomUri,
-        /// The message.
-        key: MessageKey,
-        /// Its content.
-        content: Vec<u8>,
-        /// Where it is.
-        state: Delivery,
     },
     /// An intent is fulfilled.
     IntentDone {
@@ -234,47 +224,6 @@ pub struct Stock {
     pub last_resort: u32,
     /// When the first of them is no longer handed out; `None` when there is none.
     pub next_expiry: Option<UnixMillis>,
-}
-
-/// Where a message of this device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// On this device, waiting.
-    Queued,
-    /// Encrypted and on its way.
-    Sending,
-    /// Accepted by the hub.
-    Accepted {
-        /// The hub's timestamp (R79).
-        at: UnixMillis,
-    },
-    /// Given up.
-    Failed {
-        /// Why.
-        code: ErrorCode,
-        /// Whether sending it again may help.
-        retryable: bool,
-    },
-}
-
-/// A message as the room's log has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// The room.
-    pub room: RoomUri,
-    /// Never changes: the sender's own key for a message of this device, else the hexadecimal start
-    /// of the hash of its ciphertext.
-    pub key: MessageKey,
-    /// The device that sent it, as the MLS signature proves.
-    pub sender: ClientUri,
-    /// The epoch in which it was encrypted.
-    pub epoch: u64,
-    /// The hub's timestamp (R79).
-    pub accepted_at: UnixMillis,
-    /// Its position in the room's log, 0 while that is not known.
-    pub position: u64,
-    /// The content.
-    pub content: Vec<u8>,
 }
 
 /// A room as it stands.

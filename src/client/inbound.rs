@@ -15,14 +15,13 @@ use openmls::{
 };
 
 use super::{
-    Event, Message, RoomPhase, commit,
+    Event, Message, RoomPhase, Undecryptable, commit, history,
     identity::hexadecimal,
     intent, join, proposals,
     request::Settled,
     room::{Ending, Room, hash, mls_error},
     send,
     step::Step,
-    tables,
 };
 use crate::{
     error::{Error, InternalError, Result},
@@ -255,33 +254,30 @@ fn take_message(
     if epoch < room.joined_epoch {
         return Ok(());
     }
-    let undecryptable = Event::Undecryptable { room: room.uri.clone(), position };
+    let (room, key) =
+        (room.uri.clone(), hexadecimal(message_hash.get(..KEY_BYTES).unwrap_or_default()));
     let provider = step.provider();
     let processed = match group.process_message(&provider, ProtocolMessage::from(message)) {
-        Ok(processed) => processed,
+        Ok(processed) => Some(processed),
         Err(ProcessMessageError::StorageError(error)) => return Err(error.into()),
-        Err(_) => {
-            step.emit(undecryptable);
-            return Ok(());
-        }
+        Err(_) => None,
     };
-    let sender = client_uri_of(processed.credential());
-    match (processed.into_content(), sender) {
-        (ProcessedMessageContent::ApplicationMessage(content), Ok(sender)) => {
-            let message = Message {
-                room: room.uri.clone(),
-                key: hexadecimal(message_hash.get(..KEY_BYTES).unwrap_or_default()),
-                sender,
-                epoch,
-                accepted_at,
-                position,
-                content: content.into_bytes(),
-            };
-            step.transaction.store(tables::history(&room.uri, position), &message)?;
+    let read = processed.map(|processed| {
+        let sender = client_uri_of(processed.credential());
+        (processed.into_content(), sender)
+    });
+    match read {
+        Some((ProcessedMessageContent::ApplicationMessage(content), Ok(sender))) => {
+            let content = content.into_bytes();
+            let message = Message { room, key, sender, epoch, accepted_at, position, content };
+            history::record(step, &message)?;
             step.emit(Event::Message(message));
         }
-        (ProcessedMessageContent::OwnPrivateMessage, _) => {}
-        _ => step.emit(undecryptable),
+        Some((ProcessedMessageContent::OwnPrivateMessage, _)) => {}
+        _ => {
+            let message = Undecryptable { room, key, epoch, accepted_at, position };
+            history::record_undecryptable(step, message)?;
+        }
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod create;
 mod devices;
 mod event;
 mod external;
+mod history;
 mod hubs;
 mod identity;
 mod inbound;
@@ -26,7 +27,10 @@ mod join;
 mod key_packages;
 mod known;
 mod leave;
+mod message;
+mod migration;
 mod options;
+mod outgoing;
 mod outlook;
 mod proposals;
 mod pseudonyms;
@@ -48,8 +52,11 @@ pub use code::ErrorCode;
 pub use consent::Consent;
 pub use devices::Device;
 pub use event::{
-    Delivery, Event, IntentId, IntentKind, Message, MessageKey, Participant, PendingIntent,
-    PendingState, Rights, RoomPhase, RoomState, Stock, Trust,
+    Event, IntentId, IntentKind, Participant, PendingIntent, PendingState, Rights, RoomPhase,
+    RoomState, Stock, Trust,
+};
+pub use message::{
+    Delivery, HistoryEntry, Message, MessageKey, OwnMessage, Reading, Undecryptable,
 };
 pub use options::{
     AddOptions, ClientOptions, CreateOptions, HubProposals, KeyPackageOptions, LastResort,
@@ -70,7 +77,7 @@ use crate::{
     error::{Result, UsageError},
     mls::MlsCrypto,
     outbox::Outbox,
-    storage::{MemoryStorage, Row, Storage, Transaction, Write, decode_row, encode_row},
+    storage::{MemoryStorage, Row, Storage, Transaction, Write, encode_row},
     time::UnixMillis,
     transport::RequestId,
     wire::uri::{ClientUri, RoomUri},
@@ -105,15 +112,14 @@ impl Client {
         now: UnixMillis,
     ) -> Result<Self> {
         let storage = MemoryStorage::with_rows(rows);
-        let known = {
-            let transaction = Transaction::new(&storage);
-            match transaction.load::<u32>(&tables::schema())? {
-                None => None,
-                Some(tables::VERSION) => Some(Identity::load(&transaction, &options.user)?),
-                Some(_) => return Err(UsageError::StorageNewer.into()),
+        let version = Transaction::new(&storage).load::<u32>(&tables::schema())?;
+        let known = match version {
+            None => None,
+            Some(1..=tables::VERSION) => {
+                Some(Identity::load(&Transaction::new(&storage), &options.user)?)
             }
+            Some(_) => return Err(UsageError::StorageNewer.into()),
         };
-        let is_new = known.is_none();
         let identity = match known {
             Some(identity) => identity,
             None => Identity::new(options, &crypto)?,
@@ -130,8 +136,11 @@ impl Client {
             acks: BTreeMap::new(),
         };
         client.step(now, |step| {
+            if let Some(version) = version {
+                migration::run(step, version)?;
+            }
             key_packages::choose(step, options.key_packages)?;
-            if is_new { set_up(step) } else { resume(step) }
+            if version.is_none() { set_up(step) } else { resume(step) }
         })?;
         Ok(client)
     }
@@ -153,39 +162,6 @@ impl Client {
     fn registration(&self) -> Result<Registration> {
         let account: Option<Account> = Transaction::new(&self.storage).load(&tables::account())?;
         Ok(account.unwrap_or_default().registration)
-    }
-
-    /// Queues a message under a new key, which names it from now on.
-    ///
-    /// # Errors
-    /// Those of [`Client::send_as`].
-    pub fn send(
-        &mut self,
-        room: &RoomUri,
-        content: Vec<u8>,
-        now: UnixMillis,
-    ) -> Result<MessageKey> {
-        let key = send::new_key(&self.crypto)?;
-        self.send_as(room, &key, content, now)?;
-        Ok(key)
-    }
-
-    /// Queues a message under a key of the caller's: 32 lowercase hexadecimal digits, of which 128 bits
-    /// are random. Whoever does not know whether the call was heard makes it again: nothing is done
-    /// when this device has such a message in the room, wherever that is by now.
-    ///
-    /// # Errors
-    /// [`UsageError::BadArgument`] when the key is none, [`UsageError::RoomUnknown`];
-    /// [`UsageError::BadState`] when this device is leaving (R57); `TooLarge` for a content that no hub
-    /// takes (D18).
-    pub fn send_as(
-        &mut self,
-        room: &RoomUri,
-        key: &str,
-        content: Vec<u8>,
-        now: UnixMillis,
-    ) -> Result<()> {
-        self.step(now, |step| send::queue(step, room, key, content))
     }
 
     /// Asks for the state of consent, the inbox and every room's log after the cursors: for a client without a socket.
@@ -236,38 +212,6 @@ impl Client {
     pub fn room_state(&mut self, room: &RoomUri) -> Result<Option<RoomState>> {
         // Nothing is done, so the time does not matter.
         self.step(UnixMillis(0), |step| room::state(step, room))
-    }
-
-    /// At most `limit` messages of a room after this position of its log, in the log's order.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn history(&self, room: &RoomUri, after: u64, limit: usize) -> Result<Vec<Message>> {
-        let from = tables::history(room, after.saturating_add(1));
-        let rows =
-            Transaction::new(&self.storage).scan(&tables::all_history(room), &from, limit)?;
-        rows.iter().map(|(_, row)| Ok(decode_row(row)?)).collect()
-    }
-
-    /// The last `limit` messages of a room before this position of its log, or of all, in the log's
-    /// order.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn history_before(
-        &self,
-        room: &RoomUri,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Message>> {
-        let prefix = tables::all_history(room);
-        let mut rows = Transaction::new(&self.storage).scan(&prefix, &prefix, usize::MAX)?;
-        if let Some(before) = before {
-            let end = tables::history(room, before);
-            rows.truncate(rows.partition_point(|(key, _)| *key < end));
-        }
-        let last = rows.split_off(rows.len().saturating_sub(limit));
-        last.iter().map(|(_, row)| Ok(decode_row(row)?)).collect()
     }
 
     /// Runs `act` in one transaction: all that it changes happens, or nothing.

@@ -1,24 +1,23 @@
 //! Messages of this device: encrypted when their turn comes, the same bytes until the hub refuses
-//! them, recognised when they come back (D12, R72).
+//! them, recognised when they come back (D12, R72). One that is given up is kept until the
+//! application says what is to become of it.
 
 use openmls::group::MlsGroup;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Delivery, ErrorCode, Event, Message, MessageKey, RoomPhase,
+    Client, ErrorCode, Event, Message, MessageKey, RoomPhase, history,
     identity::hexadecimal,
     intent, leave,
+    outgoing::{self, Encrypted, Outgoing, OutgoingState},
     outlook::Outlook,
     request::{Lane, Request, Settled},
     room::{Room, hash, mls_error},
     step::Step,
-    tables,
 };
 use crate::{
-    error::{InternalError, ProtocolError, Result, UsageError},
-    mls::MlsCrypto,
+    error::{ProtocolError, Result, UsageError},
     room::app_sync,
-    storage::{decode_row, encode_row},
+    storage::encode_row,
     time::UnixMillis,
     transport::Response,
     wire::{self, MAX_BODY_BYTES, SubmitMessageResponse, SubmitStatus, uri::RoomUri},
@@ -31,28 +30,129 @@ const OVERHEAD_BYTES: usize = 4 << 10;
 /// Most encryptions of one message (D12).
 const MOST_TRIES: u32 = 20;
 
-/// A message of this device until its echo.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Outgoing {
-    key: MessageKey,
-    content: Vec<u8>,
-    state: OutgoingState,
-    /// How often it was encrypted for an epoch that had ended.
-    tries: u32,
-    /// The epoch that it has to be encrypted for at least.
-    least_epoch: u64,
+impl Client {
+    /// Queues a message under a new key, which names it from now on.
+    ///
+    /// # Errors
+    /// Those of [`Client::send_as`].
+    pub fn send(
+        &mut self,
+        room: &RoomUri,
+        content: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<MessageKey> {
+        self.step(now, |step| {
+            let key = new_key(step)?;
+            queue(step, room, &key, content)?;
+            Ok(key)
+        })
+    }
+
+    /// Queues a message under a key of the caller's: 32 lowercase hexadecimal digits, of which 128 bits
+    /// are random. Whoever does not know whether the call was heard makes it again: nothing is done
+    /// when this device has such a message in the room, wherever that is by now.
+    ///
+    /// # Errors
+    /// [`UsageError::BadArgument`] when the key is none, [`UsageError::RoomUnknown`];
+    /// [`UsageError::BadState`] when this device is leaving (R57); `TooLarge` for a content that no hub
+    /// takes (D18).
+    pub fn send_as(
+        &mut self,
+        room: &RoomUri,
+        key: &str,
+        content: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<()> {
+        self.step(now, |step| queue(step, room, key, content))
+    }
+
+    /// Takes a message back, and says whether that was in time: then the hub has certainly not had it,
+    /// and it is gone. One that was handed out by [`Client::poll_request`] is on its way.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn cancel_message(&mut self, room: &RoomUri, key: &str, now: UnixMillis) -> Result<bool> {
+        self.step(now, |step| match outgoing::load(step, room, key)? {
+            Some(message) if message.is_here_alone() => {
+                message.take_back(step, room)?;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+            // The same call again.
+            None => Ok(outgoing::is_taken_back(step, room, key)?),
+        })
+    }
+
+    /// Forgets a message that was given up. If it had no answer before that, others may have it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn discard_message(&mut self, room: &RoomUri, key: &str, now: UnixMillis) -> Result<()> {
+        self.step(now, |step| match outgoing::load(step, room, key)? {
+            Some(message) if message.is_given_up() => Ok(message.take_back(step, room)?),
+            _ => Ok(()),
+        })
+    }
+
+    /// Sends a message again that was given up, after those that wait; others are left alone.
+    ///
+    /// # Errors
+    /// [`UsageError::BadState`] when this device is leaving (R57).
+    pub fn retry_message(&mut self, room: &RoomUri, key: &str, now: UnixMillis) -> Result<()> {
+        self.step(now, |step| {
+            let Some(mut message) = outgoing::load(step, room, key)? else { return Ok(()) };
+            let OutgoingState::Failed { unanswered, .. } = message.state else { return Ok(()) };
+            require_staying(step, room)?;
+            // The hub answers bytes that it has taken as it did then (R67); others would be a second
+            // message.
+            message.state = unanswered.map_or(OutgoingState::Queued, OutgoingState::Encrypted);
+            message.number = intent::new_id(step)?;
+            message.tries = 0;
+            fetch_log(step, room)?;
+            enqueue(step, room, &message)
+        })
+    }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-enum OutgoingState {
-    /// Not encrypted.
-    Queued,
-    /// These bytes are what the hub gets.
-    Encrypted { bytes: Vec<u8>, epoch: u64 },
-    /// The hub took it; its timestamp is not known. By the hash of the bytes.
-    Taken { hash: Vec<u8>, epoch: u64 },
-    /// The hub took it, and the application knows. By the hash of the bytes.
-    Accepted { hash: Vec<u8>, epoch: u64 },
+/// A key for a message.
+fn new_key(step: &Step<'_>) -> Result<MessageKey> {
+    Ok(hexadecimal(&step.crypto.random_bytes(KEY_BYTES)?))
+}
+
+/// Whether it is what [`new_key`] makes.
+fn is_key(key: &str) -> bool {
+    key.len() == 2 * KEY_BYTES
+        && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Queues a message, unless there is one of this key.
+fn queue(step: &mut Step<'_>, room: &RoomUri, key: &str, content: Vec<u8>) -> Result<()> {
+    if !is_key(key) {
+        return Err(UsageError::BadArgument("the key of a message").into());
+    }
+    if outgoing::is_known(step, room, key)? {
+        return Ok(());
+    }
+    step.room(room)?.ok_or(UsageError::RoomUnknown)?;
+    require_staying(step, room)?;
+    if content.len() > MAX_BODY_BYTES - OVERHEAD_BYTES {
+        return Err(ProtocolError::TooLarge.into());
+    }
+    let message = Outgoing::new(step, key, content)?;
+    enqueue(step, room, &message)
+}
+
+/// R57: who leaves sends nothing more.
+fn require_staying(step: &Step<'_>, room: &RoomUri) -> Result<()> {
+    if leave::is_asked_for(step, room)? {
+        return Err(UsageError::BadState("this device is leaving").into());
+    }
+    Ok(())
+}
+
+fn enqueue(step: &mut Step<'_>, room: &RoomUri, message: &Outgoing) -> Result<()> {
+    message.store_and_tell(step, room)?;
+    Ok(step.enqueue(&Request::Submit(room.clone(), message.key.clone()))?)
 }
 
 /// What a message in the outbox comes to.
@@ -65,104 +165,53 @@ pub(super) enum Prepared {
     Drop,
 }
 
-/// A key for a message.
-pub(super) fn new_key(crypto: &MlsCrypto) -> Result<MessageKey> {
-    Ok(hexadecimal(&crypto.random_bytes(KEY_BYTES)?))
-}
-
-/// Queues a message, unless there is one of this key.
-pub(super) fn queue(
-    step: &mut Step<'_>,
-    room: &RoomUri,
-    key: &str,
-    content: Vec<u8>,
-) -> Result<()> {
-    if !is_key(key) {
-        return Err(UsageError::BadArgument("the key of a message").into());
-    }
-    if load(step, room, key)?.is_some()
-        || step.transaction.read(&tables::logged(room, key))?.is_some()
-    {
-        return Ok(());
-    }
-    step.room(room)?.ok_or(UsageError::RoomUnknown)?;
-    if leave::is_asked_for(step, room)? {
-        return Err(UsageError::BadState("this device is leaving").into());
-    }
-    if content.len() > MAX_BODY_BYTES - OVERHEAD_BYTES {
-        return Err(ProtocolError::TooLarge.into());
-    }
-    let message = Outgoing {
-        key: key.to_owned(),
-        content,
-        state: OutgoingState::Queued,
-        tries: 0,
-        least_epoch: 0,
-    };
-    step.transaction.store(tables::outgoing(room, key), &message)?;
-    tell(step, room, &message, Delivery::Queued);
-    Ok(step.enqueue(&Request::Submit(room.clone(), key.to_owned()))?)
-}
-
-/// Whether it is what [`new_key`] makes.
-fn is_key(key: &str) -> bool {
-    key.len() == 2 * KEY_BYTES
-        && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 /// The bytes to send for a message, encrypted now if they are not yet.
 pub(super) fn prepare(step: &mut Step<'_>, uri: &RoomUri, key: &str) -> Result<Prepared> {
-    let Some(mut message) = load(step, uri, key)? else { return Ok(Prepared::Drop) };
-    let Some(room) = step.room(uri)? else {
-        fail(step, uri, &message, ErrorCode::RoomUnknown);
+    let Some(mut message) = outgoing::load(step, uri, key)? else { return Ok(Prepared::Drop) };
+    if !message.waits_for_the_hub() {
+        return Ok(Prepared::Drop);
+    }
+    let unanswered = message.unanswered().cloned();
+    let room = step.room(uri)?;
+    let code = match room.as_ref().map(|room| room.phase) {
+        Some(RoomPhase::Joined) => None,
+        Some(RoomPhase::Creating | RoomPhase::Joining) => return Ok(Prepared::Wait),
+        Some(RoomPhase::Left) => Some(ErrorCode::NotAllowed),
+        Some(RoomPhase::Gap) => Some(ErrorCode::Gap),
+        Some(RoomPhase::Diverged) => Some(ErrorCode::Diverged),
+        None => Some(ErrorCode::RoomUnknown),
+    };
+    let (None, Some(room)) = (code, room) else {
+        message.fail(step, uri, code.unwrap_or(ErrorCode::RoomUnknown), unanswered)?;
         return Ok(Prepared::Drop);
     };
-    match room.phase {
-        RoomPhase::Joined => {}
-        RoomPhase::Creating | RoomPhase::Joining => return Ok(Prepared::Wait),
-        RoomPhase::Left => {
-            fail(step, uri, &message, ErrorCode::NotAllowed);
-            return Ok(Prepared::Drop);
-        }
-        RoomPhase::Gap => {
-            fail(step, uri, &message, ErrorCode::Gap);
-            return Ok(Prepared::Drop);
-        }
-        RoomPhase::Diverged => {
-            fail(step, uri, &message, ErrorCode::Diverged);
-            return Ok(Prepared::Drop);
-        }
+    if let Some(Encrypted { bytes, .. }) = unanswered {
+        return Ok(Prepared::Send(bytes));
     }
-    match message.state {
-        OutgoingState::Encrypted { bytes, .. } => Ok(Prepared::Send(bytes)),
-        OutgoingState::Taken { .. } | OutgoingState::Accepted { .. } => Ok(Prepared::Drop),
-        OutgoingState::Queued => {
-            let group = step.group(uri)?;
-            let user = step.identity.client.user();
-            if !app_sync::participant_list(group.extensions())?.is_participant(&user) {
-                // R45: the hub would say so.
-                fail(step, uri, &message, ErrorCode::NotAllowed);
-                return Ok(Prepared::Drop);
-            }
-            let Some((bytes, epoch)) = encrypt(step, &room, group, &message)? else {
-                return Ok(Prepared::Wait);
-            };
-            message.state = OutgoingState::Encrypted { bytes: bytes.clone(), epoch };
-            step.transaction.store(tables::outgoing(uri, key), &message)?;
-            tell(step, uri, &message, Delivery::Sending);
-            Ok(Prepared::Send(bytes))
-        }
+    let group = step.group(uri)?;
+    if !app_sync::participant_list(group.extensions())?.is_participant(&step.identity.client.user())
+    {
+        // R45: the hub would say so.
+        message.fail(step, uri, ErrorCode::NotAllowed, None)?;
+        return Ok(Prepared::Drop);
     }
+    let Some(encrypted) = encrypt(step, &room, group, &message)? else {
+        return Ok(Prepared::Wait);
+    };
+    let bytes = encrypted.bytes.clone();
+    message.state = OutgoingState::Encrypted(encrypted);
+    message.store_and_tell(step, uri)?;
+    Ok(Prepared::Send(bytes))
 }
 
-/// The MLSMessage and its epoch; nothing while the log has not brought the epoch that it needs, or
-/// proposals wait for a commit.
+/// The MLSMessage; nothing while the log has not brought the epoch that it needs, or proposals wait
+/// for a commit.
 fn encrypt(
     step: &mut Step<'_>,
     room: &Room,
     mut group: MlsGroup,
     message: &Outgoing,
-) -> Result<Option<(Vec<u8>, u64)>> {
+) -> Result<Option<Encrypted>> {
     let identity = step.identity;
     let epoch = group.epoch().as_u64();
     if epoch < message.least_epoch {
@@ -178,7 +227,7 @@ fn encrypt(
     let encrypted = group
         .create_message(&step.provider(), &identity.key_pair, &message.content)
         .map_err(mls_error("a message cannot be encrypted"))?;
-    Ok(Some((wire::encode(&encrypted)?, epoch)))
+    Ok(Some(Encrypted { bytes: wire::encode(&encrypted)?, epoch }))
 }
 
 /// The hub answered a message (R72).
@@ -188,9 +237,9 @@ pub(super) fn answered(
     key: &str,
     response: &Response,
 ) -> Result<Settled> {
-    // Without it, the echo was faster.
-    let Some(mut message) = load(step, uri, key)? else { return Ok(Settled::Delivered) };
-    let OutgoingState::Encrypted { bytes, epoch } = &message.state else {
+    // Without it, the echo was faster, or it was discarded.
+    let Some(mut message) = outgoing::load(step, uri, key)? else { return Ok(Settled::Delivered) };
+    let Some(Encrypted { bytes, epoch }) = message.unanswered() else {
         return Ok(Settled::Delivered);
     };
     let (hash, epoch) = (hash(bytes), *epoch);
@@ -199,10 +248,13 @@ pub(super) fn answered(
         .map(|answer| answer.status);
     match (status, response.is_success()) {
         (Some(SubmitStatus::Accepted(at)), true) => {
-            message.state = OutgoingState::Accepted { hash, epoch };
-            tell(step, uri, &message, Delivery::Accepted { at: UnixMillis(at) });
+            message.state = OutgoingState::Accepted { hash, epoch, at: UnixMillis(at) };
+            message.store_and_tell(step, uri)?;
         }
-        (_, true) => message.state = OutgoingState::Taken { hash, epoch },
+        (_, true) => {
+            message.state = OutgoingState::Taken { hash, epoch };
+            message.store(step, uri)?;
+        }
         (Some(SubmitStatus::EpochTooOld(current)), false) => {
             return too_old(step, uri, message, current.max(epoch + 1));
         }
@@ -214,11 +266,9 @@ pub(super) fn answered(
                 Some(SubmitStatus::NotAllowed) => ErrorCode::NotAllowed,
                 _ => ErrorCode::of_status(response.status),
             };
-            fail(step, uri, &message, code);
-            return Ok(Settled::Delivered);
+            message.fail(step, uri, code, None)?;
         }
     }
-    step.transaction.store(tables::outgoing(uri, key), &message)?;
     Ok(Settled::Delivered)
 }
 
@@ -230,18 +280,29 @@ fn too_old(
     least_epoch: u64,
 ) -> Result<Settled> {
     message.tries += 1;
+    message.least_epoch = least_epoch;
     if message.tries >= MOST_TRIES {
-        fail(step, uri, &message, ErrorCode::EpochTooOld);
+        message.fail(step, uri, ErrorCode::EpochTooOld, None)?;
+        return Ok(Settled::Delivered);
+    }
+    if let OutgoingState::Failed { code, .. } = message.state {
+        message.state = OutgoingState::Failed { code, unanswered: None };
+        message.store(step, uri)?;
         return Ok(Settled::Delivered);
     }
     message.state = OutgoingState::Queued;
-    message.least_epoch = least_epoch;
-    step.transaction.store(tables::outgoing(uri, &message.key), &message)?;
+    message.store_and_tell(step, uri)?;
+    fetch_log(step, uri)?;
+    Ok(Settled::Later(None))
+}
+
+/// The log may bring the epoch that a message waits for.
+fn fetch_log(step: &mut Step<'_>, uri: &RoomUri) -> Result<()> {
     if let Some(mut room) = step.room(uri)? {
         room.fetch(step)?;
         step.store_room(&room)?;
     }
-    Ok(Settled::Later(None))
+    Ok(())
 }
 
 /// Whether the message of this hash is one of this device; if so, it is accepted at that time (D12).
@@ -252,25 +313,27 @@ pub(super) fn echoed(
     position: u64,
     accepted_at: UnixMillis,
 ) -> Result<bool> {
-    for message in all(step, uri)? {
-        let (epoch, announced) = match &message.state {
-            OutgoingState::Encrypted { bytes, epoch } if hash(bytes) == message_hash => {
-                (*epoch, false)
-            }
+    for mut message in outgoing::all(&step.transaction, uri)? {
+        let (epoch, is_told) = match &message.state {
             OutgoingState::Taken { hash, epoch } if hash == message_hash => (*epoch, false),
-            OutgoingState::Accepted { hash, epoch } if hash == message_hash => (*epoch, true),
-            _ => continue,
+            OutgoingState::Accepted { hash, epoch, .. } if hash == message_hash => (*epoch, true),
+            _ => match message.unanswered() {
+                Some(Encrypted { bytes, epoch }) if hash(bytes) == message_hash => (*epoch, false),
+                _ => continue,
+            },
         };
-        if !announced {
-            tell(step, uri, &message, Delivery::Accepted { at: accepted_at });
+        if !is_told {
+            let hash = message_hash.to_vec();
+            message.state = OutgoingState::Accepted { hash, epoch, at: accepted_at };
+            message.store_and_tell(step, uri)?;
         }
-        step.transaction.delete(tables::outgoing(uri, &message.key));
-        step.transaction.store(tables::logged(uri, &message.key), &position)?;
+        message.log(step, uri, position)?;
         let sender = step.identity.client.clone();
         let Outgoing { key, content, .. } = message;
         let message =
             Message { room: uri.clone(), key, sender, epoch, accepted_at, position, content };
-        step.transaction.store(tables::history(uri, position), &message)?;
+        history::record(step, &message)?;
+        step.emit(Event::Echoed(message));
         return Ok(true);
     }
     Ok(false)
@@ -284,32 +347,11 @@ pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
 
 /// Every message that the hub has not taken is given up.
 pub(super) fn give_up_all(step: &mut Step<'_>, room: &RoomUri, code: ErrorCode) -> Result<()> {
-    for message in all(step, room)? {
-        if matches!(message.state, OutgoingState::Queued | OutgoingState::Encrypted { .. }) {
-            fail(step, room, &message, code);
+    for message in outgoing::all(&step.transaction, room)? {
+        if message.waits_for_the_hub() {
+            let unanswered = message.unanswered().cloned();
+            message.fail(step, room, code, unanswered)?;
         }
     }
     Ok(())
-}
-
-/// Tells the application where a message is.
-fn tell(step: &mut Step<'_>, room: &RoomUri, message: &Outgoing, state: Delivery) {
-    let (key, content) = (message.key.clone(), message.content.clone());
-    step.emit(Event::Delivery { room: room.clone(), key, content, state });
-}
-
-fn fail(step: &mut Step<'_>, room: &RoomUri, message: &Outgoing, code: ErrorCode) {
-    step.transaction.delete(tables::outgoing(room, &message.key));
-    let state = Delivery::Failed { code, retryable: code == ErrorCode::EpochTooOld };
-    tell(step, room, message, state);
-}
-
-fn load(step: &Step<'_>, room: &RoomUri, key: &str) -> Result<Option<Outgoing>, InternalError> {
-    step.transaction.load(&tables::outgoing(room, key))
-}
-
-fn all(step: &Step<'_>, room: &RoomUri) -> Result<Vec<Outgoing>, InternalError> {
-    let prefix = tables::all_outgoing(room);
-    let rows = step.transaction.scan(&prefix, &prefix, usize::MAX)?;
-    rows.iter().map(|(_, row)| decode_row(row)).collect()
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The version of the rows, in the row [`schema`].
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Outbox entries; see `outbox`.
 pub(super) const OUTBOX_ENTRIES: u8 = 0xF0;
@@ -30,6 +30,8 @@ const INTENTS: u8 = 0x11;
 const OUTGOING: u8 = 0x12;
 const HISTORY: u8 = 0x13;
 const LOGGED: u8 = 0x18;
+const UNDECRYPTABLE: u8 = 0x19;
+const READ: u8 = 0x1A;
 const KNOWN: u8 = 0x20;
 
 /// The version of the rows.
@@ -127,6 +129,11 @@ pub(super) fn outgoing(room: &RoomUri, key: &str) -> Vec<u8> {
     Key::table(OUTGOING).text(room.as_str()).text(key).build()
 }
 
+/// All of [`outgoing`] of all rooms.
+pub(super) fn outgoing_of_all_rooms() -> Vec<u8> {
+    Key::table(OUTGOING).build()
+}
+
 /// All of [`outgoing`] of one room.
 pub(super) fn all_outgoing(room: &RoomUri) -> Vec<u8> {
     Key::table(OUTGOING).text(room.as_str()).build()
@@ -142,7 +149,23 @@ pub(super) fn all_history(room: &RoomUri) -> Vec<u8> {
     Key::table(HISTORY).text(room.as_str()).build()
 }
 
-/// The position of a message of this device in the room's log, by room and key.
+/// Where a message of this device stands in the room's log, 0 for one that was taken back; by room and
+/// key.
 pub(super) fn logged(room: &RoomUri, key: &str) -> Vec<u8> {
     Key::table(LOGGED).text(room.as_str()).text(key).build()
+}
+
+/// `Undecryptable`, by room and position.
+pub(super) fn undecryptable(room: &RoomUri, position: u64) -> Vec<u8> {
+    Key::table(UNDECRYPTABLE).text(room.as_str()).number(position).build()
+}
+
+/// All of [`undecryptable`] of one room.
+pub(super) fn all_undecryptable(room: &RoomUri) -> Vec<u8> {
+    Key::table(UNDECRYPTABLE).text(room.as_str()).build()
+}
+
+/// `Read`, by room.
+pub(super) fn read(room: &RoomUri) -> Vec<u8> {
+    Key::table(READ).text(room.as_str()).build()
 }

@@ -1,6 +1,6 @@
 //! Rows in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use super::{Row, Storage, Write};
 use crate::error::InternalError;
@@ -21,6 +21,17 @@ impl MemoryStorage {
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
+
+    /// The last `limit` rows with `key` starting with `prefix` and `key < before`, in key order.
+    /// `before` starts with `prefix` itself.
+    #[must_use]
+    pub fn scan_back(&self, prefix: &[u8], before: &[u8], limit: usize) -> Vec<Row> {
+        let range = (Bound::Included(prefix), Bound::Excluded(before.max(prefix)));
+        let rows = self.rows.range::<[u8], _>(range).rev().take(limit);
+        let mut rows: Vec<_> = rows.map(|(key, value)| (key.clone(), value.clone())).collect();
+        rows.reverse();
+        rows
+    }
 }
 
 impl Storage for MemoryStorage {
@@ -32,7 +43,7 @@ impl Storage for MemoryStorage {
         let start = prefix.max(from);
         Ok(self
             .rows
-            .range::<[u8], _>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded))
+            .range::<[u8], _>((Bound::Included(start), Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
             .take(limit)
             .map(|(key, value)| (key.clone(), value.clone()))

@@ -6,8 +6,9 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     client::{
-        Consent, Delivery, Device, ErrorCode, Event, Message, Participant, PendingIntent, Profile,
-        Pseudonym, RoomPhase, RoomState, Stock, Trust,
+        Consent, Delivery, Device, ErrorCode, Event, HistoryEntry, Message, OwnMessage,
+        Participant, PendingIntent, Profile, Pseudonym, Reading, RoomPhase, RoomState, Stock,
+        Trust, Undecryptable,
     },
     js::{bytes, number, object},
     wire::uri::{ClientUri, RoomUri, UserUri},
@@ -47,11 +48,11 @@ pub(super) fn event(event: Event) -> JsValue {
             object([kind("roomChanged"), in_room(&room), ("epoch", number(epoch))])
         }
         Event::RoomLeft { room } => object([kind("roomLeft"), in_room(&room)]),
-        Event::Message(message) => message_of(&message),
-        Event::Undecryptable { room, position } => {
-            object([kind("undecryptable"), in_room(&room), ("position", number(position))])
-        }
-        Event::Delivery { room, key, content, state } => delivery(&room, &key, &content, state),
+        Event::Message(message) => logged("message", &message),
+        Event::Undecryptable(message) => undecryptable(&message),
+        Event::Delivery(message) => own_message(&message),
+        Event::Echoed(message) => logged("echoed", &message),
+        Event::Read { room } => object([kind("read"), in_room(&room)]),
         Event::IntentDone { room, id } => {
             object([kind("intentDone"), in_room(&room), ("id", number(id))])
         }
@@ -135,9 +136,37 @@ pub(super) fn trusted(user: &UserUri, trust: Trust) -> JsValue {
     object([kind("trustChanged"), ("user", user.as_str().into()), ("trust", trust.as_str().into())])
 }
 
-pub(super) fn message_of(message: &Message) -> JsValue {
+/// One entry of a room's history, as the event of it.
+pub(super) fn history_entry(entry: &HistoryEntry) -> JsValue {
+    match entry {
+        HistoryEntry::Message(message) => logged("message", message),
+        HistoryEntry::Undecryptable(message) => undecryptable(message),
+    }
+}
+
+pub(super) fn reading(reading: &Reading) -> JsValue {
+    let last = reading.last.as_ref();
     object([
-        kind("message"),
+        ("readTo", number(reading.read_to)),
+        ("unread", number(reading.unread)),
+        ("last", last.map_or(JsValue::UNDEFINED, |message| logged("message", message))),
+    ])
+}
+
+fn undecryptable(message: &Undecryptable) -> JsValue {
+    object([
+        kind("undecryptable"),
+        in_room(&message.room),
+        ("key", message.key.as_str().into()),
+        ("epoch", number(message.epoch)),
+        ("at", number(message.accepted_at.0)),
+        ("position", number(message.position)),
+    ])
+}
+
+fn logged(event: &str, message: &Message) -> JsValue {
+    object([
+        kind(event),
         in_room(&message.room),
         ("key", message.key.as_str().into()),
         ("user", message.sender.user().as_str().into()),
@@ -149,18 +178,20 @@ pub(super) fn message_of(message: &Message) -> JsValue {
     ])
 }
 
-fn delivery(room: &RoomUri, key: &str, content: &[u8], state: Delivery) -> JsValue {
-    let (name, at, code, retryable) = match state {
+pub(super) fn own_message(message: &OwnMessage) -> JsValue {
+    let (name, at, code, retryable) = match message.delivery {
         Delivery::Queued => ("queued", None, None, None),
         Delivery::Sending => ("sending", None, None, None),
         Delivery::Accepted { at } => ("accepted", Some(at), None, None),
         Delivery::Failed { code, retryable } => ("failed", None, Some(code), Some(retryable)),
+        Delivery::Cancelled => ("cancelled", None, None, None),
     };
     object([
         kind("delivery"),
-        in_room(room),
-        ("key", key.into()),
-        ("content", bytes(content)),
+        in_room(&message.room),
+        ("key", message.key.as_str().into()),
+        ("content", bytes(&message.content)),
+        ("writtenAt", number(message.written_at.0)),
         ("state", name.into()),
         ("at", at.map_or(JsValue::UNDEFINED, |at| number(at.0))),
         ("code", code.map_or(JsValue::UNDEFINED, |code| code.as_str().into())),

@@ -16,7 +16,7 @@ use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{Client, ClientOptions, ErrorCode, KeyPackageOptions, Pseudonym},
+    client::{Client, ClientOptions, ErrorCode, HistoryEntry, KeyPackageOptions, Pseudonym},
     error::{Error, UsageError},
     js::{self, number, object, whole},
     mls::MlsCrypto,
@@ -243,12 +243,38 @@ impl ClientCore {
     /// # Errors
     /// When the address is none, or the state is broken.
     pub fn history(&self, room: &str, before: Option<f64>, limit: u32) -> Result<Array, JsValue> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let messages = self
-            .client
-            .history_before(&room_uri(room)?, before.map(whole), limit)
-            .map_err(failure)?;
-        Ok(messages.iter().map(convert::message_of).collect())
+        let mut entries = self.entries_before(room, before, limit)?;
+        entries.retain(|entry| matches!(entry, HistoryEntry::Message(_)));
+        Ok(entries.iter().map(convert::history_entry).collect())
+    }
+
+    /// The messages of this device in a room that have not come back from its log, in order, as the
+    /// event `delivery` has them.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    pub fn unsent(&self, room: &str) -> Result<Array, JsValue> {
+        let messages = self.client.unsent(&room_uri(room)?).map_err(failure)?;
+        Ok(messages.iter().map(convert::own_message).collect())
+    }
+
+    /// What the user has read of a room: an object `{readTo, unread, last}`, `last` as the event
+    /// `message` has it.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    pub fn reading(&self, room: &str) -> Result<JsValue, JsValue> {
+        let reading = self.client.reading(&room_uri(room)?).map_err(failure)?;
+        Ok(convert::reading(&reading))
+    }
+
+    /// The user has read a room up to this position of its log.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    #[wasm_bindgen(js_name = markRead)]
+    pub fn mark_read(&mut self, room: &str, position: f64, now: f64) -> Result<(), JsValue> {
+        self.client.mark_read(&room_uri(room)?, whole(position), at(now)).map_err(failure)
     }
 
     /// A room as it stands; `undefined` when this device has none of this address.
@@ -259,6 +285,19 @@ impl ClientCore {
     pub fn room_state(&mut self, room: &str) -> Result<JsValue, JsValue> {
         let state = self.client.room_state(&room_uri(room)?).map_err(failure)?;
         Ok(state.map_or(JsValue::UNDEFINED, |state| convert::room_state(&state)))
+    }
+}
+
+impl ClientCore {
+    fn entries_before(
+        &self,
+        room: &str,
+        before: Option<f64>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, JsValue> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let room = room_uri(room)?;
+        self.client.history_before(&room, before.map(whole), limit).map_err(failure)
     }
 }
 

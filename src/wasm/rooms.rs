@@ -167,6 +167,33 @@ impl ClientCore {
     ) -> Result<(), JsValue> {
         self.client.send_as(&room_uri(room)?, key, content, at(now)).map_err(failure)
     }
+
+    /// Takes a message back; false when it is on its way or over.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    #[wasm_bindgen(js_name = cancelMessage)]
+    pub fn cancel_message(&mut self, room: &str, key: &str, now: f64) -> Result<bool, JsValue> {
+        self.client.cancel_message(&room_uri(room)?, key, at(now)).map_err(failure)
+    }
+
+    /// Sends a message again that was given up.
+    ///
+    /// # Errors
+    /// When the address is none, or this device leaves the room.
+    #[wasm_bindgen(js_name = retryMessage)]
+    pub fn retry_message(&mut self, room: &str, key: &str, now: f64) -> Result<(), JsValue> {
+        self.client.retry_message(&room_uri(room)?, key, at(now)).map_err(failure)
+    }
+
+    /// Forgets a message that was given up.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    #[wasm_bindgen(js_name = discardMessage)]
+    pub fn discard_message(&mut self, room: &str, key: &str, now: f64) -> Result<(), JsValue> {
+        self.client.discard_message(&room_uri(room)?, key, at(now)).map_err(failure)
+    }
 }
 
 impl ClientCore {

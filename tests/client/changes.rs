@@ -202,8 +202,9 @@ fn r45_who_was_removed_from_the_list_alone_is_told_that_it_may_not_send() {
     world.desk.requests.clear();
     let key = world.send(BOB, "but");
     world.run();
-    let failed = Delivery::Failed { code: ErrorCode::NotAllowed, retryable: false };
-    let event = Event::Delivery { room: room(), key, content: b"but".to_vec(), state: failed };
-    assert!(world.devices[BOB].events.contains(&event));
+    let delivery = Delivery::Failed { code: ErrorCode::NotAllowed, retryable: false };
+    let [own] = &world.devices[BOB].client.unsent(&room()).unwrap()[..] else { panic!("one") };
+    assert_eq!((&own.key, own.delivery), (&key, delivery));
+    assert!(world.devices[BOB].events.contains(&Event::Delivery(own.clone())));
     assert_eq!(world.desk.count("submitMessage"), 0);
 }

@@ -2,7 +2,7 @@
 //! nothing is lost.
 
 use mimi_edge::{
-    client::{Delivery, ErrorCode, Event},
+    client::{Delivery, ErrorCode, Event, OwnMessage},
     error::{Error, ProtocolError},
     transport::Response,
     wire::{FromProvider, IdentifierUri, encode},
@@ -162,7 +162,7 @@ fn r62_r72_the_log_decides_when_the_answer_is_garbled() {
         }
         assert!(world.devices[ALICE].events.iter().any(|event| matches!(
             event,
-            Event::Delivery { state: Delivery::Accepted { .. }, .. }
+            Event::Delivery(OwnMessage { delivery: Delivery::Accepted { .. }, .. })
         )));
         assert!(!refused(&world));
     }

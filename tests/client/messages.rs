@@ -6,7 +6,7 @@ use super::{
     world::{ALICE, BOB, CATHY, World, room},
 };
 use mimi_edge::{
-    client::{Delivery, Event},
+    client::{Delivery, Event, HistoryEntry},
     transport::Response,
     wire::{EventPage, FromProvider, SubmitStatus, encode},
 };
@@ -15,7 +15,7 @@ fn deliveries(world: &World, who: usize, key: &str) -> Vec<Delivery> {
     let events = world.devices[who].events.iter();
     events
         .filter_map(|event| match event {
-            Event::Delivery { key: of, state, .. } if of == key => Some(*state),
+            Event::Delivery(own) if own.key == key => Some(own.delivery),
             _ => None,
         })
         .collect()
@@ -287,7 +287,20 @@ fn a_message_that_cannot_be_decrypted_is_told_and_the_log_goes_on() {
     world.send(ALICE, "signal");
     world.run();
     let position = 2;
-    assert!(world.devices[BOB].events.contains(&Event::Undecryptable { room: room(), position }));
+    let told = world.devices[BOB].events.iter().find_map(|event| match event {
+        Event::Undecryptable(message) => Some(message.clone()),
+        _ => None,
+    });
+    let lost = told.unwrap();
+    assert_eq!((&lost.room, lost.position, lost.epoch, lost.key.len()), (&room(), position, 1, 32));
+    // Its place stays visible, before and after a restart.
+    let now = world.now;
+    world.devices[BOB].reopen(now);
+    let entries = world.devices[BOB].client.history_before(&room(), None, 9).unwrap();
+    let [HistoryEntry::Undecryptable(kept), HistoryEntry::Message(next)] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!((kept, next.position), (&lost, position + 1));
     assert_eq!(received(&world, BOB), ["signal"]);
 }
 
@@ -332,7 +345,7 @@ fn a_message_says_its_content_wherever_it_is() {
     world.devices[ALICE].reopen(now);
     world.run();
     let told = world.devices[ALICE].events.iter().filter_map(|event| match event {
-        Event::Delivery { key: of, content, .. } if *of == key => Some(content.as_slice()),
+        Event::Delivery(own) if own.key == key => Some(own.content.as_slice()),
         _ => None,
     });
     assert_eq!(told.collect::<Vec<_>>(), [b"hello"; 3]);
@@ -348,11 +361,15 @@ fn the_history_is_read_backwards_from_any_position() {
     let bob = &world.devices[BOB].client;
     let texts = |before, limit| {
         let messages = bob.history_before(&room(), before, limit).unwrap();
-        messages.into_iter().map(|it| String::from_utf8(it.content).unwrap()).collect::<Vec<_>>()
+        let text = |entry: HistoryEntry| match entry {
+            HistoryEntry::Message(message) => String::from_utf8(message.content).unwrap(),
+            HistoryEntry::Undecryptable(_) => "?".into(),
+        };
+        messages.into_iter().map(text).collect::<Vec<_>>()
     };
     assert_eq!(texts(None, 9), ["one", "two", "three"]);
     assert_eq!(texts(None, 2), ["two", "three"]);
-    let third = bob.history_before(&room(), None, 1).unwrap()[0].position;
+    let third = bob.history_before(&room(), None, 1).unwrap()[0].position();
     assert_eq!(texts(Some(third), 1), ["two"]);
     assert_eq!(texts(Some(third), 9), ["one", "two"]);
     assert_eq!(texts(Some(0), 9), Vec::<String>::new());

@@ -161,7 +161,7 @@ fn r57_who_wants_to_send_commits_what_is_pending_first() {
     world.run();
     assert!(world.now.since(before) < 1_000);
     assert_eq!(last_commit(&world), (2, vec![]));
-    let accepted = |event: &Event| matches!(event, Event::Delivery { key: of, state: Delivery::Accepted { .. }, .. } if *of == key);
+    let accepted = |event: &Event| matches!(event, Event::Delivery(own) if own.key == key && matches!(own.delivery, Delivery::Accepted { .. }));
     assert!(world.devices[ALICE].events.iter().any(accepted));
     let intents =
         |event: &&Event| matches!(event, Event::IntentDone { .. } | Event::IntentFailed { .. });

@@ -1,6 +1,6 @@
 //! The draft's story, once as it should go and once with every instance lost after every call.
 
-use mimi_edge::client::{Delivery, Event};
+use mimi_edge::client::{Delivery, Event, OwnMessage};
 
 use super::world::{ALICE, BOB, CATHY, Reopen, World, room};
 
@@ -49,7 +49,7 @@ fn the_story_ends_with_three_participants_and_one_message() {
         };
         assert_eq!([received(ALICE), received(BOB), received(CATHY)], [1, 1, 0]);
         let accepted = world.devices[CATHY].events.iter().filter(|event| {
-            matches!(event, Event::Delivery { state: Delivery::Accepted { .. }, .. })
+            matches!(event, Event::Delivery(OwnMessage { delivery: Delivery::Accepted { .. }, .. }))
         });
         assert_eq!(accepted.count(), 1);
         assert_eq!(world.desk.rooms["clubhouse@alpha.example"].log.len(), 3);

@@ -204,10 +204,10 @@ impl World {
         }
         for device in self.devices.clone() {
             for event in self.universe.events(&device) {
-                if let Event::Delivery { key, state, .. } = &event
-                    && let Some(sent) = self.sent.values_mut().find(|sent| sent.key == *key)
+                if let Event::Delivery(own) = &event
+                    && let Some(sent) = self.sent.values_mut().find(|sent| sent.key == own.key)
                 {
-                    sent.state = *state;
+                    sent.state = own.delivery;
                 }
                 if self.show && !matches!(event, Event::KeyPackages(_) | Event::CaughtUp) {
                     println!("    {}: {event:?}", name(&device));
