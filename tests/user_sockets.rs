@@ -41,6 +41,10 @@ fn send(device: &Device, frame: &FromProvider) -> Effect {
     Effect::Send { device: device.client.clone(), frame: encode(frame).unwrap() }
 }
 
+fn catching_up(device: &Device, room: &str, end: u64, left: u32) -> Effect {
+    send(device, &FromProvider::CatchingUp { room_id: uri(room), end, left })
+}
+
 fn close(code: u16) -> Effect {
     Effect::Close { socket: 7, code }
 }
@@ -184,18 +188,26 @@ fn a_hello_brings_the_inbox_and_then_room_by_room_what_the_device_lacks() {
     let (four, nine) = (event("club@alpha.example", 4, 3), event("club@alpha.example", 9, 4));
     let outcome = page(vec![four.clone(), nine.clone()], true, false);
     let (effects, call, then) = question(resume(&mut bob, &then, outcome));
-    let events = [four, nine].map(|event| send(&phone, &FromProvider::Event(event)));
-    assert_eq!(effects, events);
+    let mut expected = vec![catching_up(&phone, "club@alpha.example", 9, 1)];
+    expected.extend([four, nine].map(|event| send(&phone, &FromProvider::Event(event))));
+    assert_eq!(effects, expected);
     assert_eq!(call, events_call(&phone, ObjectClass::FollowedRoom, "club@alpha.example", 9));
 
-    // A gap is told; then the room of our own.
-    let (effects, call, then) = question(resume(&mut bob, &then, page(vec![], false, true)));
+    // How much there is is said once. A gap is told; then the room of our own.
+    let ten = event("club@alpha.example", 10, 9);
+    let (effects, call, then) =
+        question(resume(&mut bob, &then, page(vec![ten.clone()], false, true)));
     let gap = FromProvider::Gap { room_id: room.to_wire() };
-    assert_eq!(effects, [send(&phone, &gap)]);
+    assert_eq!(effects, [send(&phone, &gap), send(&phone, &FromProvider::Event(ten))]);
     assert_eq!(call, events_call(&phone, ObjectClass::HubRoom, "own@bravo.example", 5));
 
-    let caught_up = send(&phone, &FromProvider::CaughtUp);
-    assert_eq!(resume(&mut bob, &then, page(vec![], false, false)), [caught_up]);
+    let six = event("own@bravo.example", 6, 5);
+    let expected = [
+        catching_up(&phone, "own@bravo.example", 6, 0),
+        send(&phone, &FromProvider::Event(six.clone())),
+        send(&phone, &FromProvider::CaughtUp),
+    ];
+    assert_eq!(resume(&mut bob, &then, page(vec![six], false, false)), expected);
 }
 
 #[test]

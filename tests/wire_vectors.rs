@@ -389,6 +389,10 @@ fn the_client_structs_by_hand() {
     assert_both_ways(&FromProvider::Inbox(event), &join(&[&[2], &samples::log_event()]));
     assert_both_ways(&FromProvider::Gap { room_id: id(ROOM) }, &join(&[&[3], &uri(ROOM)]));
     assert_both_ways(&FromProvider::CaughtUp, &[4]);
+    assert_both_ways(
+        &FromProvider::CatchingUp { room_id: id(ROOM), end: 258, left: 3 },
+        &join(&[&[8], &uri(ROOM), &[0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 3]]),
+    );
 }
 
 /// One of the official MLS vector files; `None`, said plainly, when they are not there.

@@ -211,6 +211,18 @@ pub enum Event {
     },
     /// Everything that there was when the socket opened has arrived.
     CaughtUp,
+    /// How far this device is with what there was when the socket opened. It is told when there is
+    /// something, and goes only up.
+    CatchingUp(Progress),
+}
+
+/// How far a device is with catching up. A room that is being read counts in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// In thousandths of a room.
+    pub done_thousandths: u64,
+    /// How many rooms there are.
+    pub rooms: u64,
 }
 
 /// How many KeyPackages the own provider can hand out.

@@ -10,6 +10,7 @@
 //! moving bytes, and how anything is shown.
 
 mod auth;
+mod catch_up;
 mod claim;
 mod code;
 mod commit;
@@ -52,8 +53,8 @@ pub use code::ErrorCode;
 pub use consent::Consent;
 pub use devices::Device;
 pub use event::{
-    Event, IntentId, IntentKind, Participant, PendingIntent, PendingState, Rights, RoomPhase,
-    RoomState, Stock, Trust,
+    Event, IntentId, IntentKind, Participant, PendingIntent, PendingState, Progress, Rights,
+    RoomPhase, RoomState, Stock, Trust,
 };
 pub use message::{
     Delivery, HistoryEntry, Message, MessageKey, OwnMessage, Reading, Undecryptable,
@@ -69,6 +70,7 @@ pub use crate::room::Profile;
 use std::collections::BTreeMap;
 
 use self::{
+    catch_up::CatchUp,
     identity::{Account, Identity, Registration},
     request::Request,
     step::Step,
@@ -96,6 +98,7 @@ pub struct Client {
     next_id: RequestId,
     events: Vec<Event>,
     acks: BTreeMap<Option<RoomUri>, u64>,
+    catch_up: CatchUp,
 }
 
 impl Client {
@@ -134,6 +137,7 @@ impl Client {
             next_id: 1,
             events: Vec::new(),
             acks: BTreeMap::new(),
+            catch_up: CatchUp::default(),
         };
         client.step(now, |step| {
             if let Some(version) = version {

@@ -1,6 +1,9 @@
 //! The frames of the socket to the own provider.
 
-use super::{Client, Event, auth, consent, devices, inbound, join, request::api_path, step};
+use super::{
+    Client, Event, auth, catch_up::CatchUp, consent, devices, inbound, join, request::api_path,
+    step,
+};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     storage::Transaction,
@@ -24,6 +27,7 @@ impl Client {
     /// When the storage fails.
     pub fn hello(&mut self, now: UnixMillis) -> Result<Vec<u8>> {
         self.acks.clear();
+        self.catch_up = CatchUp::default();
         let path = self.socket_path();
         let auth = auth::prove(&self.identity, &self.crypto, Method::Get, &path, &[], now)?;
         let transaction = Transaction::new(&self.storage);
@@ -32,6 +36,7 @@ impl Client {
         for room in step::rooms(&transaction)? {
             if room.follows_the_log() {
                 cursors.push(cursor(Some(&room.uri), room.cursor));
+                self.catch_up.rooms += 1;
             }
         }
         Ok(wire::encode(&FromClient::Hello { auth, cursors })?)
@@ -43,7 +48,21 @@ impl Client {
     /// `Malformed` when it is none of the provider's; when the storage fails, then it comes again.
     pub fn handle_frame(&mut self, frame: &[u8], now: UnixMillis) -> Result<()> {
         match wire::decode_exact(frame)? {
-            FromProvider::Event(event) => self.step(now, |step| inbound::pushed(step, &event)),
+            FromProvider::Event(event) => {
+                self.step(now, |step| inbound::pushed(step, &event))?;
+                let progress = self.catch_up.event(&event.room_id, event.position);
+                self.events.extend(progress.map(Event::CatchingUp));
+                Ok(())
+            }
+            FromProvider::CatchingUp { room_id, end, left } => {
+                let room = RoomUri::from_wire(&room_id)
+                    .map_err(|_| ProtocolError::Malformed("room to catch up with"))?;
+                let known = self.step(now, |step| Ok(step.room(&room)?))?;
+                let from = known.map_or(0, |room| room.cursor);
+                let progress = self.catch_up.room(room_id, from, end, left);
+                self.events.extend(progress.map(Event::CatchingUp));
+                Ok(())
+            }
             FromProvider::Inbox(event) => self.step(now, |step| join::pushed(step, &event)),
             FromProvider::Gap { room_id } => {
                 let room = RoomUri::from_wire(&room_id)
@@ -54,6 +73,7 @@ impl Client {
                 self.step(now, |step| consent::announced(step, version))
             }
             FromProvider::CaughtUp => {
+                self.catch_up = CatchUp::default();
                 self.events.push(Event::CaughtUp);
                 self.refresh_devices(now)?;
                 self.sync_rooms(now)

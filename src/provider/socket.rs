@@ -1,7 +1,7 @@
 //! A device's WebSocket: hello, catching up, acknowledgements.
 //!
 //! After a good hello the device gets its Welcomes, the version of the user's consent if anything was
-//! said about it, then room by room what it lacks of each log, then
+//! said about it, then room by room what it lacks of each log, after a word on how much that is, then
 //! `caughtUp`. Pushes come in between; positions tell the device what it has already.
 
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub(super) struct CatchUp {
     inbox: Option<u64>,
     /// The room that was asked, and the rooms to come, each with the device's position.
     rooms: Vec<(RoomUri, u64)>,
+    /// Whether the device was told that the room that was asked comes next.
+    announced: bool,
     /// A room did not answer: what follows `rooms` is a close.
     incomplete: bool,
 }
@@ -102,7 +104,9 @@ fn hello(
         Err(error) => return Err(error),
     };
     step.effect(Effect::Bind { socket, device: device.clone() });
-    proceed(step, CatchUp { socket, device, inbox: Some(inbox), rooms, incomplete: false })?;
+    let inbox = Some(inbox);
+    let catch_up = CatchUp { socket, device, inbox, rooms, announced: false, incomplete: false };
+    proceed(step, catch_up)?;
     Ok(None)
 }
 
@@ -234,6 +238,7 @@ pub(super) fn resume(step: &mut Step<'_>, mut catch_up: CatchUp, outcome: Outcom
         }
         Some(_) | None => Err(()),
     };
+    let left = u32::try_from(catch_up.rooms.len()).unwrap_or(u32::MAX).saturating_sub(1);
     let Some((room, after)) = catch_up.rooms.first_mut() else {
         return Err(InternalError::Storage("catching up with no room").into());
     };
@@ -245,6 +250,12 @@ pub(super) fn resume(step: &mut Step<'_>, mut catch_up: CatchUp, outcome: Outcom
                 let room_id = room.to_wire();
                 send(step, &catch_up.device, &FromProvider::Gap { room_id })?;
             }
+            if !catch_up.announced && !page.events.is_empty() {
+                catch_up.announced = true;
+                let (room_id, end) = (room.to_wire(), page.end);
+                let frame = FromProvider::CatchingUp { room_id, end, left };
+                send(step, &catch_up.device, &frame)?;
+            }
             let before = *after;
             for event in page.events {
                 *after = event.position;
@@ -255,6 +266,7 @@ pub(super) fn resume(step: &mut Step<'_>, mut catch_up: CatchUp, outcome: Outcom
     }
     if !again {
         catch_up.rooms.remove(0);
+        catch_up.announced = false;
     }
     proceed(step, catch_up)
 }

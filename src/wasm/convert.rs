@@ -93,6 +93,11 @@ pub(super) fn event(event: Event) -> JsValue {
             object([kind("accountFailed"), ("id", number(id)), code_of(code)])
         }
         Event::CaughtUp => object([kind("caughtUp")]),
+        Event::CatchingUp(progress) => object([
+            kind("catchingUp"),
+            ("doneThousandths", number(progress.done_thousandths)),
+            ("rooms", number(progress.rooms)),
+        ]),
     }
 }
 

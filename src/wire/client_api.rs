@@ -326,6 +326,17 @@ pub enum FromProvider {
         /// The version of the [`ConsentState`].
         version: u64,
     },
+    /// What the device lacks of this room's log comes next. Sent at most once for each room of the
+    /// hello, and not for those of which it lacks nothing.
+    #[tls_codec(discriminant = 8)]
+    CatchingUp {
+        /// The room.
+        room_id: IdentifierUri,
+        /// The last position of its log at this time.
+        end: u64,
+        /// How many rooms of the hello come after it.
+        left: u32,
+    },
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Client cores around a scripted provider.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod catching_up;
 mod changes;
 #[path = "../common/clock.rs"]
 mod clock;

@@ -253,5 +253,6 @@ pub fn samples() -> Vec<Sample> {
         Sample::of::<FromProvider>("DevicesChanged", vec![5]),
         Sample::of::<FromProvider>("Revoked", vec![6]),
         Sample::of::<FromProvider>("Consent", join(&[&[7], &TIME])),
+        Sample::of::<FromProvider>("CatchingUp", join(&[&[8], &uri(ROOM), &TIME, &[0, 0, 0, 3]])),
     ]
 }
