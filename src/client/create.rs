@@ -4,9 +4,11 @@ use openmls::{extensions::ExternalSender, group::MlsGroup, prelude::WireFormat};
 use openmls_traits::OpenMlsProvider;
 
 use super::{
-    CreateOptions, ErrorCode, Event, HubProposals, RoomPhase, hubs, intent,
+    CreateOptions, ErrorCode, Event, HubProposals, RoomPhase, hubs,
+    intent::{self, Intent, WaitsFor},
     request::{Request, Settled},
     room::mls_error,
+    send,
     step::{Step, group_id},
     tables,
     task::Task,
@@ -33,18 +35,58 @@ pub(super) fn external_sender_answered(
     room: &RoomUri,
     response: &Response,
 ) -> Result<Settled> {
+    let Some(options) = without_group(step, room)? else { return Ok(Settled::Delivered) };
     if !response.is_success() {
         return failed(step, room, ErrorCode::of_status(response.status));
     }
-    let Some(Task::Create(options)) = intent::first(&step.transaction, room)?.map(|it| it.task)
-    else {
-        return Ok(Settled::Delivered);
-    };
     match wire::decode_exact::<ExternalSender>(&response.body) {
         Ok(hub) => make(step, room, options.profile, Some(hub))?,
         Err(_) => return failed(step, room, ErrorCode::Incompatible),
     }
     Ok(Settled::Delivered)
+}
+
+/// Whether the hub's key is still needed for the room's creation.
+pub(super) fn needs_hub_key(step: &mut Step<'_>, room: &RoomUri) -> Result<bool> {
+    Ok(without_group(step, room)?.is_some())
+}
+
+/// The creation of a room for which no group was made yet.
+fn without_group(step: &mut Step<'_>, room: &RoomUri) -> Result<Option<CreateOptions>> {
+    let Some((_, options)) = creation(step, room)? else { return Ok(None) };
+    let is_made = MlsGroup::load(step.provider().storage(), &group_id(room))?.is_some();
+    Ok(Some(options).filter(|_| !is_made))
+}
+
+fn creation(step: &Step<'_>, room: &RoomUri) -> Result<Option<(Intent, CreateOptions)>> {
+    let first = intent::first(&step.transaction, room)?;
+    Ok(first.and_then(|intent| match intent.task {
+        Task::Create(options) => Some((intent, options)),
+        _ => None,
+    }))
+}
+
+/// This body of `POST rooms/{room}` is handed out, if it is that of the creation which is still to be
+/// done; it says whether it is.
+pub(super) fn hand_out(step: &mut Step<'_>, room: &RoomUri, body: &[u8]) -> Result<bool> {
+    let Some((intent, _)) = creation(step, room)? else { return Ok(false) };
+    let made: RoomCreation = wire::decode_exact(body)?;
+    if step.group(room)?.public_group().group_context() != made.group_info.group_context() {
+        return Ok(false);
+    }
+    intent.wait(step, room, WaitsFor::Outcome)?;
+    Ok(true)
+}
+
+/// The creation is taken back with all that was to be done and said in the room, if the provider does
+/// not know of it yet; it says whether that was so.
+pub(super) fn cancel(step: &mut Step<'_>, room: &RoomUri, intent: &Intent) -> Result<bool> {
+    if intent.waits_for == WaitsFor::Outcome {
+        return Ok(false);
+    }
+    send::take_back_all(step, room)?;
+    failed(step, room, ErrorCode::Aborted)?;
+    Ok(true)
 }
 
 /// Makes the group and asks the provider to host it.

@@ -93,10 +93,7 @@ pub(super) fn group_info_answered(
     if room.own_commit.is_some() {
         return Ok(Settled::Delivered);
     }
-    // A device that lost the thread goes on: nobody would ask it to join again.
-    if request::is_silent(response)
-        && (request::has_patience(&mut join.silent_since, step.now) || join.is_automatic)
-    {
+    if request::is_silent(response) && goes_on_asking(step, &mut join) {
         intent.task = Task::Join(join);
         intent.store(step, uri)?;
         return Ok(Settled::Later(response.retry_after_millis()));
@@ -108,6 +105,7 @@ pub(super) fn group_info_answered(
             match make(step, uri, &join, *group_info, &ratchet_tree_option) {
                 Ok(joining) => {
                     join.group = joining.rows;
+                    join.silent_since = None;
                     intent.task = Task::Join(join);
                     let (epoch, Made { body, hash, by_reference }) = (joining.epoch, joining.made);
                     room.own_commit = Some(OwnCommit::new(intent.id, epoch, hash, by_reference));
@@ -152,6 +150,12 @@ fn entered(room: &RoomUri, was: Option<RoomPhase>) -> Event {
         None => Event::RoomAdded { room },
         Some(_) => Event::Rejoined { room },
     }
+}
+
+/// Whether a silent hub is asked again. A device that lost the thread goes on: nobody would ask it to
+/// join again.
+fn goes_on_asking(step: &Step<'_>, join: &mut Join) -> bool {
+    request::has_patience(&mut join.silent_since, step.now) || join.is_automatic
 }
 
 /// A group after this device's external commit, and the commit.
@@ -241,6 +245,16 @@ pub(super) fn answered(
     let Some(own) = room.own_commit.take().filter(|own| own.epoch == epoch) else {
         return Ok(Settled::Delivered);
     };
+    if request::is_silent(response) {
+        if goes_on_asking(step, &mut join) {
+            intent.task = Task::Join(join);
+            intent.store(step, uri)?;
+            return Ok(Settled::Later(response.retry_after_millis()));
+        }
+        // If the hub has taken the commit after all, the next one replaces that leaf.
+        failed(step, room, &intent, &join, ErrorCode::HubUnresponsive)?;
+        return Ok(Settled::Delivered);
+    }
     let verdict = verdict(response);
     if matches!(verdict, Verdict::Unknown) {
         return Ok(Settled::Later(response.retry_after_millis()));

@@ -58,6 +58,15 @@ pub(super) enum WaitsFor {
     Epoch,
     /// A grant of the user who is to be added. The room's other intents do not wait with it.
     Consent,
+    /// The answer to a request that was handed out: it may have its effect already.
+    Outcome,
+}
+
+impl WaitsFor {
+    /// Whether a request was made for it that has no answer.
+    pub(super) const fn is_answer(self) -> bool {
+        matches!(self, Self::Answer | Self::Outcome)
+    }
 }
 
 impl Intent {
@@ -165,7 +174,7 @@ pub(super) fn first(
     let rank = |intent: &Intent| match intent {
         // Nothing else can be done before this device is in the room.
         Intent { task: Task::Join(_), .. } => 0,
-        Intent { waits_for: WaitsFor::Answer, .. } => 1,
+        Intent { waits_for, .. } if waits_for.is_answer() => 1,
         _ => 2,
     };
     Ok(intents.into_iter().min_by_key(rank))

@@ -15,6 +15,7 @@ use super::{
     outlook::Outlook,
     request::{Request, Settled},
     room::{Room, mls_error},
+    send,
     step::Step,
     task::{Leave, Task},
 };
@@ -103,16 +104,29 @@ fn can_remove_itself(group: &MlsGroup, leaf: u32) -> Result<bool> {
         && group.members().all(|member| understands(member.index)))
 }
 
-/// Whether the answer to the proposals for `epoch` still matters.
-pub(super) fn awaits(step: &Step<'_>, room: &RoomUri, epoch: u64) -> Result<bool> {
-    Ok(waiting(step, room, epoch)?.is_some())
+/// The proposals for `epoch` are handed out, if their answer still matters; it says whether it does.
+pub(super) fn hand_out(step: &mut Step<'_>, room: &RoomUri, epoch: u64) -> Result<bool> {
+    let Some(intent) = waiting(step, room, epoch)? else { return Ok(false) };
+    intent.wait(step, room, WaitsFor::Outcome)?;
+    Ok(true)
+}
+
+/// The wish to leave is taken back, if nothing of it is in the room or on its way there; it says
+/// whether that was so.
+pub(super) fn cancel(step: &mut Step<'_>, room: &RoomUri, intent: &Intent) -> Result<bool> {
+    if !matches!(intent.waits_for, WaitsFor::Nothing | WaitsFor::Answer) {
+        return Ok(false);
+    }
+    intent.failed(step, room, ErrorCode::Aborted);
+    send::go_on(step, room)?;
+    Ok(true)
 }
 
 fn waiting(step: &Step<'_>, room: &RoomUri, epoch: u64) -> Result<Option<Intent>> {
     let first = intent::first(&step.transaction, room)?;
     Ok(first.filter(|intent| {
         let sent = matches!(&intent.task, Task::Leave(Some(leave)) if leave.epoch == epoch);
-        sent && intent.waits_for == WaitsFor::Answer
+        sent && intent.waits_for.is_answer()
     }))
 }
 

@@ -168,11 +168,17 @@ impl Request {
                 Some(body) => sized(step, "pseudonym", Method::Post, "pseudonyms", body)?,
                 None => Made::Drop,
             },
-            Self::ExternalSender(_) => {
+            Self::ExternalSender(room) => {
+                if !create::needs_hub_key(step, room)? {
+                    return Ok(Made::Drop);
+                }
                 let path = format!("external-sender/{}", cipher_suite::DEFAULT);
                 get(step, &path, "external sender")?
             }
             Self::CreateRoom(room, body) => {
+                if !create::hand_out(step, room, body)? {
+                    return Ok(Made::Drop);
+                }
                 let path = path("rooms", room.as_str());
                 sized(step, "room", Method::Post, &path, body.clone())?
             }
@@ -191,7 +197,7 @@ impl Request {
                 sized(step, "commit", Method::Post, &path, body.clone())?
             }
             Self::Propose(room, epoch, body) => {
-                if !leave::awaits(step, room, *epoch)? {
+                if !leave::hand_out(step, room, *epoch)? {
                     return Ok(Made::Drop);
                 }
                 let path = path("update", room.as_str());
@@ -255,7 +261,8 @@ impl Request {
         let comes_again = response.status >= 500 || RETRY_CODES.contains(&response.status);
         // Another provider's silence is an answer where somebody waits for it, and others behind it.
         let is_answer = lacks_proposals
-            || is_silent(response) && matches!(self, Self::Claim(..) | Self::GroupInfo(_));
+            || is_silent(response)
+                && matches!(self, Self::Claim(..) | Self::GroupInfo(_) | Self::Join(..));
         if comes_again && !is_answer {
             return Ok(Settled::Later(response.retry_after_millis()));
         }

@@ -166,7 +166,7 @@ impl Room {
         step.emit(Event::RoomChanged { room: self.uri.clone(), epoch });
         known::room_changed(step, &self.uri, group)?;
         intent::epoch_changed(step, &self.uri, group)?;
-        send::epoch_changed(step, &self.uri)
+        send::go_on(step, &self.uri)
     }
 
     /// The room ends here: nothing more is sent, and what waits is given up. A device that lost the

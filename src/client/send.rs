@@ -339,10 +339,18 @@ pub(super) fn echoed(
     Ok(false)
 }
 
-/// The room is in another epoch: what waited for it may go.
-pub(super) fn epoch_changed(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+/// What the room's messages waited for may be there: another epoch, or the end of a wish to leave.
+pub(super) fn go_on(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
     let lane = encode_row(&Lane::Messages(room.clone()))?;
     Ok(step.outbox.wake(&mut step.transaction, &lane, step.now)?)
+}
+
+/// The room was never there: nobody can have its messages.
+pub(super) fn take_back_all(step: &mut Step<'_>, room: &RoomUri) -> Result<()> {
+    for message in outgoing::all(&step.transaction, room)? {
+        message.take_back(step, room)?;
+    }
+    Ok(())
 }
 
 /// Every message that the hub has not taken is given up.

@@ -2,8 +2,9 @@
 //! there.
 
 use super::{
-    Client, ErrorCode, Event, IntentId, consent, external,
+    Client, ErrorCode, Event, IntentId, consent, create, external,
     intent::{self, Intent, WaitsFor},
+    leave,
     request::{Lane, Request},
     step::Step,
     task::Task,
@@ -23,8 +24,8 @@ const MOST_REQUESTS: u32 = 5;
 
 impl Client {
     /// Gives up something that is still to be done in a room, and says whether it was not too late:
-    /// what is sent already is not called back, but for a request for consent. A creation and a way
-    /// out are not given up.
+    /// what is sent already is not called back, but for a request for consent. With a creation goes
+    /// all that was to be done and said in the room.
     ///
     /// # Errors
     /// When the storage fails.
@@ -37,8 +38,12 @@ impl Client {
             match &intent.task {
                 _ if intent.is_committing(&known) => return Ok(false),
                 Task::Join(join) => external::cancel(step, known, &intent, join)?,
-                task if is_a_commits(task) => give_up(step, room, &intent, ErrorCode::Aborted)?,
-                _ => return Ok(false),
+                Task::Create(_) if !create::cancel(step, room, &intent)? => return Ok(false),
+                Task::Leave(_) if !leave::cancel(step, room, &intent)? => return Ok(false),
+                Task::CommitPending => return Ok(false),
+                Task::Create(_) | Task::Leave(_) => {}
+                // Nothing of it is to be seen before its commit. (A claim is never undone, D5.)
+                _ => give_up(step, room, &intent, ErrorCode::Aborted)?,
             }
             // What it asked for and is not answered yet has no purpose any more and is in the way.
             let lane = encode_row(&Lane::Intents(room.clone()))?;
@@ -47,19 +52,6 @@ impl Client {
             Ok(true)
         })
     }
-}
-
-/// Whether nothing of the task is to be seen before its commit. (A claim is never undone, D5.)
-const fn is_a_commits(task: &Task) -> bool {
-    matches!(
-        task,
-        Task::Add(_)
-            | Task::Remove(_)
-            | Task::SetRoles(_)
-            | Task::RemoveDevice(_)
-            | Task::SetPolicy(_)
-            | Task::UpdateKeys
-    )
 }
 
 /// The target's provider refused a claim for want of consent: asks for it, if the application wants

@@ -119,3 +119,43 @@ fn a_device_that_lost_the_thread_waits_for_a_silent_hub() {
     assert_eq!(world.state(BOB).phase, RoomPhase::Joined);
     world.assert_agreement(&[ALICE, BOB]);
 }
+
+#[test]
+fn r62_a_join_of_which_the_hub_says_nothing_fails_and_can_be_asked_for_again() {
+    for (status, is_accepted) in [(502, false), (504, false), (504, true)] {
+        let mut world = World::with_bob();
+        let second = world.add_device("bob@bravo.example");
+        world.ask(second, |client, now| client.join_room(&room(), now));
+        assert!(world.exchange(second), "the GroupInfo");
+        let (id, call) = world.poll(second).unwrap();
+        assert!(call.url.contains("/update/"));
+        if is_accepted {
+            world.desk.handle(&call);
+        }
+        silence(&mut world, "update/", status);
+        world.respond(second, id, Some(Response::empty(status)));
+        world.devices[BOB].online = false;
+        world.run();
+        assert_eq!(failure(&world, second), Some(("hub-unresponsive", true)));
+        assert_eq!(world.devices[second].client.rooms().unwrap(), []);
+        assert!(world.desk.count("POST update/") > 2, "the same again for a while");
+        world.desk.script.clear();
+        world.devices[BOB].online = true;
+        world.ask(second, |client, now| client.join_room(&room(), now));
+        world.run();
+        world.assert_agreement(&[ALICE, BOB, second]);
+        assert_eq!(world.state(ALICE).participants[1].devices.len(), 2);
+    }
+}
+
+#[test]
+fn a_device_that_lost_the_thread_sends_its_commit_until_the_hub_answers() {
+    let mut world = World::with_bob();
+    for _ in 0..20 {
+        world.desk.answer("update/", Some(Response::empty(504)));
+    }
+    world.frame(BOB, &FromProvider::Gap { room_id: room().to_wire() });
+    world.run();
+    assert_eq!(world.state(BOB).phase, RoomPhase::Joined);
+    world.assert_agreement(&[ALICE, BOB]);
+}
