@@ -14,7 +14,6 @@ use openmls::{
     schedule::PreSharedKeyId,
     treesync::{EncryptionKey, RatchetTreeIn},
 };
-use openmls_basic_credential::SignatureKeyPair;
 use openmls_traits::{
     OpenMlsProvider,
     storage::{CURRENT_VERSION, Entity, StorageProvider, traits},
@@ -26,7 +25,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     mls::{
-        MlsCrypto, MlsProvider, accepted_suite, join_config,
+        MlsCrypto, MlsProvider, SignatureKeyPair, accepted_suite, join_config,
         labels::{sign_with_label, verifies_with_label},
     },
     storage::{MemoryStorage, Storage, Transaction},

@@ -7,7 +7,7 @@ mod common;
 use mimi_edge::{
     error::{Error, ProtocolError},
     mls::{
-        self,
+        self, SignatureKeyPair,
         key_package::KeyPackageKind,
         own_commit::{own_proposals, propose_app_sync},
     },
@@ -23,7 +23,6 @@ use openmls::{
         WireFormat,
     },
 };
-use openmls_basic_credential::SignatureKeyPair;
 use tls_codec::VLBytes;
 
 use common::group::{Hub, Member, add, entry, list_change, remove, room_of_two_in, sync, user};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use openmls_basic_credential::SignatureKeyPair;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result, UsageError},
-    mls::{self, MlsCrypto, labels},
+    mls::{self, MlsCrypto, SignatureKeyPair, labels},
     room::codepoints::cipher_suite,
     time::UnixMillis,
     transport::Response,

@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use openmls_basic_credential::SignatureKeyPair;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result, UsageError},
-    mls::{self, labels},
+    mls::{self, SignatureKeyPair, labels},
     room::codepoints::cipher_suite,
     storage::{Transaction, decode_row, encode_row},
     time::UnixMillis,
@@ -103,7 +102,7 @@ impl Client {
             .ok_or(InternalError::Mls("the default suite"))?;
         let key_pair = self.crypto.signature_key_pair(suite)?;
         self.step(now, |step| {
-            let key = key_pair.to_public_vec();
+            let key = key_pair.public().to_vec();
             let asked = Asked { key_pair, client: None };
             step.transaction.store(tables::pseudonym(&key), &asked)?;
             Ok(step.enqueue(&Request::Pseudonym(key))?)

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use openmls::group::{GroupId, MlsGroup};
-use openmls_rust_crypto::RustCrypto;
 use openmls_traits::OpenMlsProvider;
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result},
-    mls::{MlsCrypto, MlsProvider},
+    mls::{Algorithms, MlsCrypto, MlsProvider},
     outbox::Outbox,
     storage::{Transaction, decode_row, encode_row},
     time::UnixMillis,
@@ -64,7 +63,7 @@ impl<'s> Step<'s> {
     }
 
     /// The algorithms.
-    pub(super) fn algorithms(&self) -> &'s RustCrypto {
+    pub(super) fn algorithms(&self) -> &'s Algorithms {
         self.crypto.algorithms()
     }
 

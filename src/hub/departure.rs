@@ -11,8 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openmls::{framing::PublicMessageIn, prelude::SignatureScheme};
-use openmls_basic_credential::SignatureKeyPair;
-use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,7 +24,10 @@ use super::{
 use crate::{
     config::ProviderConfig,
     error::{InternalError, ProtocolError, Result},
-    mls::proposals::{external_removal, superseded, verify_proposal},
+    mls::{
+        Algorithms, SignatureKeyPair,
+        proposals::{external_removal, superseded, verify_proposal},
+    },
     object::Step,
     room::{ParticipantList, app_sync::Resolution},
     storage::Transaction,
@@ -165,7 +166,7 @@ pub(super) fn propose_removals(
     room: &mut Room,
     uri: &RoomUri,
     step: &mut Step<'_>,
-    crypto: &RustCrypto,
+    crypto: &Algorithms,
 ) -> Result<()> {
     if room.group.group_context().extensions().external_senders().is_none() {
         return Ok(());

@@ -1,20 +1,21 @@
 //! Cryptography and randomness, one of each per object.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 
 use openmls::prelude::{Ciphersuite, OpenMlsRand};
-use openmls_basic_credential::SignatureKeyPair;
-use openmls_rust_crypto::RustCrypto;
 use openmls_traits::{crypto::OpenMlsCrypto, types::CryptoError};
 use sha2::{Digest, Sha256};
 
+use super::{
+    algorithms::{Algorithms, system_random},
+    signature::SignatureKeyPair,
+};
 use crate::error::InternalError;
 
-/// The cryptography of one object, made when first used: at start, some edge runtimes have no
-/// randomness yet.
+/// The cryptography of one object. It asks for randomness when it needs some: at start, some edge
+/// runtimes have none yet.
 #[derive(Debug, Default)]
 pub struct MlsCrypto {
-    crypto: OnceCell<RustCrypto>,
     random: Random,
 }
 
@@ -38,13 +39,13 @@ impl MlsCrypto {
     /// For tests: whoever knows the seed knows the keys.
     #[must_use]
     pub fn seeded(seed: [u8; 32]) -> Self {
-        let random = Random::Seeded { seed, counter: Cell::new(0) };
-        Self { crypto: OnceCell::new(), random }
+        Self { random: Random::Seeded { seed, counter: Cell::new(0) } }
     }
 
     /// The algorithms.
-    pub fn algorithms(&self) -> &RustCrypto {
-        self.crypto.get_or_init(RustCrypto::default)
+    #[must_use]
+    pub const fn algorithms(&self) -> &Algorithms {
+        &Algorithms
     }
 
     /// A new signature key for `suite`.
@@ -82,10 +83,11 @@ impl OpenMlsRand for MlsCrypto {
 
     fn random_vec(&self, length: usize) -> Result<Vec<u8>, CryptoError> {
         match &self.random {
-            Random::System => self
-                .algorithms()
-                .random_vec(length)
-                .map_err(|_| CryptoError::InsufficientRandomness),
+            Random::System => {
+                let mut bytes = vec![0; length];
+                system_random(&mut bytes)?;
+                Ok(bytes)
+            }
             Random::Seeded { seed, counter } => {
                 let mut bytes = Vec::with_capacity(length + 32);
                 while bytes.len() < length {

@@ -46,10 +46,8 @@ pub fn verifies_with_label(
 
 #[cfg(test)]
 mod tests {
-    use openmls_basic_credential::SignatureKeyPair;
-    use openmls_rust_crypto::RustCrypto;
-
     use super::*;
+    use crate::mls::{Algorithms, SignatureKeyPair};
 
     fn bytes(hex: &str) -> Vec<u8> {
         let digit = |c: u8| (c as char).to_digit(16).unwrap() as u8;
@@ -68,7 +66,7 @@ mod tests {
     #[test]
     fn the_label_is_prefixed_and_framed() {
         let key = rfc_8032_key();
-        let crypto = RustCrypto::default();
+        let crypto = Algorithms;
         let public_key = (SignatureScheme::ED25519, key.public());
         let signature = sign_with_label(&key, DEVICE, b"content").unwrap();
         // SignContent, written by hand: opaque label<V> = "MLS 1.0 MimiDevice", opaque content<V>.
@@ -97,7 +95,7 @@ mod tests {
             let field = |name: &str| bytes(vector[name].as_str().unwrap());
             let label = vector["label"].as_str().unwrap();
             let (scheme, public_key) = (suite.signature_algorithm(), field("pub"));
-            let crypto = RustCrypto::default();
+            let crypto = Algorithms;
             let verifies = |signature: &[u8]| {
                 let content = field("content");
                 verifies_with_label(&crypto, (scheme, &public_key), label, &content, signature)

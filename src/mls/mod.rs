@@ -13,13 +13,18 @@ pub mod own_commit;
 pub mod proposals;
 pub mod ratchet_tree;
 
+mod algorithms;
 mod crypto;
+mod hpke;
 mod provider;
+mod signature;
 mod snapshot;
 mod storage;
 
+pub use algorithms::Algorithms;
 pub use crypto::MlsCrypto;
 pub use provider::MlsProvider;
+pub use signature::SignatureKeyPair;
 pub use snapshot::HubGroupStore;
 pub use storage::{MLS_TABLE, MlsStorage};
 

@@ -1,9 +1,8 @@
 //! openmls' provider, for the time of one call.
 
-use openmls_rust_crypto::RustCrypto;
 use openmls_traits::OpenMlsProvider;
 
-use super::{MlsCrypto, MlsStorage};
+use super::{Algorithms, MlsCrypto, MlsStorage};
 use crate::storage::Transaction;
 
 /// What openmls needs of a member: the step's transaction and the object's cryptography.
@@ -23,7 +22,7 @@ impl<'t, 's> MlsProvider<'t, 's> {
 }
 
 impl<'t, 's> OpenMlsProvider for MlsProvider<'t, 's> {
-    type CryptoProvider = RustCrypto;
+    type CryptoProvider = Algorithms;
     type RandProvider = MlsCrypto;
     type StorageProvider = MlsStorage<'t, 's>;
 

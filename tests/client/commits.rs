@@ -2,7 +2,7 @@
 
 use mimi_edge::{
     client::{Event, RoomPhase},
-    mls::{self, MlsProvider, key_package},
+    mls::{self, MlsProvider, SignatureKeyPair, key_package},
     room::{Profile, app_sync},
     time::UnixMillis,
     transport::Response,
@@ -14,7 +14,6 @@ use openmls::{
     group::MlsGroup,
     prelude::{Ciphersuite, LeafNodeParameters},
 };
-use openmls_basic_credential::SignatureKeyPair;
 use openmls_traits::OpenMlsProvider;
 
 use super::{

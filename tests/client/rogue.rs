@@ -1,7 +1,7 @@
 //! A member that breaks the rules, with what a device has stored.
 
 use mimi_edge::{
-    mls::{MlsCrypto, MlsProvider},
+    mls::{MlsCrypto, MlsProvider, SignatureKeyPair},
     storage::{MemoryStorage, Storage as _, Transaction, decode_row},
     wire::{self, FanoutMessage, Verbatim, uri::ClientUri},
 };
@@ -10,7 +10,6 @@ use openmls::{
     group::{CommitBuilder, GroupId, LoadedPsks, MlsGroup},
     prelude::LeafNodeParameters,
 };
-use openmls_basic_credential::SignatureKeyPair;
 use openmls_traits::OpenMlsProvider;
 
 use super::world::{Device, World, room};

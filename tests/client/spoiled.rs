@@ -2,7 +2,7 @@
 
 use mimi_edge::{
     client::{Event, RoomPhase},
-    mls::{MlsCrypto, MlsProvider, key_package::check_key_package},
+    mls::{MlsCrypto, MlsProvider, SignatureKeyPair, key_package::check_key_package},
     room::{Profile, app_sync::required_capabilities, codepoints::extension},
     storage::{Storage as _, Write},
     transport::Response,
@@ -18,7 +18,6 @@ use openmls::{
     key_packages::{KeyPackage, KeyPackageIn},
     prelude::LeafNodeParameters,
 };
-use openmls_basic_credential::SignatureKeyPair;
 use openmls_traits::OpenMlsProvider;
 
 use super::{

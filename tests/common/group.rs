@@ -6,7 +6,7 @@
 use mimi_edge::{
     error::Error,
     mls::{
-        self, HubGroupStore, MlsCrypto, MlsProvider,
+        self, HubGroupStore, MlsCrypto, MlsProvider, SignatureKeyPair,
         commit::{RoomCommit, stage_at_hub, stage_at_member, verify_at_hub},
         group_info::check_group_info,
         key_package::{KeyPackageKind, ValidKeyPackage, create_key_package},
@@ -32,7 +32,6 @@ use openmls::{
     messages::{Welcome, group_info::VerifiableGroupInfo, proposals::Proposal},
     prelude::{Ciphersuite, ExternalSender, OpenMlsProvider, WireFormat},
 };
-use openmls_basic_credential::SignatureKeyPair;
 
 use super::own_group::{
     self, OwnCommit, RoomChange, create_group, group_id, join_by_welcome, load_group,

@@ -6,7 +6,6 @@ use openmls::{
     framing::Sender,
     messages::{Welcome, proposals::Proposal},
 };
-use openmls_rust_crypto::RustCrypto;
 
 use super::{Uploaded, authorize_entrants, external, member_of, response, success};
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
         table,
     },
     mls::{
+        Algorithms,
         commit::{RoomCommit, stage_at_hub, verify_at_hub},
         group_info::check_group_info,
         proposals::check_together,
@@ -55,7 +55,7 @@ pub(super) fn accept(
     room: &mut Room,
     uri: &RoomUri,
     step: &mut Step<'_>,
-    crypto: &RustCrypto,
+    crypto: &Algorithms,
     (source, uploaded): (&Source, Uploaded),
 ) -> Result<Response> {
     let joiner = match uploaded.message.sender() {

@@ -6,7 +6,6 @@ use openmls::{
     group::QueuedProposal,
     messages::proposals::{Proposal, ProposalType},
 };
-use openmls_rust_crypto::RustCrypto;
 
 use super::{Proposed, authorize_entrants, member_of};
 use crate::{
@@ -19,8 +18,11 @@ use crate::{
         queue::{MAX_PROPOSAL_BYTES, MAX_PROPOSALS, MAX_QUEUE_BYTES, Pending},
         table,
     },
-    mls::proposals::{
-        check_together, is_repetition, leaver, removed_leaf, superseded, verify_proposal,
+    mls::{
+        Algorithms,
+        proposals::{
+            check_together, is_repetition, leaver, removed_leaf, superseded, verify_proposal,
+        },
     },
     object::Step,
     room::{ParticipantList, codepoints::proposal, policy},
@@ -37,7 +39,7 @@ pub(super) fn accept(
     room: &mut Room,
     uri: &RoomUri,
     step: &mut Step<'_>,
-    crypto: &RustCrypto,
+    crypto: &Algorithms,
     (source, bundle): (&Source, Vec<Proposed>),
 ) -> Result<bool> {
     check_size(room, &bundle)?;
@@ -101,7 +103,7 @@ struct New {
     superseded: Vec<ProposalRef>,
 }
 
-fn verify(room: &Room, crypto: &RustCrypto, bundle: Vec<Proposed>) -> Result<New> {
+fn verify(room: &Room, crypto: &Algorithms, bundle: Vec<Proposed>) -> Result<New> {
     let mut new = New::default();
     for Proposed { message, .. } in bundle {
         let bytes = message.bytes().to_vec();
