@@ -11,16 +11,6 @@ export interface Device {
   readonly registeredAt: UnixMillis;
 }
 
-/** What the own provider holds of this device's KeyPackages, with which others add it to rooms. */
-export interface KeyPackageStock {
-  /** How many are there, each for one use. */
-  readonly published: number;
-  /** Whether there is one for when these are used up. */
-  readonly lastResort: boolean;
-  /** When the first of them is no longer handed out. */
-  readonly nextExpiry?: UnixMillis;
-}
-
 /**
  * An address of the user that nobody but the own provider can tell to be its own; for one room. Opens as
  * a client of its own: `Client.open({ ...pseudonym, provider, store })`, with a store of its own.

@@ -1,12 +1,13 @@
 /// <reference lib="esnext.disposable" />
-import type { Device, KeyPackageStock, Pseudonym } from "./account.js";
+import type { Device, Pseudonym } from "./account.js";
 import { Connection } from "./connection.js";
 import { Consent } from "./consent.js";
 import { MimiError, errorOf, orAborted } from "./errors.js";
 import type { ClientEvents } from "./events.js";
 import type { CoreEvent } from "./host/engine.js";
-import type { CoreDevice, CoreStock, Push, Snapshot, State } from "./host/port.js";
+import type { CoreDevice, Push, Snapshot, State } from "./host/port.js";
 import type { Exchange } from "./host/transport.js";
+import { KeyPackages } from "./key-packages.js";
 import { Link } from "./link.js";
 import { LiveValue, TypedEvents, guarded, type Emitter, type Live, type Signal } from "./live.js";
 import { messageOf, ownMessage } from "./message.js";
@@ -15,6 +16,7 @@ import { Room } from "./room.js";
 import { deleteIndexedDb } from "./store/indexeddb.js";
 import type { Runtime, Sync } from "./sync.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
+import { Verification } from "./verification.js";
 
 /** Events of a room. */
 type RoomEvent = Exclude<Extract<CoreEvent, { readonly room: string }>, { readonly type: "consentRequested" }>;
@@ -38,14 +40,15 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly devices: Live<readonly Device[]>;
   /** Who may add this user to rooms, and whom it asks. */
   readonly consent: Consent;
-  /** The device's KeyPackages; it makes new ones by itself. */
-  readonly keyPackages: { readonly stock: Live<KeyPackageStock> };
+  /** The device's KeyPackages; they take care of themselves. */
+  readonly keyPackages: KeyPackages;
+  /** Whether people are who they seem. */
+  readonly verification: Verification;
   /** Where this client's work is done. */
   readonly runtime: Live<Runtime>;
   readonly #sync: LiveValue<Sync>;
   readonly #rooms = new LiveValue<readonly Room[]>([]);
   readonly #available = new LiveValue<readonly RoomUri[]>([]);
-  readonly #stock: LiveValue<KeyPackageStock>;
   readonly #devices: LiveValue<readonly Device[]>;
   /** Rooms that this device was cut off from, and how. */
   readonly #cutOff = new Map<RoomUri, "gap" | "diverged">();
@@ -63,13 +66,13 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     this.user = snapshot.user as UserUri;
     this.device = snapshot.device as ClientUri;
     this.#sync = new LiveValue(snapshot.sync);
-    this.#stock = new LiveValue(stockOf(snapshot.stock));
     this.#devices = new LiveValue(this.#devicesOf(snapshot.devices));
     this.sync = this.#sync;
     this.rooms = this.#rooms;
     this.available = this.#available;
     this.devices = this.#devices;
-    this.keyPackages = { stock: this.#stock };
+    this.keyPackages = new KeyPackages(link, snapshot.stock);
+    this.verification = new Verification(link, snapshot.trust);
     this.runtime = connection.runtime;
     this.consent = new Consent(link, snapshot.consent);
     this.#show(snapshot);
@@ -244,7 +247,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   }
 
   /** Shows what is another than before; the result are the rooms that were not there. */
-  #show({ sync, rooms = [], available, devices, consent, stock }: Partial<State>): readonly Room[] {
+  #show({ sync, rooms = [], available, devices, consent, stock, trust }: Partial<State>): readonly Room[] {
     const fresh = rooms.flatMap(([address, state]) => {
       const room = this.room(address as RoomUri);
       if (state === null) this.#forget(address as RoomUri);
@@ -256,7 +259,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     if (available !== undefined) this.#available.set(available as readonly RoomUri[]);
     if (devices !== undefined) this.#devices.set(this.#devicesOf(devices));
     if (consent !== undefined) this.consent.changed(consent);
-    if (stock !== undefined) this.#stock.set(stockOf(stock));
+    if (stock !== undefined) this.keyPackages.changed(stock);
+    if (trust !== undefined) this.verification.changed(trust);
     if (sync !== undefined) this.#sync.set(sync);
     return fresh;
   }
@@ -279,8 +283,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
         return;
       }
       case "consentCancelled": return;
-      case "devicesChanged":
-        this.#events.emit("devices", { user: this.user, added: event.added as ClientUri[], removed: event.removed as ClientUri[] });
+      case "devicesChanged": case "userDevicesChanged":
+        this.#events.emit("devices", { user: event.type === "devicesChanged" ? this.user : (event.user as UserUri), added: event.added as ClientUri[], removed: event.removed as ClientUri[] });
         return;
       default: if ("room" in event) this.#happenedIn(event, awaited, fresh.length > 0);
     }
@@ -334,11 +338,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     this.#rooms.end();
     this.#available.end();
     this.#devices.end();
-    this.#stock.end();
+    this.keyPackages.end();
+    this.verification.end();
     this.consent.end();
   }
-}
-
-function stockOf({ available, lastResort, nextExpiry }: CoreStock): KeyPackageStock {
-  return { published: available, lastResort: lastResort > 0, ...(nextExpiry === undefined ? {} : { nextExpiry }) };
 }

@@ -3,6 +3,7 @@ import type { Host } from "./host/host.js";
 import { openHost } from "./host/open.js";
 import type { Carrier } from "./host/port.js";
 import { init } from "./init.js";
+import { checkedOptions } from "./key-packages.js";
 import type { Link } from "./link.js";
 import { LiveValue, type Live } from "./live.js";
 import { isNamed, type ClientOptions } from "./options.js";
@@ -49,6 +50,7 @@ async function hostHere(options: ClientOptions, link: Link): Promise<Host> {
     user: options.user,
     provider: String(options.provider),
     pseudonym: options.pseudonym,
+    keyPackages: checkedOptions(options.keyPackages),
     fetch: options.fetch,
     webSocket: options.WebSocket ?? (await currentPlatform().webSocket()),
     openStore: () => openStore(options.user, options.store),

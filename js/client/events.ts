@@ -24,7 +24,12 @@ export interface ClientEvents {
   consent: ConsentRequest;
   /** Somebody allows this user to add it, to this room or to any. */
   consentGranted: { readonly user: UserUri; readonly room?: RoomUri };
-  /** The own user has other devices than before. */
+  /**
+   * The own user has other devices than before, or another user has in the rooms that this device is in
+   * (each change once, also one from while this device was away). A device with another key is both
+   * added and removed. Users whom this device meets or sees no more have not changed, unless one who was
+   * verified comes back with other devices. {@link Verification.trust} and the rooms show it already.
+   */
   devices: { readonly user: UserUri; readonly added: readonly ClientUri[]; readonly removed: readonly ClientUri[] };
   /**
    * A change was given up for which no call waits: it was asked for before a reload, or by

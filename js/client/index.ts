@@ -4,13 +4,14 @@
  * Start with {@link Client.open}.
  */
 
-export { type Device, type KeyPackageStock, type Pseudonym } from "./account.js";
+export { type Device, type Pseudonym } from "./account.js";
 export { Client } from "./client.js";
 export { Consent, type ConsentGrant, type ConsentRequest, type GrantOptions } from "./consent.js";
 export { MimiError, type ErrorCode } from "./errors.js";
 export { type ClientEvents } from "./events.js";
 export { type Exchange } from "./host/transport.js";
 export { init } from "./init.js";
+export { KeyPackages, type KeyPackageOptions, type KeyPackageStock } from "./key-packages.js";
 export { type Emitter, type Live, type Page, type Signal } from "./live.js";
 export { type Bytes, type Delivery, type Message, type UnixMillis } from "./message.js";
 export { type ClientOptions, type CreateRoomOptions } from "./options.js";
@@ -21,3 +22,4 @@ export { type Row, type RowChange, type Store } from "./store.js";
 export { type StoreKey } from "./store/keys.js";
 export { type Runtime, type Sync } from "./sync.js";
 export { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
+export { Verification, type Comparison, type SafetyNumber, type Trust } from "./verification.js";

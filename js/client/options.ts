@@ -1,4 +1,5 @@
 import type { Exchange } from "./host/transport.js";
+import type { KeyPackageOptions } from "./key-packages.js";
 import type { Signal } from "./live.js";
 import type { WasmSource } from "./platform.js";
 import type { Profile, Role } from "./room-state.js";
@@ -21,6 +22,8 @@ export interface ClientOptions extends Signal {
    * store must be given: that, or one's own.
    */
   readonly store?: { readonly name?: string; readonly key?: StoreKey } | "memory" | Store;
+  /** Which KeyPackages the device has at its provider. Default: as before, at first 20 that are valid for 84 days. */
+  readonly keyPackages?: KeyPackageOptions;
   /** Where the wasm comes from; see {@link init}. */
   readonly wasm?: WasmSource;
   /** Instead of the platform's. */

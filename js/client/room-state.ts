@@ -1,5 +1,6 @@
 import type { Bytes } from "./message.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
+import type { Trust } from "./verification.js";
 
 /** What a participant may be (the draft's Role). */
 export type Role = "system" | "owner" | "admin" | "regular_user" | "visitor" | "banned";
@@ -16,6 +17,8 @@ export interface Participant {
   readonly domain: string;
   /** The user's devices in the room, in the tree's order. */
   readonly devices: readonly ClientUri[];
+  /** Whether the user's devices were verified, in whatever room; the own user's never are. */
+  readonly trust: Trust;
 }
 
 /** What can be wished for in a room. */
@@ -80,7 +83,7 @@ export interface CoreRoomState {
   readonly epoch: number;
   readonly authenticator: Bytes;
   readonly me: string;
-  readonly participants: readonly { readonly user: string; readonly roles: readonly Role[]; readonly devices: readonly string[] }[];
+  readonly participants: readonly { readonly user: string; readonly roles: readonly Role[]; readonly devices: readonly string[]; readonly trust: Trust }[];
   readonly policy?: Bytes;
   readonly leaving: boolean;
   readonly mayChange: boolean;
@@ -93,9 +96,9 @@ export interface CorePending { readonly id: number; readonly what: ChangeKind; r
 
 /** The core's state of a room as applications see it; `cancel` takes an intent back. */
 export function roomState(address: RoomUri, core: CoreRoomState, cancel: (id: number) => Promise<boolean>): RoomState {
-  const participants = core.participants.map(({ user, roles, devices }): Participant => {
+  const participants = core.participants.map(({ user, roles, devices, trust }): Participant => {
     const parsed = user as UserUri;
-    return { user: parsed, roles, domain: uri.domain(parsed), devices: devices as ClientUri[] };
+    return { user: parsed, roles, domain: uri.domain(parsed), devices: devices as ClientUri[], trust };
   });
   const me = participants.find(({ devices }) => devices.includes(core.me as ClientUri));
   const pending = core.pending.map(({ id, what, user, state, tries }): Change => ({

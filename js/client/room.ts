@@ -171,6 +171,23 @@ export class Room {
     return { items, next: async () => (first === undefined || items.length < limit ? null : await this.history({ before: first, limit })) };
   }
 
+  /**
+   * The code of the room's epoch, to compare aloud: 30 digits, 6 groups of five with a blank between
+   * them. It is the same on all devices that are in the same state, and another one after each change.
+   * Rejects with `room-unknown` while this device has nothing of the room, `closed`.
+   */
+  async epochCode(): Promise<string> { return await this.#link.once("epochCode", this.uri); }
+
+  /**
+   * A secret of `length` bytes (1 to 8160) that the members of this epoch have in common (MLS'
+   * exporter), such as for a call; the next epoch has another one. Rejects with `bad-argument`,
+   * `conflict` when this device is not in the room, `room-unknown`, `closed`.
+   */
+  async exportSecret(label: string, context: Uint8Array, length: number): Promise<Bytes> {
+    if (length >>> 0 !== length) throw new MimiError("bad-argument", "a length is a number from 1 to 8160");
+    return (await this.#link.once("exportSecret", this.uri, label, context, length)) as Bytes;
+  }
+
   /** @internal The state is another one. */
   changed(state: CoreRoomState): void {
     this.#core = state;

@@ -226,7 +226,7 @@ pub struct Progress {
 }
 
 /// How many KeyPackages the own provider can hand out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stock {
     /// Without the last-resort ones.
     pub available: u32,

@@ -56,7 +56,7 @@ pub(super) struct Care {
     /// When the provider was last asked what it holds.
     asked_at: UnixMillis,
     /// What it said last.
-    stock: Option<Stock>,
+    stock: Stock,
     /// The ref of the last-resort one that was made last.
     last_resort: Option<Vec<u8>>,
 }
@@ -68,7 +68,7 @@ impl Default for Care {
             options,
             made_for_days: options.lifetime_days,
             asked_at: UnixMillis::default(),
-            stock: None,
+            stock: Stock::default(),
             last_resort: None,
         }
     }
@@ -103,15 +103,14 @@ impl Care {
 }
 
 impl Client {
-    /// What the own provider holds of this device's KeyPackages, as it said last; `None` before it
-    /// said so for the first time.
+    /// What the own provider holds of this device's KeyPackages, as it said last: nothing before it said
+    /// so for the first time.
     ///
     /// # Errors
     /// When the storage fails.
-    pub fn key_package_stock(&self) -> Result<Option<Stock>> {
-        let care = Care::load(&Transaction::new(&self.storage))?;
-        let target = care.options.target;
-        Ok(care.stock.map(|stock| Stock { target, ..stock }))
+    pub fn key_package_stock(&self) -> Result<Stock> {
+        let Care { stock, options, .. } = Care::load(&Transaction::new(&self.storage))?;
+        Ok(Stock { target: options.target, ..stock })
     }
 
     /// Brings the stock up to its target now, with a last-resort KeyPackage if there is none. The result
@@ -249,7 +248,7 @@ fn note_stock(step: &mut Step<'_>, response: &Response) -> Result<Option<Stock>>
     let KeyPackageStock { available, last_resort, next_expiry } = said;
     let next_expiry = (next_expiry != 0).then_some(UnixMillis(next_expiry));
     let stock = Stock { available, target: care.options.target, last_resort, next_expiry };
-    care.stock = Some(stock);
+    care.stock = stock;
     care.store(step)?;
     step.emit(Event::KeyPackages(stock));
     Ok(Some(stock))

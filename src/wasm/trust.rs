@@ -12,15 +12,13 @@ use crate::{
 
 #[wasm_bindgen]
 impl ClientCore {
-    /// What the own provider holds of this device's KeyPackages: an object as the event `keyPackages`;
-    /// `undefined` before it said so.
+    /// What the own provider holds of this device's KeyPackages: an object as the event `keyPackages`.
     ///
     /// # Errors
     /// When the state is broken.
     #[wasm_bindgen(js_name = keyPackageStock)]
     pub fn key_package_stock(&self) -> Result<JsValue, JsValue> {
-        let stock = self.client.key_package_stock().map_err(failure)?;
-        Ok(stock.map_or(JsValue::UNDEFINED, convert::stock))
+        self.client.key_package_stock().map(convert::stock).map_err(failure)
     }
 
     /// Brings the stock up to its target; the events `keyPackagesMade` and `accountFailed` name the result.

@@ -103,7 +103,7 @@ fn d4_twenty_keypackages_of_84_days_and_one_of_last_resort() {
         assert_eq!(key_package.not_after, UnixMillis(whole_seconds + 84 * DAY_MILLIS));
     }
     let stock = Stock { available: 20, target: 20, last_resort: 1, next_expiry: None };
-    assert_eq!(world.devices[ALICE].client.key_package_stock().unwrap(), Some(stock));
+    assert_eq!(world.devices[ALICE].client.key_package_stock().unwrap(), stock);
     assert!(world.devices[ALICE].events.contains(&Event::KeyPackages(stock)));
 }
 
@@ -123,7 +123,7 @@ fn the_application_says_how_many_and_how_old_and_it_is_kept() {
         };
         world.devices[0].reopen_with(options, now);
         world.run();
-        let stock = world.devices[0].client.key_package_stock().unwrap().unwrap();
+        let stock = world.devices[0].client.key_package_stock().unwrap();
         assert_eq!((stock.available, stock.target), (target, target));
     }
     assert_eq!(counts(&world), [(3, 1), (4, 0)]);
@@ -175,7 +175,7 @@ fn d4_keypackages_are_made_anew_after_42_days_also_over_a_restart() {
             assert_eq!(counts(&world), expected, "day {day}, {reopens}");
         }
         // The old ones are not handed out for ever, but that is the provider's business.
-        let stock = world.devices[0].client.key_package_stock().unwrap().unwrap();
+        let stock = world.devices[0].client.key_package_stock().unwrap();
         assert_eq!((stock.available, stock.last_resort), (40, 1));
     }
 }
@@ -206,7 +206,7 @@ fn keypackages_are_replenished_below_half() {
         world.run();
         assert_eq!(counts(&world), made, "{left}");
     }
-    let stock = world.devices[0].client.key_package_stock().unwrap().unwrap();
+    let stock = world.devices[0].client.key_package_stock().unwrap();
     assert_eq!((stock.available, stock.last_resort), (20, 1));
 }
 

@@ -17,8 +17,8 @@ const eve = uri.user("eve@charlie.example");
 const joined: CoreRoomState = {
   hub: "alpha.example", profile: "B", phase: "joined", epoch: 7, authenticator: Uint8Array.of(7), me: `${alice}/phone`, leaving: false, mayChange: true, maySend: true, pending: [],
   participants: [
-    { user: alice, roles: ["owner", "admin"], devices: [`${alice}/phone`] },
-    { user: bob, roles: ["banned"], devices: [] },
+    { user: alice, roles: ["owner", "admin"], devices: [`${alice}/phone`], trust: "unverified" },
+    { user: bob, roles: ["banned"], devices: [], trust: "unverified" },
   ],
 };
 
@@ -95,7 +95,7 @@ test("to add resolves when the user is in, and with requestConsent as soon as it
   assert.deepEqual(calls, [["addUser", address, eve, ["regular_user"], false, true], ["release"]]);
 
   const again = one.add(eve);
-  one.changed({ ...joined, participants: [...joined.participants, { user: eve, roles: ["visitor"], devices: [`${eve}/a`, `${eve}/b`] }] });
+  one.changed({ ...joined, participants: [...joined.participants, { user: eve, roles: ["visitor"], devices: [`${eve}/a`, `${eve}/b`], trust: "unverified" }] });
   done.resolve();
   assert.deepEqual(await again, { state: "added", devices: 2 });
 });

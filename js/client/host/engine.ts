@@ -5,6 +5,8 @@ import { deferred, type Deferred } from "../live.js";
 import type { CoreDelivery, CoreMessage } from "../message.js";
 import type { Change } from "../room-state.js";
 import type { RowChange, Store } from "../store.js";
+import type { CoreTrust } from "../verification.js";
+import type { CoreStock } from "./port.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
 
 /** What the core says has happened; `intentAsked` is the engine's own word. */
@@ -15,7 +17,10 @@ export type CoreEvent =
   | { readonly type: "pseudonymIssued"; readonly user: string }
   | { readonly type: "pseudonymRefused"; readonly code: ErrorCode }
   | { readonly type: "registrationFailed"; readonly code: ErrorCode }
-  | { readonly type: "keyPackages"; readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
+  | { readonly type: "userDevicesChanged"; readonly user: string; readonly added: readonly string[]; readonly removed: readonly string[] }
+  | ({ readonly type: "trustChanged" } & CoreTrust)
+  | ({ readonly type: "keyPackages" } & CoreStock)
+  | { readonly type: "keyPackagesMade"; readonly id: number; readonly made: number }
   | { readonly type: "roomAdded" | "roomLeft" | "rejoined" | "welcomeFailed" | "gap" | "diverged"; readonly room: string }
   | { readonly type: "roomsAvailable"; readonly rooms: readonly string[] }
   | ({ readonly type: "consentRequested" } & CoreConsent)
@@ -59,7 +64,7 @@ export class Engine {
   readonly #owner: EngineOwner;
   readonly #webSocket: typeof WebSocket;
   readonly #stop = new AbortController();
-  readonly #intents = new Map<number, Deferred<void>>();
+  readonly #intents = new Map<number, Deferred<unknown>>();
   /** The last delta on its way to the store; the next one waits for it. */
   #stored: Promise<void> = Promise.resolve();
   #socket: Socket | undefined;
@@ -119,8 +124,8 @@ export class Engine {
    * Asks the core for something that takes its time, in a room or not. Resolves when the wish is
    * stored, to its number and to what settles when it is done or given up.
    */
-  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number): Promise<{ readonly id: number; readonly done: Promise<void> }> {
-    let done!: Promise<void>;
+  async ask(room: string | undefined, ask: (core: ClientCore, now: number) => number): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
+    let done!: Promise<unknown>;
     const id = await this.step((core, now) => {
       const id = ask(core, now);
       done = this.outcome(id);
@@ -131,8 +136,8 @@ export class Engine {
   }
 
   /** What settles when this intent, of now or from before, is done or given up. */
-  outcome(id: number): Promise<void> {
-    const waiting = this.#intents.get(id) ?? deferred<void>();
+  outcome(id: number): Promise<unknown> {
+    const waiting = this.#intents.get(id) ?? deferred<unknown>();
     this.#intents.set(id, waiting);
     return waiting.promise;
   }
@@ -144,7 +149,7 @@ export class Engine {
   isAwaited(id: number): boolean { return this.#intents.has(id); }
 
   /** What was asked for is done, though the answer is still to come. */
-  fulfil(id: number): void { this.#waiting(id)?.resolve(); }
+  fulfil(id: number): void { this.#waiting(id)?.resolve(undefined); }
 
   /** Ends everything; what is stored stays. Another call waits for the same end. */
   async close(): Promise<void> {
@@ -193,7 +198,8 @@ export class Engine {
         this.#owner.connection({ state: "live" });
         this.step((core, now) => { core.retryNow(now); }).catch(() => undefined);
         break;
-      case "intentDone": case "consentDone": case "accountDone": this.#waiting(event.id)?.resolve(); break;
+      case "intentDone": case "consentDone": case "accountDone": this.fulfil(event.id); break;
+      case "keyPackagesMade": this.#waiting(event.id)?.resolve(event.made); break;
       case "intentFailed":
         this.#waiting(event.id)?.reject(new MimiError(event.code, "it could not be done", { retryable: event.retryable }));
         break;
@@ -203,7 +209,7 @@ export class Engine {
   }
 
   /** Who waits for an intent that is over, if anybody does. */
-  #waiting(id: number): Deferred<void> | undefined {
+  #waiting(id: number): Deferred<unknown> | undefined {
     const waiting = this.#intents.get(id);
     this.#intents.delete(id);
     return waiting;

@@ -6,6 +6,7 @@ import type { PlainError } from "../errors.js";
 import type { CoreMessage } from "../message.js";
 import type { CoreRoomState } from "../room-state.js";
 import type { Sync } from "../sync.js";
+import type { CoreTrust } from "../verification.js";
 import type { CallName } from "./calls.js";
 import type { CoreEvent } from "./engine.js";
 import type { Exchange } from "./transport.js";
@@ -16,7 +17,7 @@ export const PORT_VERSION = 1;
 /** How the core tells a device. */
 export interface CoreDevice { readonly uri: string; readonly registeredAt: number }
 /** How the core tells what the own provider holds of this device's KeyPackages. */
-export interface CoreStock { readonly available: number; readonly lastResort: number; readonly nextExpiry?: number }
+export interface CoreStock { readonly available: number; readonly target: number; readonly lastResort: number; readonly nextExpiry?: number }
 
 /** What a face shows. A push has what is another than before; `rooms` then those that are, `null` for one that is no more. */
 export interface State {
@@ -27,6 +28,8 @@ export interface State {
   readonly devices: readonly CoreDevice[];
   readonly consent: { readonly incoming: readonly CoreConsent[]; readonly granted: readonly CoreConsent[] };
   readonly stock: CoreStock;
+  /** The users who are not unverified. */
+  readonly trust: readonly CoreTrust[];
 }
 
 /** All that a face needs to begin with. */

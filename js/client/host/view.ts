@@ -3,7 +3,8 @@ import type { CoreMessage } from "../message.js";
 import type { CoreRoomState } from "../room-state.js";
 import { readRoom } from "./again.js";
 import type { CoreEvent } from "./engine.js";
-import type { CoreDevice, Snapshot, State } from "./port.js";
+import type { CoreTrust } from "../verification.js";
+import type { CoreDevice, CoreStock, Snapshot, State } from "./port.js";
 
 /** How many messages are read at once when a face has missed some. */
 const MISSED_PAGE = 200;
@@ -27,7 +28,8 @@ export class View {
       available: core.availableRooms(),
       devices: core.devices() as CoreDevice[],
       consent: consentOf(core),
-      stock: { available: 0, lastResort: 0 },
+      stock: core.keyPackageStock() as CoreStock,
+      trust: core.verifiedUsers() as CoreTrust[],
     };
     this.rooms(core.rooms());
   }
@@ -44,10 +46,8 @@ export class View {
       case "consentChanged": return this.set({ consent: consentOf(this.#core) });
       case "devicesChanged": return this.set({ devices: this.#core.devices() as CoreDevice[] });
       case "roomsAvailable": return this.set({ available: event.rooms });
-      case "keyPackages": {
-        const { available, lastResort, nextExpiry } = event;
-        return this.set({ stock: { available, lastResort, ...(nextExpiry === undefined ? {} : { nextExpiry }) } });
-      }
+      case "keyPackages": return this.set({ stock: event });
+      case "trustChanged": return { ...this.set({ trust: this.#core.verifiedUsers() as CoreTrust[] }), ...this.rooms(this.#roomsOf(event.user)) };
       default: return "room" in event && event.room !== undefined && !LEAVE_ROOM.has(event.type) ? this.rooms([event.room]) : undefined;
     }
   }
@@ -79,6 +79,10 @@ export class View {
       positions: Object.fromEntries(newest),
       missed: seen === undefined ? [] : rooms.flatMap((room) => this.#messagesAfter(room, seen[room] ?? -1)),
     };
+  }
+
+  #roomsOf(user: string): readonly string[] {
+    return [...this.#rooms].filter(([, { state }]) => state.participants.some((participant) => participant.user === user)).map(([room]) => room);
   }
 
   #messagesAfter(room: string, position: number): readonly CoreMessage[] {
