@@ -114,7 +114,7 @@ mod exports {
     #[wasm_bindgen_test]
     fn d9_a_new_device_registers_and_is_the_same_when_it_is_opened_again() {
         let now = js_sys::Date::now();
-        let mut core = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
+        let mut core = ClientCore::new(ALICE, Array::new(), None, now, None, None).unwrap();
         assert_eq!(core.user(), ALICE);
         let stored = core.take_changes();
         assert!(stored.length() > 0, "the device is to be stored before anything is sent");
@@ -122,18 +122,18 @@ mod exports {
         assert_eq!(member(&request, "method"), "POST");
         assert_eq!(member(&request, "url"), "/client/v1/devices");
 
-        let again = ClientCore::new(ALICE, stored, None, now).unwrap();
+        let again = ClientCore::new(ALICE, stored, None, now, None, None).unwrap();
         assert_eq!(again.device(), core.device());
-        let other = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
+        let other = ClientCore::new(ALICE, Array::new(), None, now, None, None).unwrap();
         assert_ne!(other.device(), core.device(), "a device's name is random");
     }
 
     #[wasm_bindgen_test]
     fn what_is_wrong_is_thrown_with_a_code() {
         let now = js_sys::Date::now();
-        let error = ClientCore::new("alice", Array::new(), None, now).err().unwrap();
+        let error = ClientCore::new("alice", Array::new(), None, now, None, None).err().unwrap();
         assert_eq!(member(&error, "code"), "bad-uri");
-        let mut core = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
+        let mut core = ClientCore::new(ALICE, Array::new(), None, now, None, None).unwrap();
         let key = "0123456789abcdef0123456789abcdef";
         let error = core.send(ROOM, key, b"hello".to_vec(), now).err().unwrap();
         assert_eq!(member(&error, "code"), "room-unknown");
@@ -161,7 +161,7 @@ mod exports {
     #[wasm_bindgen_test]
     fn what_is_wished_for_in_a_room_that_is_not_there_is_thrown_back() {
         let now = js_sys::Date::now();
-        let mut core = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
+        let mut core = ClientCore::new(ALICE, Array::new(), None, now, None, None).unwrap();
         let roles = || vec!["visitor".to_owned()];
         let refused = [
             core.add_user(ROOM, BOB, roles(), false, true, now),
@@ -182,21 +182,21 @@ mod exports {
     #[wasm_bindgen_test]
     fn r91_a_pseudonym_is_asked_for_and_garbage_is_none() {
         let now = js_sys::Date::now();
-        let mut core = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
+        let mut core = ClientCore::new(ALICE, Array::new(), None, now, None, None).unwrap();
         core.request_pseudonym(now).unwrap();
         assert_eq!(core.pseudonyms().unwrap().length(), 0, "the provider has not answered");
         assert_eq!(
             member(&core.forget_pseudonym(&[1, 2], now).unwrap_err(), "code"),
             "bad-argument"
         );
-        let refused = ClientCore::new(ALICE, Array::new(), Some(vec![1, 2]), now);
+        let refused = ClientCore::new(ALICE, Array::new(), Some(vec![1, 2]), now, None, None);
         assert_eq!(member(&refused.err().unwrap(), "code"), "bad-argument");
     }
 
     #[wasm_bindgen_test]
     fn r95_what_is_said_about_consent_and_devices_waits_for_the_provider() {
         let now = js_sys::Date::now();
-        let mut core = ClientCore::new(ALICE, Array::new(), None, now).unwrap();
+        let mut core = ClientCore::new(ALICE, Array::new(), None, now, None, None).unwrap();
         let names = [
             core.request_consent(BOB, Some(ROOM.into()), now).unwrap(),
             core.cancel_consent(BOB, Some(ROOM.into()), now).unwrap(),
