@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" />
 import type { Device, Pseudonym } from "./account.js";
-import { Connection } from "./connection.js";
+import { Connection, erase } from "./connection.js";
 import { Consent } from "./consent.js";
 import { MimiError, errorOf, orAborted } from "./errors.js";
 import type { ClientEvents } from "./events.js";
@@ -13,7 +13,6 @@ import { LiveValue, TypedEvents, guarded, type Emitter, type Live, type Signal }
 import { messageOf, ownMessage } from "./message.js";
 import { isNamed, type ClientOptions, type CreateRoomOptions } from "./options.js";
 import { Room } from "./room.js";
-import { deleteIndexedDb } from "./store/indexeddb.js";
 import type { Runtime, Sync } from "./sync.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 import { Verification } from "./verification.js";
@@ -80,47 +79,47 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   }
 
   /**
-   * Opens this user's device: the stored one, or a new one, which is registered with the provider.
-   * Rejects with `bad-argument`, `storage-locked`, `storage-newer`, `storage-key` when `store.key` is
+   * Opens this user's device: the stored one, or a new one, which is registered with the provider. A
+   * device that another tab has open is worked with through that tab, with the same methods and events;
+   * when that tab goes, one of the others takes its place ({@link Client.runtime} tells), and nothing that
+   * was asked for is lost. A tab with another version of this package is `incompatible`.
+   *
+   * Rejects with `bad-argument`, `incompatible`, `storage-newer`, `storage-key` when `store.key` is
    * not the one with which the store was made, `storage-damaged` when what is stored was changed,
    * `wasm-load`, `wasm-blocked`. No failure deletes anything.
    */
   static async open(options: ClientOptions): Promise<Client> {
     uri.user(options.user);
-    const opening = Client.#open(options);
-    try {
-      return await orAborted(opening, options.signal);
-    } catch (error) {
-      // Nobody has the client that the aborted call still makes: it would keep the store.
-      if (MimiError.is(error, "aborted")) opening.then((client) => client.close(), () => undefined);
-      throw error;
-    }
-  }
-
-  static async #open(options: ClientOptions): Promise<Client> {
     const link = new Link(options.trace !== undefined);
-    let client: Client | undefined;
     const connection = new Connection(options, link);
+    let client: Client | undefined;
+    const opening = link.begin({
+      attached: (snapshot) => {
+        connection.attachedTo(snapshot.thread);
+        if (client === undefined) client = new Client(link, connection, snapshot, options.trace);
+        else client.#attached(snapshot);
+      },
+      pushed: (push) => { if (client !== undefined) client.#pushed(push); },
+      seen: () => Object.fromEntries(client === undefined ? [] : client.#positions),
+    });
     try {
-      await link.begin({
-        attached: (snapshot) => {
-          if (client === undefined) client = new Client(link, connection, snapshot, options.trace);
-          else client.#attached(snapshot);
-        },
-        pushed: (push) => { if (client !== undefined) client.#pushed(push); },
-        seen: () => Object.fromEntries(client === undefined ? [] : client.#positions),
-      });
+      await orAborted(opening, options.signal);
       if (client?.user === options.user) return client;
       throw new MimiError("bad-argument", "the store holds another user's device");
     } catch (error) {
-      await connection.close();
+      // What was opened meanwhile is closed again: nobody has it.
+      const closing = connection.close();
+      if (!MimiError.is(error, "aborted")) await closing;
       throw error;
     }
   }
 
-  /** Erases what IndexedDB holds of a user's device. The only call that does; one's own store one erases oneself. */
+  /**
+   * Erases what IndexedDB holds of a user's device. The only call that does; one's own store one erases
+   * oneself. Rejects with `storage-locked` while the device is open in any tab.
+   */
   static async delete({ user, store }: Pick<ClientOptions, "user" | "store">): Promise<void> {
-    if (store === undefined || isNamed(store)) await deleteIndexedDb(store?.name ?? user);
+    if (store === undefined || isNamed(store)) await erase(store?.name ?? user);
   }
 
   /**
@@ -212,7 +211,10 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     return room;
   }
 
-  /** Stops everything and gives the store free. What was not sent yet goes out after the next open. */
+  /**
+   * Stops this client and gives the store free; another tab with this device goes on with it. What was
+   * not sent yet goes out after the next open.
+   */
   async close(): Promise<void> {
     await this.#connection.close();
   }

@@ -1,71 +1,109 @@
 import { MimiError, closedError, fromCore } from "./errors.js";
-import type { Host } from "./host/host.js";
-import { openHost } from "./host/open.js";
-import type { Carrier } from "./host/port.js";
-import { init } from "./init.js";
-import { checkedOptions } from "./key-packages.js";
+import { ownerLock } from "./host/guests.js";
 import type { Link } from "./link.js";
 import { LiveValue, type Live } from "./live.js";
+import { takeLock, type Release } from "./lock.js";
 import { isNamed, type ClientOptions } from "./options.js";
 import { currentPlatform } from "./platform.js";
-import { memoryStore, type Store } from "./store.js";
-import { indexedDbStore } from "./store/indexeddb.js";
+import { openHostFor, visit, type Opened } from "./runtime.js";
+import { deleteIndexedDb } from "./store/indexeddb.js";
 import type { Runtime } from "./sync.js";
-import type { UserUri } from "./uri.js";
 
-/** What holds a client's host, wherever that is. */
+/**
+ * Where a client's host is. State in IndexedDB has one owner at a time: the tab that has its lock runs
+ * the host. The others are its guests and queue for the lock; whose turn comes when the owner is gone
+ * opens the store and is the host of all from then on.
+ */
 export class Connection {
   readonly runtime: Live<Runtime>;
   readonly #runtime = new LiveValue<Runtime>({ thread: "main", tab: "owner" });
+  readonly #options: ClientOptions;
   readonly #link: Link;
-  readonly #host: Promise<Host>;
+  /** Ends the wait for the owner's lock. */
+  readonly #stop = new AbortController();
+  readonly #opening: Promise<void>;
+  #inheriting: Promise<void> | undefined;
+  #owning: Release | undefined;
+  #visiting: Release | undefined;
+  #host: Opened | undefined;
   #closed: Promise<void> | undefined;
 
-  /** Opens a device; the link is attached to its host, or ends with what went wrong. */
+  /** Begins to open a device: the link is attached to its host, or fails with what went wrong. */
   constructor(options: ClientOptions, link: Link) {
     this.runtime = this.#runtime;
+    this.#options = options;
     this.#link = link;
-    this.#host = hostHere(options, link);
-    this.#host.catch((error: unknown) => { link.end(fromCore(error)); });
+    this.#opening = this.#open().catch((error: unknown) => { link.fail(fromCore(error)); });
+    void link.ended.then(() => { this.#stop.abort(); });
   }
 
-  /** Ends the host, and the link to it. Another call waits for the same end. */
+  /** The link is attached to a host on this thread. */
+  attachedTo(thread: Runtime["thread"]): void { this.#runtime.set({ ...this.#runtime.get(), thread }); }
+
+  /** Ends the host if it is this client's, and the link to it. Another call waits for the same end. */
   async close(): Promise<void> {
     this.#closed ??= this.#close();
     await this.#closed;
   }
 
   async #close(): Promise<void> {
-    const host = await this.#host.catch(() => undefined);
-    await host?.close();
-    this.#link.end(closedError());
+    this.#stop.abort();
+    await this.#opening;
+    await this.#inheriting;
+    await this.#host?.close();
+    this.#link.fail(closedError());
+    await this.#visiting?.();
+    await this.#owning?.();
     this.#runtime.end();
   }
-}
 
-/** Opens a host on this thread, with this link attached. */
-async function hostHere(options: ClientOptions, link: Link): Promise<Host> {
-  await init(options.wasm);
-  const host = await openHost({
-    user: options.user,
-    provider: String(options.provider),
-    pseudonym: options.pseudonym,
-    keyPackages: checkedOptions(options.keyPackages),
-    fetch: options.fetch,
-    webSocket: options.WebSocket ?? (await currentPlatform().webSocket()),
-    openStore: () => openStore(options.user, options.store),
-    thread: "main",
-  });
-  const carrier: Carrier = { post: (message) => { link.receive(message); }, goesOn: false };
-  link.attach({ post: (message) => { host.receive(message, carrier); } });
-  return host;
-}
-
-async function openStore(user: UserUri, store: ClientOptions["store"]): Promise<Store> {
-  if (store === "memory") return memoryStore();
-  if (store !== undefined && !isNamed(store)) return store;
-  if (!currentPlatform().durable) {
-    throw new MimiError("bad-argument", 'there is no IndexedDB here: ask for store: "memory", or give one');
+  async #open(): Promise<void> {
+    const name = sharedName(this.#options);
+    this.#owning = name === undefined ? undefined : await takeLock(ownerLock(name), { ifAvailable: true });
+    if (name === undefined || this.#owning !== undefined) {
+      await this.#own(name);
+      return;
+    }
+    this.#runtime.set({ thread: "main", tab: "guest" });
+    this.#visiting = await visit(name, this.#link);
+    this.#inheriting = this.#inherit(name);
   }
-  return await indexedDbStore({ name: store?.name ?? user, key: store?.key });
+
+  /** Becomes the owner when the one before is gone. */
+  async #inherit(name: string): Promise<void> {
+    try {
+      this.#owning = await takeLock(ownerLock(name), { signal: this.#stop.signal });
+      await this.#visiting?.();
+      await this.#own(name);
+    } catch (error) {
+      if (this.#owning === undefined) return;
+      this.#link.fail(fromCore(error));
+      // Another guest may be able to.
+      await this.#owning();
+    }
+  }
+
+  async #own(name: string | undefined): Promise<void> {
+    this.#host = await openHostFor(this.#options, name, this.#link);
+    const { thread, why } = this.#host;
+    this.#runtime.set({ thread, tab: "owner", ...(why === undefined ? {} : { why }) });
+  }
+}
+
+/** The name under which a store is shared with other tabs; none for a store that is nobody else's. */
+function sharedName({ user, store }: ClientOptions): string | undefined {
+  if (store !== undefined && !isNamed(store)) return undefined;
+  if (!currentPlatform().durable) throw new MimiError("bad-argument", 'there is no IndexedDB here: ask for store: "memory", or give one');
+  return store?.name ?? user;
+}
+
+/** Erases a store, if no tab has it open. */
+export async function erase(name: string): Promise<void> {
+  const release = await takeLock(ownerLock(name), { ifAvailable: true });
+  if (release === undefined) throw new MimiError("storage-locked", "a tab has this device open", { retryable: true });
+  try {
+    await deleteIndexedDb(name);
+  } finally {
+    await release();
+  }
 }

@@ -5,7 +5,7 @@ import { currentPlatform, type WasmSource } from "./platform.js";
 /** "\0asm", the first bytes of every wasm file. */
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
-let started: Promise<void> | undefined;
+let loaded: Promise<WebAssembly.Module> | undefined;
 
 /**
  * Loads the wasm core. Idempotent and optional: `Client.open` calls it. Without a source it loads
@@ -13,17 +13,21 @@ let started: Promise<void> | undefined;
  * Security Policy forbids WebAssembly.
  */
 export async function init(source?: WasmSource): Promise<void> {
-  started ??= load(source).catch((error: unknown) => {
-    started = undefined;
-    throw MimiError.is(error) ? error : new MimiError("wasm-load", "the wasm could not be loaded", { cause: error });
-  });
-  await started;
+  initSync({ module: await loadModule(source) });
 }
 
-async function load(source: WasmSource | undefined): Promise<void> {
+/** The compiled core, for this thread or a worker. Rejects as {@link init}. */
+export async function loadModule(source?: WasmSource): Promise<WebAssembly.Module> {
+  loaded ??= load(source).catch((error: unknown) => {
+    loaded = undefined;
+    throw MimiError.is(error) ? error : new MimiError("wasm-load", "the wasm could not be loaded", { cause: error });
+  });
+  return await loaded;
+}
+
+async function load(source: WasmSource | undefined): Promise<WebAssembly.Module> {
   const found = await (source ?? (await currentPlatform().loadWasm()));
-  const module = isModule(found) ? found : await compile(await bytesOf(found as Source));
-  initSync({ module });
+  return isModule(found) ? found : await compile(await bytesOf(found as Source));
 }
 
 // The type of a module is an empty interface: TypeScript cannot tell it from anything else by itself.

@@ -1,4 +1,4 @@
-import { MimiError, errorOf, orAborted, type PlainError } from "./errors.js";
+import { MimiError, errorOf, orAborted, plainOf, type PlainError } from "./errors.js";
 import { CALLS, type Answer, type Args, type AskName, type CallName, type OnceName } from "./host/calls.js";
 import { PORT_VERSION, type FromHost, type Port, type Push, type Snapshot } from "./host/port.js";
 import { deferred, type Deferred } from "./live.js";
@@ -46,6 +46,9 @@ export class Link {
   readonly #trace: boolean;
   readonly #calls = new Map<number, Call>();
   readonly #first = deferred<void>();
+  readonly #ended = deferred<void>();
+  /** Resolves when nothing comes any more. */
+  readonly ended = this.#ended.promise;
   #face: Face | undefined;
   #port: Port | undefined;
   #host: string | undefined;
@@ -103,20 +106,8 @@ export class Link {
     return await (await this.ask(signal, name, ...args)).done;
   }
 
-  /** Nothing comes any more: whoever waits gets this error, and so does whoever calls. */
-  end(error: MimiError): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = error;
-    this.#first.reject(error);
-    for (const { answered, settled } of this.#calls.values()) {
-      answered.reject(error);
-      settled.reject(error);
-    }
-    this.#calls.clear();
-  }
-
-  /** Tells the host that the face is no more. */
-  detach(): void { this.#port?.post({ type: "detach", face: this.name }); }
+  /** Nothing comes any more: the face is told, whoever waits gets this error, and so does whoever calls. */
+  fail(error: MimiError): void { this.#pushed({ type: "end", error: plainOf(error), expected: error.code === "closed" }); }
 
   #issue(name: CallName, args: readonly unknown[]): [number, Call] {
     const call: Call = { name, args, answered: deferred(), settled: deferred(), host: undefined, intent: undefined, isReleased: false };
@@ -145,8 +136,20 @@ export class Link {
   }
 
   #pushed(push: Push): void {
+    if (this.#failure !== undefined) return;
+    if (push.type === "end") this.#end(errorOf(push.error));
     this.#face?.pushed(push);
-    if (push.type === "end") this.end(errorOf(push.error));
+  }
+
+  #end(error: MimiError): void {
+    this.#failure = error;
+    this.#first.reject(error);
+    for (const { answered, settled } of this.#calls.values()) {
+      answered.reject(error);
+      settled.reject(error);
+    }
+    this.#calls.clear();
+    this.#ended.resolve();
   }
 
   #told(message: Exclude<FromHost, { readonly type: "hosting" | "push" }>): void {
@@ -155,7 +158,7 @@ export class Link {
       return;
     }
     if (message.type === "refused") {
-      this.#pushed({ type: "end", error: message.error, expected: false });
+      this.fail(errorOf(message.error));
       return;
     }
     const call = this.#calls.get(message.call);

@@ -16,21 +16,28 @@ export interface ClientOptions extends Signal {
   /** The base URL of the user's provider: `http://127.0.0.1:8801`. */
   readonly provider: string | URL;
   /**
-   * Where state is kept. Default: IndexedDB, under the user's address; there one tab at a time has a
-   * store open. All in it is encrypted: with a key that the browser keeps and hands out to nobody, or
+   * Where state is kept. Default: IndexedDB, under the user's address, for all tabs of the origin. All in it is encrypted: with a key that the browser keeps and hands out to nobody, or
    * with `key`, which is then needed each time. `"memory"` keeps nothing beyond the page. In Node a
    * store must be given: that, or one's own.
    */
   readonly store?: { readonly name?: string; readonly key?: StoreKey } | "memory" | Store;
   /** Which KeyPackages the device has at its provider. Default: as before, at first 20 that are valid for 84 days. */
   readonly keyPackages?: KeyPackageOptions;
+  /**
+   * Whether the work is done in a worker, so that the page never waits for it. Default: yes, where there
+   * are workers and neither `fetch`, `WebSocket` nor a store of the application's own is given, which
+   * cannot go there; {@link Client.runtime} tells what came of it. A function makes a worker of a file
+   * of the application's that imports `@mimi-edge/client/worker`, where a bundler or a Content Security
+   * Policy needs that.
+   */
+  readonly worker?: boolean | (() => Worker);
   /** Where the wasm comes from; see {@link init}. */
   readonly wasm?: WasmSource;
   /** Instead of the platform's. */
   readonly fetch?: typeof fetch;
   /** Instead of the platform's. */
   readonly WebSocket?: typeof WebSocket;
-  /** Called for each exchange with the provider. */
+  /** Called for each exchange with the provider, of all tabs that have this device. */
   readonly trace?: (exchange: Exchange) => void;
 }
 

@@ -9,6 +9,15 @@ export interface Platform {
   loadWasm(): Promise<WasmSource>;
   /** The WebSocket class to use when the application gives none. */
   webSocket(): Promise<typeof WebSocket>;
+  /** How to make workers of the package's script; absent where there are none. */
+  readonly workers?: {
+    /** Of its file beside this module. */
+    fromFile(): Worker;
+    /** Of a URL of this package's making. */
+    fromUrl(url: string): Worker;
+    /** The script itself, as the package has it inside. */
+    text(): Promise<string>;
+  };
   /** Whether there is an IndexedDB to keep state in when the application names no store. */
   readonly durable: boolean;
 }

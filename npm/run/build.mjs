@@ -97,11 +97,13 @@ async function clientPackage() {
     chunkNames: `${platform}-[hash]`,
   });
   for (const folder of ["build/client", "build/client/dist"]) removeChunks(at(folder));
+  await clientWorker(bundle, common);
   await bundle({
     ...common,
     ...layers("web", "index", "low"),
     outdir: at("build/client"),
     platform: "browser",
+    external: ["./dist/worker-inline.js"],
   });
   await bundle({
     ...common,
@@ -123,6 +125,16 @@ async function clientPackage() {
     must(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.client.json"]),
   );
   finishPackage("client");
+}
+
+/** The worker's script: whole, so that it runs from wherever it comes, and as text in a module. */
+async function clientWorker(bundle, common) {
+  const whole = { ...common, entryPoints: [at("js/client/worker.ts")], platform: "browser" };
+  await bundle({ ...whole, outfile: at("build/client/worker.js") });
+  const { outputFiles } = await bundle({ ...whole, minify: true, sourcemap: false, write: false });
+  const inline = at("build/client/dist/worker-inline.js");
+  mkdirSync(dirname(inline), { recursive: true });
+  writeFileSync(inline, `export const text = ${JSON.stringify(outputFiles[0].text)};\n`);
 }
 
 /** Chunks are named by their content: those of before would stay. */

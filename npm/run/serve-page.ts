@@ -95,7 +95,7 @@ function policyFor(providers: readonly string[]): string {
     "form-action 'none'",
     "frame-ancestors 'self'",
     "require-trusted-types-for 'script'",
-    "trusted-types lit-html",
+    "trusted-types lit-html mimi-edge",
   ].join("; ");
 }
 

@@ -14,7 +14,7 @@ async function people(): Promise<People> {
   return {
     alice: await person(place, "alice@alpha.example"),
     bob: await person(place, "bob@bravo.example"),
-    cathy: await person(place, "cathy@charlie.example"),
+    cathy: await person(place, "cathy@charlie.example", { isHeld: true }),
     cathysNewDevice: () => person(place, "cathy@charlie.example"),
   };
 }

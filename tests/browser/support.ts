@@ -51,10 +51,10 @@ export interface Person extends Actor {
 }
 
 /** Opens the page for one person, in a browser context of its own: a new device. */
-export async function person({ browser, page }: Pick<Stage, "browser" | "page">, user: string, options: BrowserContextOptions = {}): Promise<Person> {
+export async function person({ browser, page }: Pick<Stage, "browser" | "page">, user: string, { isHeld = false, ...options }: BrowserContextOptions & { readonly isHeld?: boolean } = {}): Promise<Person> {
   const context = await browser.newContext(options);
   after(() => context.close());
-  const held = await holdSockets(context);
+  const held = isHeld ? await holdSockets(context) : async (): Promise<never> => { throw new Error("this person's sockets are not held"); };
   const complaints: string[] = [];
   const updates: number[] = [];
   context.on("response", (response) => {
@@ -83,9 +83,13 @@ function isExpected(complaint: string): boolean {
   return complaint.includes("status of 401");
 }
 
-/** Lets sockets through, and can keep what providers say on them. */
+/**
+ * Lets sockets through, and can keep what providers say on them: on the page's thread, as sockets of a
+ * worker are out of reach.
+ */
 async function holdSockets(context: BrowserContext): Promise<() => Promise<() => Promise<void>>> {
   let kept: (() => void)[] | undefined;
+  await context.addInitScript(() => { Reflect.deleteProperty(globalThis, "Worker"); });
   await context.routeWebSocket(/\/client\/v1\/socket\//, (socket) => {
     const provider = socket.connectToServer();
     provider.onMessage((frame) => {

@@ -7,38 +7,12 @@ import { Client, MimiError, uri } from "@mimi-edge/client";
 import { Engine, type CoreEvent } from "../../js/client/host/engine.js";
 import { LiveValue, deferred } from "../../js/client/live.js";
 import type { RowChange, Store } from "../../js/client/store.js";
-import { Transport, type CoreAnswer } from "../../js/client/host/transport.js";
+import { Transport } from "../../js/client/host/transport.js";
+import { FakeCore } from "./fake-core.js";
 
 type Core = ConstructorParameters<typeof Engine>[0];
 const change: RowChange = { key: new Uint8Array([1]), value: null };
 const message: CoreEvent = { type: "undecryptable", room: "clubhouse@alpha.example", position: 1 };
-
-/** A core whose next answers are the arrays' elements. */
-class FakeCore {
-  changes: RowChange[] = [];
-  events: CoreEvent[] = [];
-  frames: Uint8Array[] = [];
-  requests: unknown[] = [];
-  answers: (CoreAnswer | undefined)[] = [];
-  wake: number | undefined;
-  freed = 0;
-  polls = 0;
-  retries = 0;
-  refreshes = 0;
-  takeChanges() { return this.changes.splice(0); }
-  takeEvents() { return this.events.splice(0); }
-  takeFrames() { return this.frames.splice(0); }
-  nextWake() { return this.requests.length > 0 ? 0 : this.wake; }
-  pollRequest() { this.polls += 1; return this.requests.shift(); }
-  handleResponse(_id: number, answer: CoreAnswer | undefined) { this.answers.push(answer); }
-  isRegistered() { return false; }
-  socketPath() { return "/socket"; }
-  hello() { return new Uint8Array([7]); }
-  handleFrame() { /* nothing */ }
-  retryNow() { this.retries += 1; }
-  refreshDevices() { this.refreshes += 1; }
-  free() { this.freed += 1; }
-}
 
 /** A socket that opens and closes when it is told. */
 class FakeSocket {

@@ -85,12 +85,8 @@ export class Host {
     }
     const face = this.#faces.get(message.face);
     if (face === undefined) return;
-    switch (message.type) {
-      case "call": void this.#call(face, message); break;
-      case "release": this.#release(face, message.call); break;
-      case "detach": this.detach(message.face); break;
-      default:
-    }
+    if (message.type === "call") void this.#call(face, message);
+    else this.#release(face, message.call);
   }
 
   /** A face is gone: nobody waits for its calls any more, and what it asked for goes on. */

@@ -60,8 +60,7 @@ export type FromFace =
   /** `again`: an earlier host may have taken it already; `intent` is then the number that it gave, if it did. */
   | { readonly type: "call"; readonly face: string; readonly call: number; readonly name: CallName; readonly args: readonly unknown[]; readonly again: boolean; readonly intent?: number }
   /** Nobody waits for this call any more. */
-  | { readonly type: "release"; readonly face: string; readonly call: number }
-  | { readonly type: "detach"; readonly face: string };
+  | { readonly type: "release"; readonly face: string; readonly call: number };
 
 /** From a host to one face (`to`) or to all; `host` tells it from the ones before it. */
 export type FromHost = { readonly host: string } & (

@@ -1,4 +1,5 @@
 import { MimiError } from "../errors.js";
+import { takeLock, type Release } from "../lock.js";
 import type { Bytes } from "../message.js";
 import { makeKeys, openKeys, type KeptKeys, type StoreKey } from "./keys.js";
 import { Sealer, damaged, type SealedChange, type SealedRow } from "./seal.js";
@@ -27,6 +28,8 @@ export interface IndexedDbOptions {
   readonly name: string;
   /** The application's secret; without one the store has keys of its own, which cannot be exported. */
   readonly key?: StoreKey | undefined;
+  /** Whether to wait while something else has the store open. Default: no, that is `storage-locked`. */
+  readonly wait?: boolean;
 }
 
 /**
@@ -34,10 +37,10 @@ export interface IndexedDbOptions {
  * store is locked while it is open (`storage-locked`). Also rejects with `bad-argument`, `storage-key`,
  * `storage-damaged`, `storage-newer`; nothing is deleted for any of them.
  */
-export async function indexedDbStore({ name, key }: IndexedDbOptions): Promise<Store> {
+export async function indexedDbStore({ name, key, wait = false }: IndexedDbOptions): Promise<Store> {
   if (!isSecureContext) throw new MimiError("bad-argument", "state is sealed, which needs a secure context: https, or localhost");
   const database = databaseOf(name);
-  const unlock = await lock(database);
+  const unlock = await lock(database, wait);
   let db: IDBDatabase | undefined;
   try {
     db = await openDatabase(database);
@@ -53,7 +56,7 @@ export async function indexedDbStore({ name, key }: IndexedDbOptions): Promise<S
 /** Erases what {@link indexedDbStore} of this name has stored. */
 export async function deleteIndexedDb(name: string): Promise<void> {
   const database = databaseOf(name);
-  const unlock = await lock(database);
+  const unlock = await lock(database, false);
   try {
     await done(indexedDB.deleteDatabase(database));
   } catch (error) {
@@ -214,23 +217,11 @@ function done<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-/** Takes the store's lock, or fails at once when another tab has it. The result gives it free. */
-async function lock(name: string): Promise<() => Promise<void>> {
-  return await new Promise((resolve, reject) => {
-    const held = navigator.locks.request(name, { ifAvailable: true }, async (granted) => {
-      if (granted === null) {
-        reject(new MimiError("storage-locked", "another tab has this device open", { retryable: true }));
-        return;
-      }
-      await new Promise<void>((release) => {
-        resolve(async () => {
-          release();
-          // It is free only when the browser says so.
-          await held;
-        });
-      });
-    });
-  });
+/** Takes the store's lock: when its turn comes, or at once or not at all. The result gives it free. */
+async function lock(name: string, wait: boolean): Promise<Release> {
+  const release = await takeLock(name, wait ? {} : { ifAvailable: true });
+  if (release === undefined) throw new MimiError("storage-locked", "something else has this device open", { retryable: true });
+  return release;
 }
 
 function storageError(error: unknown): MimiError {

@@ -1,0 +1,120 @@
+import { errorOf } from "./errors.js";
+import { guestChannel, guestLock, isFromFace, serveGuests } from "./host/guests.js";
+import { openHost } from "./host/open.js";
+import type { Carrier, FromFace, FromHost } from "./host/port.js";
+import { begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
+import { init, loadModule } from "./init.js";
+import { checkedOptions } from "./key-packages.js";
+import type { Link } from "./link.js";
+import { deferred } from "./live.js";
+import { takeLock, type Release } from "./lock.js";
+import { isNamed, type ClientOptions } from "./options.js";
+import { currentPlatform } from "./platform.js";
+import { spawn } from "./spawn.js";
+import { memoryStore, type Store } from "./store.js";
+import { indexedDbStore } from "./store/indexeddb.js";
+import type { Runtime } from "./sync.js";
+
+/** A host that runs for this client. */
+export interface Opened extends Pick<Runtime, "thread" | "why"> { close(): Promise<void> }
+
+/**
+ * Opens a host where the options want it, with this link attached, and serves guests if it has a name for
+ * them.
+ */
+export async function openHostFor(options: ClientOptions, name: string | undefined, link: Link): Promise<Opened> {
+  const { worker: wanted = true } = options;
+  const crossing = wanted === false ? undefined : crossingOf(options, name);
+  if (wanted === false || crossing === undefined) return await hostHere(options, name, link, wanted === false ? undefined : "what the application gave cannot go to a worker");
+  const [{ worker, why }, module] = await Promise.all([spawn(wanted), loadModule(options.wasm)]);
+  if (worker === undefined) return await hostHere(options, name, link, why);
+  return { ...(await hostInWorker(worker, module, crossing, link)), thread: "worker", ...(why === undefined ? {} : { why }) };
+}
+
+/** Attaches a link to the host of another tab, present or to come. The result leaves it. */
+export async function visit(name: string, link: Link): Promise<Release> {
+  const release = await takeLock(guestLock(name, link.name), { ifAvailable: true });
+  const channel = guestChannel(name);
+  channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => { if (!isFromFace(data)) link.receive(data); };
+  link.attach({ post: (message) => { channel.postMessage(message); } });
+  return async () => {
+    channel.close();
+    await release?.();
+  };
+}
+
+/** What a host in a worker is opened with; nothing when it cannot go there. */
+function crossingOf({ user, provider, pseudonym, keyPackages, store, fetch, WebSocket }: ClientOptions, name: string | undefined): WorkerHostOptions | undefined {
+  if (fetch !== undefined || WebSocket !== undefined) return undefined;
+  const parts = { user, provider: String(provider), pseudonym, keyPackages: checkedOptions(keyPackages) };
+  if (store === "memory") return { ...parts, store };
+  if (name === undefined || (store !== undefined && !isNamed(store))) return undefined;
+  return { ...parts, store: { name, key: store?.key } };
+}
+
+async function hostInWorker(worker: Worker, module: WebAssembly.Module, options: WorkerHostOptions, link: Link): Promise<Pick<Opened, "close">> {
+  const { port1: port, port2 } = new MessageChannel();
+  const post = (message: ToWorker): void => { port.postMessage(message); };
+  const opened = deferred<void>();
+  const closed = deferred<void>();
+  port.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    switch (data.type) {
+      case "opened":
+        link.attach({ post });
+        opened.resolve();
+        break;
+      case "failed": opened.reject(errorOf(data.error)); break;
+      case "closed": closed.resolve(); break;
+      default: link.receive(data);
+    }
+  };
+  const end = (): void => {
+    port.close();
+    worker.terminate();
+  };
+  try {
+    worker.postMessage(begin({ module, options, port: port2 }), [port2]);
+    await opened.promise;
+  } catch (error) {
+    end();
+    throw error;
+  }
+  return {
+    async close() {
+      post({ type: "close" });
+      await closed.promise;
+      end();
+    },
+  };
+}
+
+/** A host on this thread. */
+async function hostHere(options: ClientOptions, name: string | undefined, link: Link, why: string | undefined): Promise<Opened> {
+  await init(options.wasm);
+  const host = await openHost({
+    user: options.user,
+    provider: String(options.provider),
+    pseudonym: options.pseudonym,
+    keyPackages: checkedOptions(options.keyPackages),
+    fetch: options.fetch,
+    webSocket: options.WebSocket ?? (await currentPlatform().webSocket()),
+    openStore: () => openStore(options.store, name),
+    thread: "main",
+  });
+  const leave = name === undefined ? undefined : serveGuests(host, name);
+  const carrier: Carrier = { post: (message) => { link.receive(message); }, goesOn: false };
+  link.attach({ post: (message) => { host.receive(message, carrier); } });
+  return {
+    thread: "main",
+    ...(why === undefined ? {} : { why }),
+    async close() {
+      await host.close();
+      leave?.();
+    },
+  };
+}
+
+async function openStore(store: ClientOptions["store"], name: string | undefined): Promise<Store> {
+  if (store !== undefined && store !== "memory" && !isNamed(store)) return store;
+  return store === "memory" || name === undefined ? memoryStore() : await indexedDbStore({ name, key: store?.key, wait: true });
+}

@@ -1,0 +1,62 @@
+// What a tab of the tests for workers and tabs offers to them.
+
+import { Client, MimiError, uri, type ClientOptions, type Message, type Runtime } from "@mimi-edge/client";
+
+declare global {
+  /** The tests have this name in the page. */
+  var tab: typeof api;
+}
+
+let client: Client | undefined;
+/** The keys of messages of others as the events told them, by room. */
+const told: string[] = [];
+const errors: string[] = [];
+
+function current(): Client {
+  if (client === undefined) throw new Error("nothing is open");
+  return client;
+}
+
+const api = {
+  /** Opens a device, and resolves to where it runs, or to the code of what went wrong. */
+  async open(user: string, provider: string, options: Pick<ClientOptions, "worker" | "store"> = {}): Promise<Runtime | string> {
+    try {
+      client = await Client.open({ user: uri.user(user), provider, ...options });
+    } catch (error) {
+      return MimiError.is(error) ? error.code : String(error);
+    }
+    client.addEventListener("message", ({ detail }) => { if (!detail.mine) told.push(textOf(detail)); });
+    client.addEventListener("error", ({ detail }) => { errors.push(detail.code); });
+    return client.runtime.get();
+  },
+  close: (): Promise<void> => current().close(),
+  /** Erases a device; resolves to the code of what went wrong, if anything did. */
+  remove: (user: string): Promise<string | undefined> => Client.delete({ user: uri.user(user) }).then(() => undefined, (error: unknown) => (MimiError.is(error) ? error.code : String(error))),
+  runtime: (): Runtime => current().runtime.get(),
+  isLive: (): boolean => current().sync.get().state === "live",
+  device: (): string => current().device,
+  stock: (): number => current().keyPackages.stock.get().published,
+  rooms: (): string[] => current().rooms.get().map((room) => room.uri),
+  told: (): string[] => told,
+  errors: (): string[] => errors,
+  async create(id: string): Promise<void> { await current().createRoom({ id }); },
+  async add(room: string, user: string): Promise<void> { await mustHave(room).add(uri.user(user)); },
+  async updateKeys(room: string): Promise<void> { await mustHave(room).updateKeys(); },
+  /** Resolves when the message is stored. */
+  async send(room: string, text: string): Promise<void> { await mustHave(room).send(text); },
+  /** Resolves when the hub has taken the message. */
+  async accepted(room: string, text: string): Promise<void> { await (await mustHave(room).send(text)).accepted; },
+  epoch: (room: string): string => String(mustHave(room).state.get().epoch),
+  authenticator: (room: string): string => String(mustHave(room).state.get().authenticator),
+  async history(room: string): Promise<string[]> { return (await mustHave(room).history({ limit: 1_000 })).items.map(textOf); },
+};
+
+function mustHave(room: string) {
+  const found = current().room(uri.room(room));
+  if (found === undefined) throw new Error("no such room");
+  return found;
+}
+
+function textOf({ text, bytes }: Message): string { return text ?? `${String(bytes.length)} bytes`; }
+
+globalThis.tab = api;

@@ -1,0 +1,188 @@
+// Workers and tabs: where the host of a device runs, and several tabs that have one device.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { person, type Person } from "../js/actors.js";
+import { startProviders, type Providers } from "../js/providers.js";
+import { until } from "../js/story.js";
+import { bareServer, type PageFile } from "./bare-page.js";
+import { launch } from "./support.js";
+
+let providers: Providers;
+let browser: Browser;
+const files: Record<string, PageFile> = {};
+
+before(async () => {
+  providers = await startProviders("build/hub/worker.js", { onLog: () => undefined });
+  browser = await launch();
+  files["/client.wasm"] = { body: await readFile("build/client/client.wasm"), type: "application/wasm" };
+  files["/worker.js"] = { body: await readFile("build/client/worker.js"), type: "text/javascript" };
+});
+after(async () => {
+  await browser.close();
+  await providers.stop();
+});
+
+/** A page server, and a browser context for its tabs. */
+async function origin(served: Record<string, PageFile> = files): Promise<{ readonly context: BrowserContext; readonly visit: () => Promise<Page>; readonly complaints: string[] }> {
+  const server = await bareServer("tests/browser/pages/tab.ts", served);
+  after(() => server.stop());
+  const context = await browser.newContext();
+  after(() => context.close());
+  const complaints: string[] = [];
+  return {
+    context,
+    complaints,
+    async visit() {
+      const page = await context.newPage();
+      page.on("pageerror", (error) => { complaints.push(String(error)); });
+      await page.goto(server.url);
+      await page.waitForFunction(() => "tab" in globalThis);
+      return page;
+    },
+  };
+}
+
+const provider = (): string => providers.url("alpha.example");
+const open = (page: Page, user: string, options: object = {}): Promise<unknown> =>
+  page.evaluate(([user, provider, options]) => tab.open(user, provider, options), [user, provider(), options] as const);
+const isLive = (page: Page): Promise<void> => when(page, () => tab.isLive() && tab.stock() > 0);
+const runtime = (page: Page): Promise<unknown> => page.evaluate(() => tab.runtime());
+
+/** Until it is so in the page. */
+async function when(page: Page, is: () => boolean | Promise<boolean>): Promise<void> { await page.waitForFunction(is, undefined, { timeout: 60_000 }); }
+
+/** A user of this test alone. */
+let users = 0;
+const user = (): string => `alice-${String(users += 1)}@alpha.example`;
+
+/** Closes a tab as a crash does. */
+async function crash(page: Page): Promise<void> {
+  const crashed = page.waitForEvent("crash");
+  const session = await page.context().newCDPSession(page);
+  session.send("Page.crash").catch(() => undefined);
+  await crashed;
+  await page.close();
+}
+
+test("a client does its work in a worker, on the page's thread when asked to, and in a copy of the worker's file when that is missing", async () => {
+  const { visit } = await origin();
+  assert.deepEqual(await open(await visit(), user()), { thread: "worker", tab: "owner" });
+  assert.deepEqual(await open(await visit(), user(), { store: "memory" }), { thread: "worker", tab: "owner" });
+  assert.deepEqual(await open(await visit(), user(), { worker: false }), { thread: "main", tab: "owner" });
+
+  const { "/worker.js": _, ...without } = files;
+  const other = await (await origin(without)).visit();
+  const where = (await open(other, user())) as { thread: string; tab: string; why: string };
+  assert.deepEqual([where.thread, where.tab], ["worker", "owner"]);
+  assert.match(where.why, /worker file did not start/);
+  await isLive(other);
+});
+
+test("what goes wrong in the worker is the same error on the page", async () => {
+  const { visit } = await origin();
+  const one = await visit();
+  assert.equal(await open(one, "nobody"), "bad-uri");
+  assert.equal(await one.evaluate((user) => tab.open(user, "ftp://alpha.example"), user()), "bad-argument");
+  const name = user();
+  await open(one, name, { store: { key: new Uint8Array(32) } });
+  await one.evaluate(() => tab.close());
+  assert.equal(await open(one, name), "storage-key");
+});
+
+test("three tabs have one device; when its owner is closed another one is, and nobody has to open anything again", async () => {
+  const { visit } = await origin();
+  const name = user();
+  const [one, two, three] = [await visit(), await visit(), await visit()];
+  assert.deepEqual(await open(one, name), { thread: "worker", tab: "owner" });
+  for (const guest of [two, three]) assert.deepEqual(await open(guest, name), { thread: "worker", tab: "guest" });
+  const devices = await Promise.all([one, two, three].map((page) => page.evaluate(() => tab.device())));
+  assert.equal(new Set(devices).size, 1);
+
+  await one.evaluate(() => tab.close());
+  await when(two, () => tab.runtime().tab === "owner");
+  assert.deepEqual(await runtime(three), { thread: "worker", tab: "guest" });
+  await isLive(three);
+  await two.close();
+  await when(three, () => tab.runtime().tab === "owner");
+  await isLive(three);
+  // One that was closed can come back.
+  assert.deepEqual(await open(one, name), { thread: "worker", tab: "guest" });
+  assert.deepEqual([...new Set([...devices, await one.evaluate(() => tab.device())])], [devices[0]]);
+  assert.equal(await one.evaluate(([user]) => tab.remove(user), [name] as const), "storage-locked");
+});
+
+for (const [how, end] of [["closed", (page: Page) => page.close()], ["crashed", crash]] as const) {
+  test(`three tabs all send and commit while the owner is ${how}: nothing is lost or there twice, and all have one order`, async () => {
+    const { visit, complaints } = await origin();
+    const bob = await person("bob@bravo.example", providers.url("bravo.example"));
+    try {
+      await storm(visit, bob, end);
+      assert.deepEqual(complaints, []);
+    } finally {
+      await bob.close();
+    }
+  });
+}
+
+async function storm(visit: () => Promise<Page>, bob: Person, end: (page: Page) => Promise<void>): Promise<void> {
+  const name = user();
+  const room = `clubhouse-${name}`;
+  const [one, two, three] = [await visit(), await visit(), await visit()];
+  for (const page of [one, two, three]) await open(page, name);
+  await isLive(two);
+  await two.evaluate((id) => tab.create(id), room.slice(0, room.indexOf("@")));
+  await three.evaluate(([room, bob]) => tab.add(room, bob), [room, bob.user] as const);
+  const isIn = async (): Promise<true | undefined> => ((await bob.state(room)) === undefined ? undefined : true);
+  await until(isIn, async () => "Bob does not come in");
+
+  // What each tab was told is stored has to arrive; what the one that goes was not told may.
+  const kept: string[] = [];
+  const sends = (page: Page, tabName: string): Promise<unknown>[] => Array.from({ length: 12 }, async (_, index) => {
+    const text = `${tabName} ${String(index)}`;
+    await page.evaluate(([room, text]) => tab.send(room, text), [room, text] as const);
+    kept.push(text);
+  });
+  const commits = (page: Page): Promise<void> => page.evaluate((room) => tab.updateKeys(room), room);
+  const own = [...sends(one, "one"), commits(one)].map((call) => call.catch(() => undefined));
+  const others = [...sends(two, "two"), ...sends(three, "three"), commits(two), commits(three)];
+  for (let index = 0; index < 12; index += 1) others.push(bob.send(room, `bob ${String(index)}`));
+  others.push(bob.updateKeys(room));
+  await Promise.race(own);
+  await end(one);
+  await Promise.all(others);
+  await Promise.all(own);
+  await assertSame(room, kept, [two, three], bob);
+
+  const four = await visit();
+  await open(four, name);
+  await assertSame(room, kept, [two, three, four], bob);
+}
+
+/** All have the same room, the same messages in the same order, and each that was kept once. */
+async function assertSame(room: string, kept: string[], tabs: readonly Page[], bob: Person): Promise<void> {
+  kept.push(`bob, last of ${String(kept.length)}`);
+  await bob.send(room, kept.at(-1) ?? "");
+  const bobs = async (): Promise<string[]> => (await (await roomOf(bob, room)).history({ limit: 1_000 })).items.map(({ text }) => text ?? "");
+  await until(async () => { const all = await bobs(); return kept.every((text) => all.includes(text)) ? true : undefined; }, async () => `Bob lacks some of ${kept.join()}: ${(await bobs()).join()}`);
+  const expected = await bobs();
+  assert.equal(new Set(expected).size, expected.length, "nothing is there twice");
+  const authenticator = String((await roomOf(bob, room)).state.get().authenticator);
+  for (const page of tabs) {
+    await until(async () => ((await page.evaluate((room) => tab.history(room), room)).length === expected.length ? true : undefined), async () => `a tab has another history: ${(await page.evaluate((room) => tab.history(room), room)).join()}, not ${expected.join()}`);
+    assert.deepEqual(await page.evaluate((room) => tab.history(room), room), expected);
+    assert.equal(await page.evaluate((room) => tab.authenticator(room), room), authenticator);
+    assert.deepEqual(await page.evaluate(() => tab.errors()), []);
+  }
+  // Those that were there all the time were told each of Bob's messages, in order.
+  const theirs = expected.filter((text) => text.startsWith("bob"));
+  for (const page of tabs.slice(0, 2)) assert.deepEqual(await page.evaluate(() => tab.told()), theirs);
+}
+
+async function roomOf(bob: Person, room: string) {
+  const found = bob.client().rooms.get().find(({ uri }) => uri === room);
+  assert.ok(found, "Bob is not in the room");
+  return found;
+}
