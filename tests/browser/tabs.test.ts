@@ -92,6 +92,15 @@ test("what goes wrong in the worker is the same error on the page", async () => 
   assert.equal(await open(one, name), "storage-key");
 });
 
+test("two clients of one device in one page are owner and guest, as in two tabs", async () => {
+  const { visit } = await origin();
+  const name = user();
+  const one = await visit();
+  assert.deepEqual(await open(one, name, { worker: false }), { thread: "main", tab: "owner" });
+  assert.deepEqual(await open(one, name), { thread: "main", tab: "guest" });
+  await isLive(one);
+});
+
 test("three tabs have one device; when its owner is closed another one is, and nobody has to open anything again", async () => {
   const { visit } = await origin();
   const name = user();

@@ -11,6 +11,7 @@ let client: Client | undefined;
 /** The keys of messages of others as the events told them, by room. */
 const told: string[] = [];
 const errors: string[] = [];
+let longest = 0;
 
 function current(): Client {
   if (client === undefined) throw new Error("nothing is open");
@@ -46,6 +47,22 @@ const api = {
   async send(room: string, text: string): Promise<void> { await mustHave(room).send(text); },
   /** Resolves when the hub has taken the message. */
   async accepted(room: string, text: string): Promise<void> { await (await mustHave(room).send(text)).accepted; },
+  members: (room: string): number => mustHave(room).state.get().participants.reduce((sum, { devices }) => sum + devices.length, 0),
+  /** From now on, how long the page's thread had no time for anything else. */
+  watch(): void {
+    const { port1, port2 } = new MessageChannel();
+    let last = performance.now();
+    longest = 0;
+    port1.onmessage = () => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+      port2.postMessage(undefined);
+    };
+    port2.postMessage(undefined);
+  },
+  /** The longest such time since then, in ms. */
+  longest: (): number => longest,
   epoch: (room: string): string => String(mustHave(room).state.get().epoch),
   authenticator: (room: string): string => String(mustHave(room).state.get().authenticator),
   async history(room: string): Promise<string[]> { return (await mustHave(room).history({ limit: 1_000 })).items.map(textOf); },
