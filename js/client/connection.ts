@@ -6,7 +6,7 @@ import { takeLock, type Release } from "./lock.js";
 import { isNamed, type ClientOptions } from "./options.js";
 import { currentPlatform } from "./platform.js";
 import { openHostFor, visit, type Opened } from "./runtime.js";
-import { deleteIndexedDb } from "./store/indexeddb.js";
+import { deleteIndexedDb, requireSecureContext } from "./store/indexeddb.js";
 import type { Runtime } from "./sync.js";
 
 /**
@@ -94,6 +94,7 @@ export class Connection {
 function sharedName({ user, store }: ClientOptions): string | undefined {
   if (store !== undefined && !isNamed(store)) return undefined;
   if (!currentPlatform().durable) throw new MimiError("bad-argument", 'there is no IndexedDB here: ask for store: "memory", or give one');
+  requireSecureContext();
   return store?.name ?? user;
 }
 

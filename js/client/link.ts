@@ -70,6 +70,9 @@ export class Link {
     port.post({ type: "attach", face: this.name, version: PORT_VERSION, trace: this.#trace, ...(this.#host === undefined ? {} : { seen: this.#face?.seen() ?? {} }) });
   }
 
+  /** Leaves the host; calls wait for the next one. */
+  leave(): void { this.#port = undefined; }
+
   /** Takes what came from a host. */
   receive(message: FromHost): void {
     if (this.#failure !== undefined || this.#port === undefined) return;

@@ -26,7 +26,12 @@ export async function openHostFor(options: ClientOptions, name: string | undefin
   const { worker: wanted = true } = options;
   const crossing = wanted === false ? undefined : crossingOf(options, name);
   if (wanted === false || crossing === undefined) return await hostHere(options, name, link, wanted === false ? undefined : "what the application gave cannot go to a worker");
-  const [{ worker, why }, module] = await Promise.all([spawn(wanted), loadModule(options.wasm)]);
+  const spawning = spawn(wanted);
+  const module = await loadModule(options.wasm).catch(async (error: unknown) => {
+    (await spawning).worker?.terminate();
+    throw error;
+  });
+  const { worker, why } = await spawning;
   if (worker === undefined) return await hostHere(options, name, link, why);
   return { ...(await hostInWorker(worker, module, crossing, link)), thread: "worker", ...(why === undefined ? {} : { why }) };
 }
@@ -38,6 +43,7 @@ export async function visit(name: string, link: Link): Promise<Release> {
   channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => { if (!isFromFace(data)) link.receive(data); };
   link.attach({ post: (message) => { channel.postMessage(message); } });
   return async () => {
+    link.leave();
     channel.close();
     await release?.();
   };

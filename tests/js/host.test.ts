@@ -98,11 +98,14 @@ test("a call that no host has answered goes to the next one; one that was stored
   const sending = link.once("send", ROOM, "00", Uint8Array.of(1));
   const creating = link.ask(undefined, "createRoom", ROOM, "B", true, []);
   assert.deepEqual(core.calls.map(([name]) => name), ["send", "createRoom"]);
+  link.leave();
+  const late = link.once("syncRooms");
 
   // The room is there, and its creation is still to be done: number 2 goes on.
   core.states.set(ROOM, { ...joined, phase: "creating", pending: [{ id: 2, what: "create", state: "queued", tries: 0 }] });
   attach(await host(core));
   await sending;
+  await late;
   const { intent, done } = await creating;
   assert.deepEqual([core.calls.map(([name]) => name), intent()], [["send", "createRoom", "send"], 2]);
 

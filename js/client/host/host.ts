@@ -110,7 +110,7 @@ export class Host {
       if (version !== PORT_VERSION) throw new MimiError("incompatible", "another version of this package has this device open");
       if (this.#failure !== undefined) throw this.#failure;
       const snapshot = this.#view.snapshot(this.#thread, seen);
-      this.#faces.set(face, { carrier, trace, waits: new Map() });
+      this.#faces.set(face, { carrier, trace, waits: this.#faces.get(face)?.waits ?? new Map() });
       this.#traceIfWanted();
       this.#post(carrier, { type: "snapshot", to: face, snapshot });
     } catch (error) {

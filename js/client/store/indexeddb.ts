@@ -38,7 +38,7 @@ export interface IndexedDbOptions {
  * `storage-damaged`, `storage-newer`; nothing is deleted for any of them.
  */
 export async function indexedDbStore({ name, key, wait = false }: IndexedDbOptions): Promise<Store> {
-  if (!isSecureContext) throw new MimiError("bad-argument", "state is sealed, which needs a secure context: https, or localhost");
+  requireSecureContext();
   const database = databaseOf(name);
   const unlock = await lock(database, wait);
   let db: IDBDatabase | undefined;
@@ -64,6 +64,11 @@ export async function deleteIndexedDb(name: string): Promise<void> {
   } finally {
     await unlock();
   }
+}
+
+/** Throws `bad-argument` where a page has neither WebCrypto nor Web Locks. */
+export function requireSecureContext(): void {
+  if (!isSecureContext) throw new MimiError("bad-argument", "state is sealed and locked, which needs a secure context: https, or localhost");
 }
 
 class IndexedDbStore implements Store {
