@@ -7,6 +7,8 @@ export type WasmSource = string | URL | Request | Response | BufferSource | WebA
 export interface Platform {
   /** The wasm that belongs to this package. */
   loadWasm(): Promise<WasmSource>;
+  /** Its bytes out of a JavaScript file, where the file itself may be out of reach. */
+  inlineWasm?(): Promise<BufferSource>;
   /** The WebSocket class to use when the application gives none. */
   webSocket(): Promise<typeof WebSocket>;
   /** How to make workers of the package's script; absent where there are none. */

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { bundleClient, writeSameTypes } from "./client-bundles.mjs";
 import { digest } from "./digest.mjs";
 import { wasmEnv, setUpBuild } from "./setup.mjs";
 import { at, cargoTarget, command, must, root, say } from "./shell.mjs";
@@ -85,63 +86,20 @@ async function wasm(name, { feature, release = {} }, profile) {
 }
 
 async function clientPackage() {
-  const { build: bundle } = await import("esbuild");
-  const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
-  // Both layers of one platform share what they have in common: one wasm instance.
-  const layers = (platform, high, low) => ({
-    entryPoints: {
-      [high]: at("js/client/entry", `${platform}.ts`),
-      [low]: at("js/client/entry", `${platform}-low.ts`),
-    },
-    splitting: true,
-    chunkNames: `${platform}-[hash]`,
-  });
-  for (const folder of ["build/client", "build/client/dist"]) removeChunks(at(folder));
-  await clientWorker(bundle, common);
-  await bundle({
-    ...common,
-    ...layers("web", "index", "low"),
-    outdir: at("build/client"),
-    platform: "browser",
-    external: ["./dist/worker-inline.js"],
-  });
-  await bundle({
-    ...common,
-    ...layers("node", "node", "node-low"),
-    outdir: at("build/client/dist"),
-    platform: "node",
-    external: ["ws"],
-  });
-  await bundle({
-    ...common,
-    ...layers("workerd", "workerd", "workerd-low"),
-    outdir: at("build/client/dist"),
-    platform: "browser",
-    conditions: ["workerd"],
-    external: ["*.wasm", "cloudflare:*"],
-  });
+  await bundleClient(at("build/wasm/client/client_bg.wasm"));
   const types = ["js/client", "tsconfig.json", "tsconfig.client.json", "build/wasm/client/client.d.ts"];
-  await whenChanged("client-types", types, [at("build/client/index.d.ts")], () =>
-    must(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.client.json"]),
-  );
+  await whenChanged("client-types", types, [at("build/client/index.d.ts")], async () => {
+    removeTypes(at("build/client"));
+    await must(process.execPath, [at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.client.json"]);
+  });
+  writeSameTypes();
   finishPackage("client");
 }
 
-/** The worker's script: whole, so that it runs from wherever it comes, and as text in a module. */
-async function clientWorker(bundle, common) {
-  const whole = { ...common, entryPoints: [at("js/client/worker.ts")], platform: "browser" };
-  await bundle({ ...whole, outfile: at("build/client/worker.js") });
-  const { outputFiles } = await bundle({ ...whole, minify: true, sourcemap: false, write: false });
-  const inline = at("build/client/dist/worker-inline.js");
-  mkdirSync(dirname(inline), { recursive: true });
-  writeFileSync(inline, `export const text = ${JSON.stringify(outputFiles[0].text)};\n`);
-}
-
-/** Chunks are named by their content: those of before would stay. */
-function removeChunks(folder) {
+/** Declarations of files that are gone would stay. */
+function removeTypes(folder) {
   if (!existsSync(folder)) return;
-  const chunks = readdirSync(folder).filter((name) => /^(web|node|workerd)-[A-Z0-9]{8}\.js(\.map)?$/.test(name));
-  for (const name of chunks) rmSync(join(folder, name));
+  for (const file of readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".d.ts"))) rmSync(join(folder, file));
 }
 
 async function hubPackage() {

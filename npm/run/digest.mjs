@@ -10,9 +10,10 @@ export function digest(paths) {
   return hash.digest("hex");
 }
 
-/** The files at or below a path inside the repository, in a fixed order. */
+/** The files at or below a path inside the repository, in a fixed order, without what npm installed. */
 export function filesUnder(path) {
   if (!has(path)) return [];
   if (!statSync(at(path)).isDirectory()) return [path];
-  return readdirSync(at(path)).sort().flatMap((name) => filesUnder(`${path}/${name}`));
+  const inside = readdirSync(at(path)).filter((name) => name !== "node_modules");
+  return inside.sort().flatMap((name) => filesUnder(`${path}/${name}`));
 }

@@ -19,19 +19,31 @@ const MANIFESTS = ["package.json", "npm/client/package.json", "npm/hub/package.j
 
 /** Installs the locked npm dependencies when they are absent or of another lock file. */
 export async function npmDependencies() {
-  const stamp = at("node_modules", ".mimi-edge");
+  await locked(".", MANIFESTS, "npm dependencies");
+}
+
+/** As `npmDependencies`, for the tools of one folder that is no workspace. */
+export async function toolsOf(folder) {
+  await locked(folder, [`${folder}/package.json`], `npm dependencies of ${folder}`);
+}
+
+async function locked(folder, manifests, what) {
+  const stamp = at(folder, "node_modules", ".mimi-edge");
   const hash = createHash("sha256");
-  for (const name of MANIFESTS) {
-    hash.update(readFileSync(at(name)));
-  }
-  const wanted = hash.update(readFileSync(at("package-lock.json"))).digest("hex");
+  for (const name of [...manifests, `${folder}/package-lock.json`]) hash.update(readFileSync(at(name)));
+  const wanted = hash.digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  say("set-up: npm dependencies");
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  const npm = process.env.npm_execpath;
-  const { code } = npm ? await run(process.execPath, [npm, ...args]) : await run("npm", args);
-  if (code !== 0) throw new SetupError("`npm ci` failed: see above");
+  say(`set-up: ${what}`);
+  await npm(["ci", "--ignore-scripts", "--prefer-offline"], at(folder));
   writeFileSync(stamp, wanted);
+}
+
+/** Runs npm, quietly; the one that runs us, if there is one. */
+export async function npm(args, cwd) {
+  const all = [...args, "--no-audit", "--no-fund", "--loglevel=error"];
+  const own = process.env.npm_execpath;
+  const { code } = own ? await run(process.execPath, [own, ...all], { cwd }) : await run("npm", all, { cwd });
+  if (code !== 0) throw new SetupError(`\`npm ${args[0]}\` failed: see above`);
 }
 
 /** What wasm-target.sh calls Debian's compiler when it had to link that one. */

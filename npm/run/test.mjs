@@ -4,6 +4,7 @@ import { TARGET, TESTING, WASM, build, buildForTests } from "./build.mjs";
 import { rulesWithoutTest } from "./rules.mjs";
 import { LINKED_TOOLCHAIN, setUpBuild, wasmEnv } from "./setup.mjs";
 import { at, command, run, say, SetupError } from "./shell.mjs";
+import { smoke } from "./smoke.mjs";
 import { rustEnv, SUITES } from "./suites.mjs";
 
 const total = { passed: 0, failed: 0 };
@@ -19,6 +20,7 @@ const GROUPS = {
   js: suite("tests/js", "js"),
   worker: suite("tests/worker", "worker"),
   browser: suite("tests/browser", "browser"),
+  smoke: smokeTests,
 };
 
 /** Runs one check, of which only failing counts. */
@@ -84,6 +86,13 @@ async function types() {
   for (const project of ["tsconfig.json", "tsconfig.worker.json"]) {
     await check(`tsc, ${project}`, process.execPath, [tsc, "-p", project]);
   }
+}
+
+/** The packed client, installed, under bundlers, pages and runtimes. */
+async function smokeTests() {
+  say("\n── smoke");
+  const { passed, failed } = await smoke({ again: false });
+  record("smoke", passed, failed);
 }
 
 await command(async () => {

@@ -1,0 +1,3 @@
+import "./platform-inline.js";
+
+export * from "../index.js";

@@ -1,0 +1,3 @@
+import "./platform-slim.js";
+
+export * from "../index.js";
