@@ -3,7 +3,7 @@
 
 use mimi_edge::{
     config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
-    provider::{Peer, Routed, Via, route},
+    provider::{Peer, Routed, Via, calling_device, route},
     transport::{
         Endpoint, HttpRequest, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Response,
         Source,
@@ -462,19 +462,20 @@ fn d21_a_client_that_is_not_signed_in_gets_401_and_the_scheme() {
     }
 }
 
+fn registration(client: &str) -> Vec<u8> {
+    encode(&DeviceRegistration {
+        tbs: DeviceRegistrationTbs {
+            client_uri: IdentifierUri(client.into()),
+            signature_scheme: 0x0807,
+            signature_key: vec![1; 32].into(),
+        },
+        signature: vec![2; 64].into(),
+    })
+    .unwrap()
+}
+
 #[test]
 fn a_registration_goes_to_the_user_of_its_client() {
-    let registration = |client: &str| {
-        encode(&DeviceRegistration {
-            tbs: DeviceRegistrationTbs {
-                client_uri: IdentifierUri(client.into()),
-                signature_scheme: 0x0807,
-                signature_key: vec![1; 32].into(),
-            },
-            signature: vec![2; 64].into(),
-        })
-        .unwrap()
-    };
     let body = registration("bob@bravo.example/phone");
     let expected = ObjectCall {
         object: ObjectName { class: ObjectClass::User, name: "bob@bravo.example".into() },
@@ -507,4 +508,28 @@ fn a_socket_is_held_by_the_user_of_its_client() {
     assert_eq!(status(&from_client(&request)), 400);
     request.method = "POST".into();
     assert_eq!(status(&from_client(&request)), 405);
+}
+
+#[test]
+fn a_trace_is_told_the_device_that_a_request_says_it_is_from() {
+    let phone = "bob@bravo.example/phone";
+    let (_, token) = auth(phone);
+    let bearer = with(post("/client/v1/rooms", b""), "authorization", &format!("Bearer {token}"));
+    let signed =
+        with(post("/client/v1/rooms", b""), "authorization", &format!("Mimi-Device {token}"));
+    let mut socket = post("/client/v1/socket/bob%40bravo.example%2Fphone", b"");
+    socket.method = "GET".into();
+    let new = post("/client/v1/devices", &registration(phone));
+    for request in [signed, socket, new] {
+        let device = calling_device(&request).map(|device| device.to_string());
+        assert_eq!(device.as_deref(), Some(phone), "{request:?}");
+    }
+    for request in [
+        bearer,
+        post("/client/v1/devices", b""),
+        post("/client/v1/socket/bob%40bravo.example", b""),
+        post("/v1/update/club%40bravo.example", b""),
+    ] {
+        assert_eq!(calling_device(&request), None, "{request:?}");
+    }
 }

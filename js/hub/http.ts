@@ -1,7 +1,7 @@
-// Requests to other providers, and the trace of them.
+// Requests to other providers.
 
-import { answerCode } from "#wasm/hub";
-import { callCore, type Env } from "./core.js";
+import type { Env } from "./core.js";
+import { traceClock, traceProvider } from "./trace.js";
 
 /** An answer as the core takes and gives it; header names are lower-case. */
 export interface Answer { status: number; headers: [string, string][]; body: Uint8Array }
@@ -15,9 +15,10 @@ const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "www-aut
 
 /** Sends a request to another provider; `undefined` when there is no answer in time. */
 export async function sendHttp(env: Env, call: HttpCall, label: string): Promise<Answer | undefined> {
-  const at = Date.now();
+  const at = traceClock();
   const answer = await attempt(env, call);
-  if (env.TRACE === "1") trace(env, at, call, label, answer);
+  const { hostname, pathname } = new URL(call.url);
+  traceProvider(env, at, hostname, label, { method: call.method, path: pathname, body: call.body }, answer);
   return answer;
 }
 
@@ -64,19 +65,4 @@ export async function readAtMost(limit: number, stream: ReadableStream<Uint8Arra
 function fetcher(env: Env, url: string): { fetch(url: string, init: RequestInit): Promise<Response> } {
   const binding = env.PEERS?.[new URL(url).hostname];
   return binding === undefined ? { fetch } : (env[binding] as Fetcher);
-}
-
-function trace(env: Env, at: number, call: HttpCall, label: string, answer: Answer | undefined): void {
-  const url = new URL(call.url);
-  console.log(`mimi-trace ${JSON.stringify({
-    at,
-    from: env.DOMAIN,
-    to: url.hostname,
-    method: call.method,
-    path: decodeURIComponent(url.pathname),
-    what: label,
-    bytes: call.body.length,
-    status: answer?.status,
-    code: answer && callCore(undefined, () => answerCode(url.pathname, answer.status, answer.body)),
-  })}`);
 }

@@ -6,6 +6,7 @@ import { ObjectCore } from "#wasm/hub";
 import { callCore, settingsOf, type Env } from "./core.js";
 import { sendHttp, type Answer, type HttpCall } from "./http.js";
 import { ObjectRows } from "./storage.js";
+import { traceClock, traceFrame } from "./trace.js";
 
 /** A call to another object of this provider; the envelope is opaque here. */
 export interface ObjectCall { class: "HubRoom" | "FollowedRoom" | "User"; name: string; envelope: Uint8Array; body: Uint8Array }
@@ -90,8 +91,11 @@ abstract class ProviderObject extends DurableObject<Env> {
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
     if (typeof message === "string") { closeSocket(ws, 1003); return; }
     const { socket, device } = attachment(ws);
+    const frame = new Uint8Array(message);
+    const at = traceClock();
     try {
-      this.#call((core) => core.handleFrame(socket, device, new Uint8Array(message), Date.now()));
+      this.#call((core) => core.handleFrame(socket, device, frame, Date.now()));
+      traceFrame(this.env, at, "in", attachment(ws).device ?? "", frame);
     } catch (error) {
       this.#report(error);
       closeSocket(ws, 1011);
@@ -161,7 +165,7 @@ abstract class ProviderObject extends DurableObject<Env> {
     for (const ws of bind ?? send ?? disconnect ?? close ? this.ctx.getWebSockets() : []) {
       const { socket, device } = attachment(ws);
       if (bind?.socket === socket) ws.serializeAttachment({ socket, device: bind.device } satisfies Attachment);
-      if (send !== undefined && send.device === device) sendFrame(ws, send.frame);
+      if (send !== undefined && send.device === device) sendFrame(this.env, ws, send);
       if (disconnect !== undefined && disconnect.device === device) closeSocket(ws, disconnect.code);
       if (close?.socket === socket) closeSocket(ws, close.code);
     }
@@ -265,6 +269,7 @@ function closeSocket(ws: WebSocket, code: number): void {
   try { ws.close(code); } catch { /* it is closed, or closing */ }
 }
 
-function sendFrame(ws: WebSocket, frame: Uint8Array): void {
-  try { ws.send(frame); } catch { /* the socket is closing: the log has what the frame said */ }
+function sendFrame(env: Env, ws: WebSocket, { device, frame }: { device: string; frame: Uint8Array }): void {
+  try { ws.send(frame); } catch { return; /* the socket is closing: the log has what the frame said */ }
+  traceFrame(env, traceClock(), "out", device, frame);
 }

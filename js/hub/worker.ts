@@ -4,12 +4,15 @@ import { routeRequest } from "#wasm/hub";
 import { callCore, settingsOf, type Env } from "./core.js";
 import { readAtMost, type Answer } from "./http.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
+import { traceClient, traceClock, type TracedRequest } from "./trace.js";
 
 export { FollowedRoom, HubRoom, User } from "./objects.js";
 
 /** The listener through which a request came; the configuration sets it. */
 interface Props { listener: "client" | "mimi" }
-interface Routed { respond?: Answer; call?: ObjectCall; socket?: Pick<ObjectCall, "class" | "name"> }
+interface Routed { respond?: Answer; call?: ObjectCall; socket?: SocketObject }
+/** The object that holds a socket. */
+type SocketObject = Pick<ObjectCall, "class" | "name">;
 
 /** The largest body of all endpoints; the core knows the limit of each. */
 const MAX_BODY_BYTES = 8 << 20;
@@ -24,24 +27,37 @@ export default {
 };
 
 async function respond(request: Request, env: Env, clients: boolean): Promise<Response> {
+  const at = traceClock();
   const body = await readAtMost(MAX_BODY_BYTES, request.body);
   if (body === undefined) return new Response(null, { status: 413 });
   const { pathname, search } = new URL(request.url);
-  let routed: Routed;
-  try {
-    const auth = clients ? undefined : (request.cf?.["tlsClientAuth"] ?? {});
-    routed = callCore(undefined, () =>
-      routeRequest(settingsOf(env), request.method, pathname + search, [...request.headers], body, auth as object | undefined)) as Routed;
-  } catch (error) {
-    console.error(`route: ${String(error)}`);
-    return new Response(null, { status: 500 });
+  const asked = { method: request.method, path: pathname + search, headers: [...request.headers] as [string, string][], body };
+  const { answer, socket } = await findAnswer(asked, env, clients ? undefined : (request.cf?.["tlsClientAuth"] ?? {}));
+  if (answer !== undefined) {
+    if (clients) traceClient(env, at, asked, answer);
+    return toResponse(answer);
   }
-  if (routed.respond !== undefined) return toResponse(routed.respond);
-  if (routed.call !== undefined) return toResponse(await callObject(env, routed.call));
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return new Response(null, { status: 426 });
   const headers = new Headers(request.headers);
-  headers.set(OBJECT_HEADER, encodeURIComponent(routed.socket!.name));
-  return await stub(env, routed.socket!).fetch(new Request(request.url, { headers }));
+  headers.set(OBJECT_HEADER, encodeURIComponent(socket.name));
+  return await stub(env, socket).fetch(new Request(request.url, { headers }));
+}
+
+/** The answer to a request, or the object that opens a socket for it. `auth` is absent for clients. */
+async function findAnswer(
+  { method, path, headers, body }: TracedRequest & { headers: [string, string][] },
+  env: Env,
+  auth: unknown,
+): Promise<{ answer: Answer; socket?: undefined } | { answer?: undefined; socket: SocketObject }> {
+  let routed: Routed;
+  try {
+    routed = callCore(undefined, () => routeRequest(settingsOf(env), method, path, headers, body, auth as object | undefined)) as Routed;
+  } catch (error) {
+    console.error(`route: ${String(error)}`);
+    return { answer: { status: 500, headers: [], body: new Uint8Array() } };
+  }
+  if (routed.call !== undefined) return { answer: await callObject(env, routed.call) };
+  return routed.respond === undefined ? { socket: routed.socket! } : { answer: routed.respond };
 }
 
 function toResponse({ status, headers, body }: Answer): Response {

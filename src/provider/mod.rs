@@ -16,5 +16,5 @@ mod socket;
 mod user;
 
 pub use answer_code::answer_code;
-pub use route::{Peer, Routed, Via, route};
+pub use route::{Peer, Routed, Via, calling_device, route};
 pub use user::User;

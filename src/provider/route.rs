@@ -26,6 +26,8 @@ const DIRECTORY_CACHE_CONTROL: &str = "max-age=3600";
 const MIMI_PATH: &str = "/v1/";
 /// Where the client API is (R4).
 pub(super) const CLIENT_PATH: &str = "/client/v1/";
+/// Where devices open their sockets, below [`CLIENT_PATH`].
+const SOCKET_PATH: &str = "socket/";
 
 /// What the TLS layer knows of the provider at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub fn route(config: &ProviderConfig, request: &HttpRequest, via: &Via) -> Route
 /// The method of the path of a request that had another one.
 fn allowed_method(request: &HttpRequest) -> &'static str {
     let is_read = request.path == Directory::PATH
-        || request.path.strip_prefix(CLIENT_PATH).is_some_and(|path| path.starts_with("socket/"));
+        || request.path.strip_prefix(CLIENT_PATH).is_some_and(|path| path.starts_with(SOCKET_PATH));
     if is_read { "GET" } else { "POST" }
 }
 
@@ -293,26 +295,23 @@ fn route_client(config: &ProviderConfig, request: &HttpRequest) -> Result<Routed
     let path = request.path.strip_prefix(CLIENT_PATH).ok_or(ProtocolError::NotFound("path"))?;
     let max_bytes = if path.starts_with("update/") { MAX_UPDATE_BYTES } else { MAX_BODY_BYTES };
     require_size(request, max_bytes)?;
-    if let Some(segment) = path.strip_prefix("socket/") {
+    if path.starts_with(SOCKET_PATH) {
         require_method(request, "GET")?;
-        let device = client_uri(&IdentifierUri(identifier(segment)?))?;
-        return Ok(Routed::Socket(user_object(config, &device)?));
-    }
-    require_media_type(request)?;
-    // With another method it is a request that a device signs.
-    let (source, object, endpoint) = if path == "devices" && request.method == "POST" {
-        let registration: DeviceRegistration = decode_exact(&request.body)?;
-        let device = client_uri(&registration.tbs.client_uri)?;
-        (Source::Own, user_object(config, &device)?, Endpoint::RegisterDevice)
     } else {
-        let (device, auth) = device_auth(request)?;
-        let object = user_object(config, &device)
-            .map_err(|_| ProtocolError::Unauthenticated("not a device of this provider"))?;
-        let endpoint =
-            Endpoint::Signed { method: request.method.clone(), path: request.path.clone(), auth };
-        // The User finds out whether it is the device: until then it is nobody.
-        (Source::Own, object, endpoint)
+        require_media_type(request)?;
+    }
+    let (object, endpoint) = match caller(request, path)? {
+        Caller::Socket(device) => return Ok(Routed::Socket(user_object(config, &device)?)),
+        Caller::New(device) => (user_object(config, &device)?, Endpoint::RegisterDevice),
+        Caller::Signed(device, auth) => {
+            let object = user_object(config, &device)
+                .map_err(|_| ProtocolError::Unauthenticated("not a device of this provider"))?;
+            let (method, path) = (request.method.clone(), request.path.clone());
+            (object, Endpoint::Signed { method, path, auth })
+        }
     };
+    // The User finds out whether it is the device: until then it is nobody.
+    let source = Source::Own;
     let request = IncomingRequest { source, endpoint, body: request.body.clone() };
     Ok(Routed::Call(ObjectCall { object, request }))
 }
@@ -326,6 +325,38 @@ fn user_object(config: &ProviderConfig, device: &ClientUri) -> Result<ObjectName
         return Err(ProtocolError::NotFound("client"));
     }
     Ok(ObjectName::user(&device.user()))
+}
+
+/// The device that a request to the client API says it is from. Nobody has checked it: for traces.
+#[must_use]
+pub fn calling_device(request: &HttpRequest) -> Option<ClientUri> {
+    let path = request.path.strip_prefix(CLIENT_PATH)?;
+    match caller(request, path).ok()? {
+        Caller::Socket(device) | Caller::New(device) | Caller::Signed(device, _) => Some(device),
+    }
+}
+
+/// Who a device says that it is, and where it says so.
+enum Caller {
+    /// In the path of its socket; its first frame proves it.
+    Socket(ClientUri),
+    /// In its registration.
+    New(ClientUri),
+    /// In its proof, which is here encoded (D21).
+    Signed(ClientUri, Vec<u8>),
+}
+
+/// Reads who calls from a request; `path` is what is below [`CLIENT_PATH`].
+fn caller(request: &HttpRequest, path: &str) -> Result<Caller, ProtocolError> {
+    if let Some(segment) = path.strip_prefix(SOCKET_PATH) {
+        return client_uri(&IdentifierUri(identifier(segment)?)).map(Caller::Socket);
+    }
+    // With another method it is a request that a device signs.
+    if path == "devices" && request.method == "POST" {
+        let registration: DeviceRegistration = decode_exact(&request.body)?;
+        return client_uri(&registration.tbs.client_uri).map(Caller::New);
+    }
+    device_auth(request).map(|(device, auth)| Caller::Signed(device, auth))
 }
 
 /// The device that a request says it is from, and its encoded proof (D21).

@@ -15,7 +15,7 @@ use wasm_bindgen::prelude::*;
 use self::{convert::http_request, settings::Settings};
 use crate::{
     js::object,
-    provider::{Routed, Via, answer_code, route},
+    provider::{Routed, Via, answer_code, calling_device, route},
     transport::Response,
 };
 
@@ -58,4 +58,17 @@ pub fn route_request(
 pub fn answer_code_of(path: &str, status: u16, body: Vec<u8>) -> Option<String> {
     let response = Response { status, headers: Vec::new(), body };
     answer_code(path, &response).map(ToOwned::to_owned)
+}
+
+/// The device that a request to the client API says it is from, unchecked, for a trace; `undefined`
+/// when it says none.
+#[wasm_bindgen(js_name = callingDevice)]
+#[must_use]
+pub fn calling_device_of(
+    method: String,
+    path: String,
+    headers: js_sys::Array,
+    body: Vec<u8>,
+) -> Option<String> {
+    calling_device(&http_request(method, path, &headers, body)).map(|device| device.to_string())
 }

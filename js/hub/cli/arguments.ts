@@ -41,7 +41,9 @@ Usage: mimi-hub <command> [options]
                              made if there is none (default .mimi/ca)
     --state DIR              where the state is kept (default .mimi/D; with --providers DIR/D)
     --fresh                  forget the state first
-    --trace                  one line of JSON per exchange between providers, on standard output
+    --trace                  one line of JSON per exchange between providers, on standard output;
+                             GET /dev/trace on the clients' port streams them with their bodies,
+                             and what devices exchange with the provider
     --consent allow|ask      when a user's consent is not recorded (default allow)
     --unknown-users hidden|told
                              whether others are told that a user does not exist (default hidden)

@@ -3,13 +3,14 @@
  * program. The command line, the demo and the tests run providers through this module.
  */
 
-import { developmentAuthority, issueCertificate } from "./certificates.js";
+import { developmentAuthority, issueCertificate, type CertifiedKey } from "./certificates.js";
 import { replaceFile } from "./files.js";
 import { hubKeys } from "./hub-key.js";
 import { freePortPair, LOOPBACK, requireFree } from "./ports.js";
 import { identify } from "./processes.js";
 import { StateFolder } from "./state-folder.js";
 import { startTerminator, type Terminator } from "./terminator.js";
+import { startTraceStream, type TraceStream } from "./trace-stream.js";
 import {
   LISTENERS,
   workerdConfig,
@@ -34,9 +35,9 @@ export interface ProviderOptions {
   readonly stateDir: string;
   /** Empties the state first; false by default. */
   readonly fresh?: boolean;
-  /** Has the Worker log its exchanges with other providers; false by default. */
+  /** Has the Worker trace what it exchanges, for `GET /dev/trace` and `onTrace`; false by default. */
   readonly trace?: boolean;
-  /** Gets each line of the trace: one JSON object. */
+  /** Gets a line for each exchange with another provider: one JSON object, without the bodies. */
   readonly onTrace?: (line: string) => void;
   /** Gets what else workerd and the Worker write; standard error by default. */
   readonly onLog?: (line: string) => void;
@@ -99,11 +100,31 @@ async function start(
     peers: options.peers,
     consent: options.consent ?? "allow",
     unknownUsers: options.unknownUsers ?? "hidden",
-    trace: options.trace ?? false,
+    ...(options.trace && { traceSocketPath: state.traceSocketPath }),
     modules: await workerModules(options.worker),
   });
   await replaceFile(state.configFile, config);
-  const workerd = await runWorkerd(options, state);
+  const trace = options.trace ? await startTraceStream(state.traceSocketPath) : undefined;
+  try {
+    return await run(options, state, { port, keypair, authority, trace });
+  } catch (error) {
+    await trace?.close();
+    throw error;
+  }
+}
+
+async function run(
+  options: ProviderOptions,
+  state: StateFolder,
+  parts: {
+    port: number;
+    keypair: CertifiedKey;
+    authority: CertifiedKey;
+    trace: TraceStream | undefined;
+  },
+): Promise<Provider> {
+  const { port, keypair, authority, trace } = parts;
+  const workerd = await runWorkerd(options, state, trace);
   try {
     const terminator = await startTerminator({
       host: LOOPBACK,
@@ -112,31 +133,56 @@ async function start(
       trustedCertificate: authority.certificate,
       socketPath: state.socketPath,
     });
-    return provider(options.domain, port, { state, workerd, terminator });
+    return provider(options.domain, port, { state, workerd, terminator, trace });
   } catch (error) {
     await workerd.kill();
     throw error;
   }
 }
 
-function runWorkerd(options: ProviderOptions, state: StateFolder): Promise<WorkerdProcess> {
+function runWorkerd(
+  options: ProviderOptions,
+  state: StateFolder,
+  trace: TraceStream | undefined,
+): Promise<WorkerdProcess> {
   return startWorkerd(
     {
       configFile: state.configFile,
       listeners: Object.values(LISTENERS),
-      onTrace: options.onTrace ?? (() => {}),
+      onTrace: (line) => {
+        trace?.publish(line);
+        const exchange = withoutBodies(line);
+        if (exchange !== undefined) {
+          options.onTrace?.(exchange);
+        }
+      },
       onLog: options.onLog ?? ((line) => process.stderr.write(`${line}\n`)),
     },
     (pid) => state.note(identify(pid)),
   );
 }
 
+/** An exchange between providers as one line without its bodies; undefined for one with a device. */
+function withoutBodies(line: string): string | undefined {
+  const { request: _request, response: _response, via, ...rest } = JSON.parse(line) as {
+    readonly request?: string;
+    readonly response?: string;
+    readonly via: string;
+  };
+  return via === "provider" ? JSON.stringify(rest) : undefined;
+}
+
 function provider(
   domain: string,
   port: number,
-  parts: { state: StateFolder; workerd: WorkerdProcess; terminator: Terminator },
+  parts: {
+    state: StateFolder;
+    workerd: WorkerdProcess;
+    terminator: Terminator;
+    trace: TraceStream | undefined;
+  },
 ): Provider {
-  const { state, workerd, terminator } = parts;
+  const { state, workerd, terminator, trace } = parts;
   return {
     domain,
     clientUrl: `http://${LOOPBACK}:${port}/client/v1`,
@@ -144,10 +190,12 @@ function provider(
     pid: workerd.pid,
     ended: workerd.ended,
     stop: async () => {
+      await trace?.close();
       await Promise.all([terminator.close(GRACE_MILLIS), workerd.stop(GRACE_MILLIS)]);
       await state.release();
     },
     kill9: async () => {
+      await trace?.close();
       await Promise.all([terminator.close(0), workerd.kill()]);
       await state.release();
     },

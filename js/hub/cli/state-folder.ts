@@ -17,7 +17,7 @@ interface RunningNote {
   /** The process that started workerd and holds the terminator. */
   readonly runner: ProcessIdentity;
   readonly workerd?: ProcessIdentity;
-  /** The folder of the unix socket. */
+  /** The folder of the unix sockets. */
   readonly socketFolder: string;
 }
 
@@ -71,6 +71,10 @@ export class StateFolder {
 
   get socketPath(): string {
     return join(this.#socketFolder, "mimi");
+  }
+
+  get traceSocketPath(): string {
+    return join(this.#socketFolder, "trace");
   }
 
   /** Notes that `workerd` runs here. */

@@ -4,7 +4,8 @@
  * Two listeners reach the Worker's default export; `ctx.props.listener` says which one it was:
  *
  * - `"client"`: plain HTTP on loopback, paths `/client/v1` and below only. It passes through a
- *   Worker of its own that answers 404 to any other path. `request.cf.tlsClientAuth` is never there.
+ *   Worker of its own that answers 404 to any other path, but to `/dev/trace` when the provider
+ *   traces (trace-stream.ts). `request.cf.tlsClientAuth` is never there.
  * - `"mimi"`: a unix socket behind the TLS terminator, MIMI's paths only. `request.cf.tlsClientAuth`
  *   is always there (terminator.ts); the URL's scheme is https and its host the `Host` of the peer.
  *
@@ -19,7 +20,7 @@
  * | `UNKNOWN_USERS` | text: `hidden` or `told`; `hidden` when absent |
  * | `RETENTION` | text: JSON `{"giveUpDays":3,"logDays":28,"logEvents":65536}`, each of which may be absent (D22) |
  * | `DEV` | text `1`: open registration, loopback origins; absent when not in development |
- * | `TRACE` | text `1` if exchanges are to be logged, each as one `console.log("mimi-trace " + json)`; else absent |
+ * | `TRACE` | text `1` if exchanges and frames are to be logged, each as one `console.log("mimi-trace " + json)` (trace.ts); else absent |
  * | `PEERS` | JSON object: peer's domain → name of the binding that reaches it |
  * | `PEER_0` … | fetchers: `env[env.PEERS[domain]].fetch(url)`, whatever the URL's scheme and port |
  *
@@ -64,7 +65,8 @@ export interface WorkerdConfig {
   readonly peers: readonly Peer[];
   readonly consent: ConsentDefault;
   readonly unknownUsers: UnknownUsers;
-  readonly trace: boolean;
+  /** The unix socket of the trace's stream, if exchanges are to be traced. */
+  readonly traceSocketPath?: string;
   readonly modules: readonly WorkerModule[];
 }
 
@@ -92,7 +94,9 @@ const CLIENT_GATE = `export default {
   fetch(request, env) {
     const { pathname } = new URL(request.url);
     const ours = pathname === "/client/v1" || pathname.startsWith("/client/v1/");
-    return ours ? env.HUB.fetch(request) : new Response(null, { status: 404 });
+    if (ours) return env.HUB.fetch(request);
+    const traced = pathname === "/dev/trace" && request.method === "GET" && env.TRACE !== undefined;
+    return traced ? env.TRACE.fetch(request) : new Response(null, { status: 404 });
   },
 };
 `;
@@ -122,9 +126,12 @@ export async function workerModules(path: string): Promise<WorkerModule[]> {
 export function workerdConfig(config: WorkerdConfig): string {
   const services = [
     struct({ name: text("hub"), worker: hubWorker(config) }),
-    struct({ name: text("client-gate"), worker: clientGate() }),
+    struct({ name: text("client-gate"), worker: clientGate(config) }),
     struct({ name: text("objects"), disk: disk(config.objectsFolder) }),
     struct({ name: text("nowhere"), external: nowhere() }),
+    ...(config.traceSocketPath === undefined
+      ? []
+      : [struct({ name: text("trace"), external: unixServer(config.traceSocketPath) })]),
     ...config.peers.map((peer, index) =>
       struct({ name: text(peerBinding(index)), external: peerServer(peer, config) }),
     ),
@@ -173,7 +180,7 @@ function hubWorker(config: WorkerdConfig): string {
     binding("CONSENT", "text", text(config.consent)),
     binding("UNKNOWN_USERS", "text", text(config.unknownUsers)),
     binding("DEV", "text", text("1")),
-    ...(config.trace ? [binding("TRACE", "text", text("1"))] : []),
+    ...(config.traceSocketPath === undefined ? [] : [binding("TRACE", "text", text("1"))]),
     binding("PEERS", "json", text(JSON.stringify(peers))),
     ...config.peers.map((_, index) =>
       binding(peerBinding(index), "service", text(peerBinding(index))),
@@ -192,12 +199,15 @@ function hubWorker(config: WorkerdConfig): string {
   });
 }
 
-function clientGate(): string {
+function clientGate({ traceSocketPath }: WorkerdConfig): string {
   const module = struct({ name: text("client-gate.js"), esModule: text(CLIENT_GATE) });
   return struct({
     modules: list([module]),
     compatibilityDate: text(COMPATIBILITY_DATE),
-    bindings: list([binding("HUB", "service", hub(LISTENERS.client))]),
+    bindings: list([
+      binding("HUB", "service", hub(LISTENERS.client)),
+      ...(traceSocketPath === undefined ? [] : [binding("TRACE", "service", text("trace"))]),
+    ]),
     globalOutbound: text("nowhere"),
   });
 }
@@ -225,6 +235,10 @@ function peerServer(peer: Peer, config: WorkerdConfig): string {
 
 function nowhere(): string {
   return struct({ address: text(NOWHERE_ADDRESS), http: "()" });
+}
+
+function unixServer(path: string): string {
+  return struct({ address: text(`unix:${path}`), http: "()" });
 }
 
 function disk(path: string): string {
