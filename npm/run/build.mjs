@@ -1,9 +1,10 @@
 // Builds the two packages into build/client and build/hub, their wasm into build/wasm, and the
-// example pages' scripts into build/chat.
+// example pages into build/chat and build/two-clients.
 // Cargo and wasm-bindgen run only when something that they read has changed.
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -53,6 +54,7 @@ export async function build(profile) {
   await clientPackage();
   await hubPackage();
   await chatPage();
+  await twoClientsPage();
 }
 
 /** Builds the client's module for tests. */
@@ -137,13 +139,47 @@ async function chatPage() {
     target: "es2022",
     sourcemap: true,
     logLevel: "warning",
+    plugins: [clientBeside],
+  });
+}
+
+/** Leaves the client out of a page's script: the built package is served beside it. */
+const clientBeside = {
+  name: "client",
+  setup({ onResolve }) {
+    onResolve({ filter: /^@mimi-edge\/client(\/low)?$/ }, ({ path }) => ({ path: `./client/${path.endsWith("/low") ? "low" : "index"}.js`, external: true }));
+  },
+};
+
+/**
+ * The page of two clients and their providers: a folder for any static server. The hub's Worker is in
+ * it as it is, with the example's stand-ins for what its runtime has and a page has not.
+ */
+async function twoClientsPage() {
+  const { build: bundle } = await import("esbuild");
+  const source = (...name) => at("examples-web/two-clients", ...name);
+  const folder = at("build/two-clients");
+  const common = { bundle: true, format: "esm", target: "es2022", sourcemap: true, logLevel: "warning" };
+  await bundle({ ...common, entryPoints: [source("main.ts")], outfile: join(folder, "main.js"), plugins: [clientBeside] });
+  await bundle({ ...common, entryPoints: [source("hub-module.ts")], outfile: join(folder, "hub-module.js") });
+  await bundle({
+    ...common,
+    entryPoints: [source("edge/provider.ts")],
+    outfile: join(folder, "hub.js"),
+    inject: [source("edge/globals.ts")],
     plugins: [{
-      name: "client",
+      name: "edge",
       setup({ onResolve }) {
-        onResolve({ filter: /^@mimi-edge\/client$/ }, () => ({ path: "./client/index.js", external: true }));
+        onResolve({ filter: /^cloudflare:workers$/ }, () => ({ path: source("edge/workers.ts") }));
+        onResolve({ filter: /\.wasm$/ }, () => ({ path: "./hub-module.js", external: true }));
       },
     }],
   });
+  for (const name of ["index.html", "style.css", "icon.svg"]) copyFileSync(source(name), join(folder, name));
+  copyFileSync(at("examples-web/inspector/inspector.css"), join(folder, "inspector.css"));
+  copyFileSync(at("build/hub/hub.wasm"), join(folder, "hub.wasm"));
+  rmSync(join(folder, "client"), { recursive: true, force: true });
+  cpSync(at("build/client"), join(folder, "client"), { recursive: true, dereference: true });
 }
 
 /** Adds what every package has, and lets `@mimi-edge/NAME` in this repository mean the built one. */

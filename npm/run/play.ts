@@ -90,7 +90,7 @@ async function main(): Promise<void> {
 
 async function serve(url: (domain: string) => string, stop: () => Promise<void>): Promise<void> {
   const page = await servePage({ port: PAGE_PORT, providers: Object.fromEntries(DOMAINS.map((domain) => [domain, url(domain)])) });
-  say(`\nthree people side by side, each on a page of its own: ${page.url}three.html\nor one of them, or anybody else: ${page.url}\nCtrl-C ends it`);
+  say(`\nthree people side by side, each on a page of its own: ${page.url}three.html\nor one of them, or anybody else: ${page.url}\ntwo clients and their providers in a page without a server: ${page.url}two-clients/\nCtrl-C ends it`);
   const end = (): void => { void Promise.all([page.stop(), stop()]).then(() => process.exit(0)); };
   process.once("SIGINT", end);
   process.once("SIGTERM", end);

@@ -1,4 +1,4 @@
-// Serves examples-web/chat on loopback, with the built client beside it and a strict policy.
+// Serves the example pages on loopback, with the built client beside them and a strict policy.
 
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -34,14 +34,18 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/three.js.map": ["build/chat/three.js.map", JSON_TYPE],
 };
 
-/** The built client: its files load each other. */
-const CLIENT = /^\/client\/(?<name>[\w-]+\.(?<kind>js|js\.map|wasm))$/;
-const CLIENT_TYPES: Readonly<Record<string, string>> = { js: JAVASCRIPT, "js.map": JSON_TYPE, wasm: "application/wasm" };
+/** Folders that are served whole: the built client, and the page of two clients. */
+const FOLDERS: ReadonlySet<string> = new Set(["client", "two-clients"]);
+const BELOW_FOLDER = /^\/(?<folder>[\w-]+)\/(?<name>(?:[\w-]+\/)*[\w-]+\.(?:[\w-]+\.)*(?<kind>\w+))?$/;
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ["html", "text/html; charset=utf-8"], ["css", "text/css; charset=utf-8"], ["js", JAVASCRIPT], ["map", JSON_TYPE], ["wasm", "application/wasm"], ["svg", "image/svg+xml"],
+]);
 
 function fileOf(path: string): readonly [file: string, type: string] | undefined {
-  const { name, kind = "" } = CLIENT.exec(path)?.groups ?? {};
-  if (name !== undefined) return [`build/client/${name}`, CLIENT_TYPES[kind] ?? JAVASCRIPT];
-  return Object.hasOwn(FILES, path) ? FILES[path] : undefined;
+  if (Object.hasOwn(FILES, path)) return FILES[path];
+  const { folder = "", name = "index.html", kind = "html" } = BELOW_FOLDER.exec(path)?.groups ?? {};
+  const type = TYPES.get(kind);
+  return FOLDERS.has(folder) && type !== undefined ? [`build/${folder}/${name}`, type] : undefined;
 }
 
 /** Starts the server; the page learns the providers' addresses from `/providers.json`. */

@@ -15,7 +15,8 @@ export async function setUpBuild() {
   await wasmBindgen();
 }
 
-const MANIFESTS = ["package.json", "npm/client/package.json", "npm/hub/package.json", "examples-web/chat/package.json"];
+const { workspaces } = JSON.parse(readFileSync(at("package.json"), "utf8"));
+const MANIFESTS = ["package.json", ...workspaces.map((folder) => join(folder, "package.json"))];
 
 /** Installs the locked npm dependencies when they are absent or of another lock file. */
 export async function npmDependencies() {
