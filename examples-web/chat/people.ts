@@ -6,7 +6,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { actionButton, isSure, lineForm } from "./forms.js";
 import { View } from "./glue.js";
 import { hrefOf, narrow } from "./place.js";
-import { changeWords, count, domainOf, nameOf, obstacleWords, roleWords } from "./words.js";
+import { changeWords, count, domainOf, nameOf, obstacleWords, roleWords, trustWords } from "./words.js";
 import "./security.js";
 
 /** Roles that a person can be given here. */
@@ -40,7 +40,8 @@ class People extends View {
   }
 
   #person(state: RoomState, whom: Participant, why: string | undefined): TemplateResult {
-    const { user, roles, devices } = whom;
+    const { user, roles, devices, trust } = whom;
+    const [icon, words] = trustWords(trust);
     const isOwn = user === this.session.client.user;
     return html`
       <li data-user=${user}>
@@ -48,7 +49,7 @@ class People extends View {
           <span><bdi class="name">${nameOf(user)}</bdi> <span class="domain">${domainOf(user)}</span>${isOwn ? html` <span class="quiet">you</span>` : nothing}</span>
           <span class="quiet"><span class="roles">${roleWords(roles)}</span> · <span class="devices">${count(devices.length, "device")}</span></span>
         </p>
-        ${isOwn ? nothing : this.#menu(state, whom, why)}
+        ${isOwn ? nothing : html`<p class="trust ${trust}"><span aria-hidden="true">${icon}</span> ${words}</p>${this.#menu(state, whom, why)}`}
       </li>`;
   }
 
@@ -68,6 +69,7 @@ class People extends View {
               ${GIVEN.map((role) => html`<option value=${role} ?selected=${roles.at(-1) === role} ?disabled=${!state.can({ setRoles: [role], of: user })}>${roleWords([role])}</option>`)}
             </select></p>`}
         <p class="buttons">
+          ${actionButton("Safety number", () => { void this.session.compare(user); }, { name: `Safety number with ${user}` })}
           ${banned
             ? actionButton("Lift the ban", () => { void this.#setRoles(user, ["regular_user"], "may be in the room again"); }, { why })
             : actionButton("Ban", () => { void this.#sure(`Ban ${user} from ${state.name}?`, "Ban", () => this.#setRoles(user, ["banned"], "is banned")); }, { why, name: `Ban ${user}` })}

@@ -29,6 +29,11 @@ export function hrefOf({ view, room, panel }: Place): string {
 
 export function go(to: Place): void { location.hash = hrefOf(to); }
 
+/** The place of a room; where there is space for it, the protocol stays open. */
+export function inRoom(room: RoomUri): Place {
+  return { view: "room", room, ...(place.get().panel === "protocol" && !narrow.get() ? { panel: "protocol" } : {}) };
+}
+
 /** The same place without its panel. */
 export function withoutPanel({ view, room }: Place): Place {
   return { view, ...(room === undefined ? {} : { room }) };

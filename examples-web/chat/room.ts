@@ -1,6 +1,6 @@
 // One room: its name, its messages, and where one writes.
 
-import type { Room } from "@mimi-edge/client";
+import type { Participant, Room } from "@mimi-edge/client";
 import { html, nothing, type TemplateResult } from "lit";
 import { actionButton } from "./forms.js";
 import { View } from "./glue.js";
@@ -29,9 +29,21 @@ class RoomView extends View {
         <a class="to-people" href=${hrefOf({ view: "room", room: room.uri, panel: "people" })}>People <span class="badge">${present}</span><span class="aside"> and security</span></a>
       </header>
       ${state.can("send") ? nothing : html`<p class="obstacle" id="cannot-send">${obstacleWords(state)} ${isCutOff ? actionButton("Join again", join, { name: `Join ${state.name} again` }) : nothing}</p>`}
+      ${state.participants.filter(({ trust }) => trust === "changed").map((whom) => this.#changed(whom))}
       <chat-timeline .session=${session} .room=${room}></chat-timeline>
       <chat-composer .session=${session} .room=${room}></chat-composer>
     `;
+  }
+
+  /** Somebody who was verified has other devices now. */
+  #changed({ user }: Participant): TemplateResult {
+    const { session } = this;
+    const go = (): void => { void session.act(async ({ verification }) => { await verification.set(user, false); return `${user} counts as not verified.`; }); };
+    return html`
+      <div class="obstacle row">
+        <p role="alert"><span aria-hidden="true">!</span> The devices of <bdi>${user}</bdi> changed since you compared numbers.</p>
+        <p class="buttons">${actionButton("Compare again", () => { void session.compare(user); })} ${actionButton("Go on unverified", go)}</p>
+      </div>`;
   }
 }
 

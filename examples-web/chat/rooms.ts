@@ -5,7 +5,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { actionButton, lineForm } from "./forms.js";
 import { View, remember, rove, settle } from "./glue.js";
-import { go, hrefOf, narrow, place } from "./place.js";
+import { go, hrefOf, inRoom, narrow, place } from "./place.js";
 import { count, preview } from "./words.js";
 
 class Rooms extends View {
@@ -22,7 +22,7 @@ class Rooms extends View {
       <label class="aside" for="find-room">Find a room</label>
       <input id="find-room" type="search" placeholder="Find a room (Ctrl+K)" autocomplete="off"
         @input=${(event: Event) => { this.#filter = (event.target as HTMLInputElement).value; this.requestUpdate(); }}
-        @keydown=${(event: KeyboardEvent) => { if (event.key === "Enter" && shown[0]) go({ view: "room", room: shown[0].uri }); }}>
+        @keydown=${(event: KeyboardEvent) => { if (event.key === "Enter" && shown[0]) go(inRoom(shown[0].uri)); }}>
       <ul class="list" aria-label="Rooms" @keydown=${rove} @focusin=${remember}>
         ${repeat(shown, ({ uri }) => uri, (room) => this.#room(room))}
       </ul>
@@ -44,7 +44,7 @@ class Rooms extends View {
     const unread = this.watch.use(log.unread);
     const last = this.watch.use(log.messages).at(-1);
     return html`
-      <li><a class="room-link" data-item tabindex="-1" href=${hrefOf({ view: "room", room: room.uri })} aria-current=${this.watch.use(place).room === room.uri ? "page" : "false"}>
+      <li><a class="room-link" data-item tabindex="-1" href=${hrefOf(inRoom(room.uri))} aria-current=${this.watch.use(place).room === room.uri ? "page" : "false"}>
         <span class="row"><bdi class="name">${name}</bdi>${unread > 0 ? html`<span class="badge">${unread}<span class="aside"> unread</span></span>` : nothing}</span>
         <span class="row quiet">${last === undefined ? html`<span>hub ${hub}</span>` : html`<bdi class="preview">${preview(last)}</bdi>`}</span>
       </a></li>`;
@@ -53,7 +53,7 @@ class Rooms extends View {
   #available(addresses: readonly RoomUri[]): TemplateResult {
     const join = (address: RoomUri): void => {
       void this.session.act(async (client) => {
-        go({ view: "room", room: (await client.joinRoom(address)).uri });
+        go(inRoom((await client.joinRoom(address)).uri));
         return undefined;
       });
     };
@@ -81,7 +81,7 @@ class Rooms extends View {
 
   async #create(id: string): Promise<boolean> {
     return await this.session.act(async (client) => {
-      go({ view: "room", room: (await client.createRoom({ id })).uri });
+      go(inRoom((await client.createRoom({ id })).uri));
       return undefined;
     }, { "bad-uri": "A room's name has no spaces, no @ and no /." });
   }

@@ -1,6 +1,6 @@
 // One signed-in device: its client, and what the page says about it.
 
-import { Client, MimiError, uri, type Message, type Room, type RoomUri, type UserUri } from "@mimi-edge/client";
+import { Client, MimiError, uri, type Exchange, type Message, type Room, type RoomUri, type SafetyNumber, type UserUri } from "@mimi-edge/client";
 import { Value } from "./glue.js";
 import { RoomLog } from "./log.js";
 import { changeWords, errorWords, type ErrorWords } from "./words.js";
@@ -21,6 +21,10 @@ export class Session {
   readonly client: Client;
   readonly person: Person;
   readonly notice = new Value<Notice | undefined>(undefined);
+  /** What this device and its provider exchanged last. */
+  readonly exchange: Value<Exchange | undefined>;
+  /** The safety number that is being compared. */
+  readonly compared = new Value<SafetyNumber | undefined>(undefined);
   /** Why the client works no more. */
   readonly broken = new Value<MimiError | undefined>(undefined);
   /** What was written and not sent, by room. */
@@ -28,9 +32,10 @@ export class Session {
   readonly #logs = new Map<RoomUri, RoomLog>();
   readonly #listening = new AbortController();
 
-  private constructor(client: Client, person: Person) {
+  private constructor(client: Client, person: Person, exchange: Session["exchange"]) {
     this.client = client;
     this.person = person;
+    this.exchange = exchange;
     const { signal } = this.#listening;
     client.addEventListener("message", ({ detail }) => { this.#heard(detail); }, { signal });
     client.addEventListener("error", ({ detail }) => {
@@ -39,6 +44,9 @@ export class Session {
     }, { signal });
     client.addEventListener("changeFailed", ({ detail: { what, user, error } }) => {
       this.say({ kind: "alert", text: `Not done: ${changeWords({ what, state: "queued" })} ${user ?? ""}. ${errorWords(error)}` });
+    }, { signal });
+    client.addEventListener("devices", ({ detail: { user, added } }) => {
+      if (user !== client.user) this.say({ kind: "status", text: `${user} ${added.length > 0 ? "has a new device" : "has one device less"}.` });
     }, { signal });
     for (const event of ["gap", "diverged"] as const) {
       client.addEventListener(event, ({ detail: { room, rejoined } }) => {
@@ -51,7 +59,9 @@ export class Session {
   /** Opens a device: the stored one, or a new one. `network` tells runs of the providers apart, each of which knows nobody at first. */
   static async open(person: Person, network: string): Promise<Session> {
     const user = uri.user(person.user);
-    return new Session(await Client.open({ user, provider: person.provider, store: storeOf(person, network) }), person);
+    const exchange = new Value<Exchange | undefined>(undefined);
+    const client = await Client.open({ user, provider: person.provider, store: storeOf(person, network), trace: (one) => { exchange.set(one); } });
+    return new Session(client, person, exchange);
   }
 
   /** The messages of a room, and who came and went. */
@@ -87,6 +97,12 @@ export class Session {
   /** As `act`, with a person's address that somebody typed. */
   async actOn(address: string, what: (user: UserUri, client: Client) => Promise<string | undefined>, words: ErrorWords = {}): Promise<boolean> {
     return await this.act((client) => what(uri.user(address), client), words);
+  }
+
+  /** Shows the safety number with somebody, to compare it. */
+  async compare(user: UserUri): Promise<void> {
+    await this.act(async ({ verification }) => { this.compared.set(await verification.safetyNumber(user)); return undefined; },
+      { "user-unknown": "There is nothing to compare yet: no device of this person is in a room with you." });
   }
 
   say(notice: Notice | undefined): void { this.notice.set(notice); }

@@ -14,14 +14,18 @@ type Consent = Client["consent"];
 class Settings extends View {
   static override properties = { ...View.properties, network: { attribute: false } };
   declare network: Network;
-  /** Pseudonyms that were given a device of their own here. */
-  #open: UserUri[] = [];
-  /** The pseudonyms that were not given one. */
-  #idle: readonly Pseudonym[] = [];
+  /** Pseudonyms that were not used yet, and those that were given a device of their own here. */
+  #pseudonyms: readonly Pseudonym[] = [];
+  #used: UserUri[] = [];
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.#list().catch(() => undefined);
+    void this.#list();
+  }
+
+  async #list(): Promise<void> {
+    await this.session.act(async (client) => { this.#pseudonyms = await client.pseudonyms(); return undefined; });
+    this.requestUpdate();
   }
 
   protected override render(): TemplateResult {
@@ -32,7 +36,7 @@ class Settings extends View {
         ${this.#devices(this.watch.use(client.devices))}
         ${this.#second()}
         ${this.#permissions(this.watch.use(client.consent.granted))}
-        ${this.#pseudonyms(this.#idle)}
+        ${this.#masks()}
         ${this.#account()}
       </div>`;
   }
@@ -86,19 +90,19 @@ class Settings extends View {
       </section>`;
   }
 
-  #pseudonyms(pseudonyms: readonly Pseudonym[]): TemplateResult {
-    const more = (): void => {
-      void this.session.act(async (client) => { await client.pseudonym(); await this.#list(); return "There is a new pseudonym."; });
+  #masks(): TemplateResult {
+    const more = async (): Promise<void> => {
+      if (await this.session.act(async (client) => { await client.pseudonym(); return undefined; })) await this.#list();
     };
     return html`
       <section aria-labelledby="pseudonyms">
         <h2 id="pseudonyms">Pseudonyms</h2>
         <p>An address for one room that nobody but your provider can tell to be yours.</p>
         <ul class="plain" aria-label="Your pseudonyms">
-          ${pseudonyms.map((one) => html`<li class="row"><bdi>${one.user}</bdi> ${actionButton("Use", () => { void this.#use(one); }, { name: `Use ${one.user}` })}</li>`)}
-          ${this.#open.map((user) => html`<li class="row"><bdi>${user}</bdi> <a href=${addressOf(user)} target="_blank">Open</a></li>`)}
+          ${this.#pseudonyms.map((one) => html`<li class="row"><bdi>${one.user}</bdi> ${actionButton("Use", () => { void this.#use(one); }, { name: `Use ${one.user}` })}</li>`)}
+          ${this.#used.map((user) => html`<li class="row"><bdi>${user}</bdi> <a href=${addressOf(user)} target="_blank">Open</a></li>`)}
         </ul>
-        <p>${actionButton("New pseudonym", more)}</p>
+        <p>${actionButton("New pseudonym", () => { void more(); })}</p>
       </section>`;
   }
 
@@ -106,19 +110,14 @@ class Settings extends View {
   async #use(pseudonym: Pseudonym): Promise<void> {
     const { user } = pseudonym;
     const { provider } = this.session.person;
-    await this.session.act(async (client) => {
+    const done = await this.session.act(async (client) => {
       const own = await Client.open({ ...pseudonym, provider, store: storeOf({ user, second: false }, this.network.network) });
       await own.close();
       await client.forgetPseudonym(pseudonym);
-      this.#open = [...this.#open, user];
-      await this.#list();
-      return "The pseudonym has a page of its own now.";
+      this.#used = [...this.#used, user];
+      return undefined;
     });
-  }
-
-  async #list(): Promise<void> {
-    this.#idle = await this.session.client.pseudonyms();
-    this.requestUpdate();
+    if (done) await this.#list();
   }
 
   #account(): TemplateResult {

@@ -5,12 +5,14 @@ import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import { View } from "./glue.js";
 import type { Network } from "./network.js";
-import { go, hrefOf, narrow, paneOf, place, withoutPanel, type Place } from "./place.js";
+import { go, hrefOf, inRoom, narrow, paneOf, place, withoutPanel, type Place } from "./place.js";
 import { syncWords } from "./words.js";
 import "./connection.js";
 import "./people.js";
+import "./protocol.js";
 import "./room.js";
 import "./rooms.js";
+import "./safety.js";
 import "./settings.js";
 
 class Shell extends View {
@@ -18,6 +20,8 @@ class Shell extends View {
   declare network: Network;
   #listening = new AbortController();
   #before: Place = place.get();
+  /** Whether the protocol was ever looked at: from then on it is followed. */
+  #isTraced = false;
   /** What opened the panel: the focus goes back there. */
   #opener: Element | null = null;
 
@@ -46,16 +50,19 @@ class Shell extends View {
     const [icon, words] = syncWords(sync);
     const [name, domain] = person.user.split("@");
     const pane = paneOf(now);
+    const isTracing = now.panel === "protocol";
+    this.#isTraced ||= isTracing;
     /** A pane that is alone on the screen is what the page is about. */
     const roleOf = (one: typeof pane, role: string): string => (this.watch.use(narrow) && one === pane ? "main" : role);
     return html`
       <div class="app" data-pane=${pane}>
-        <header class="bar" data-landmark tabindex="-1">
+        <header class="top" data-landmark tabindex="-1">
           <a class="skip" href=${hrefOf(now)} @click=${(event: Event) => { event.preventDefault(); this.#focus("main"); }}>Skip to messages</a>
           <a class="brand" href="#/">mimi</a>
           <p class="me"><bdi>${name}</bdi> <span class="domain">${domain}</span>${person.second ? html` <span class="quiet">second device</span>` : nothing}</p>
           <p class="sync ${sync.state}"><span aria-hidden="true">${icon}</span> ${words}</p>
           <nav aria-label="This device">
+            <a href=${hrefOf(isTracing ? withoutPanel(now) : { ...now, panel: "protocol" })}>Protocol</a>
             <a href=${hrefOf({ view: "settings" })} aria-current=${now.view === "settings" ? "page" : nothing}>Settings</a>
             <a href="?">Sign out</a>
           </nav>
@@ -69,8 +76,17 @@ class Shell extends View {
         <div class="pane people" role=${roleOf("people", "complementary")} aria-label="People and security" data-landmark tabindex="-1" ?hidden=${room === undefined}>
           ${room === undefined ? nothing : keyed(room.uri, html`<chat-people .session=${this.session} .room=${room}></chat-people>`)}
         </div>
+        <div class="pane protocol" role=${roleOf("protocol", "complementary")} aria-label="Protocol" data-landmark tabindex="-1" ?hidden=${!isTracing}>
+          ${this.#isTraced ? html`<chat-protocol .session=${this.session} .network=${this.network}></chat-protocol>` : nothing}
+        </div>
+        ${this.#compared()}
       </div>
     `;
+  }
+
+  #compared(): TemplateResult | unknown {
+    const number = this.watch.use(this.session.compared);
+    return number === undefined ? nothing : keyed(number, html`<chat-safety .session=${this.session} .number=${number}></chat-safety>`);
   }
 
   #main(now: Place, room: Room | undefined): TemplateResult | unknown {
@@ -152,7 +168,7 @@ class Shell extends View {
     const rooms = this.session.client.rooms.get();
     const at = rooms.findIndex(({ uri }) => uri === place.get().room);
     const next = rooms.at(at < 0 ? 0 : (at + by) % rooms.length);
-    if (next) go({ view: "room", room: next.uri });
+    if (next) go(inRoom(next.uri));
   }
 }
 

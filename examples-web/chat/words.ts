@@ -1,6 +1,6 @@
 // What the page says in words.
 
-import { MimiError, uri, type Change, type Delivery, type ErrorCode, type Message, type Role, type RoomState, type Sync, type UserUri } from "@mimi-edge/client";
+import { MimiError, uri, type Change, type Delivery, type ErrorCode, type Message, type Role, type RoomState, type Sync, type Trust, type UserUri } from "@mimi-edge/client";
 
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   "aborted": "Nobody waits for this any more.",
@@ -56,6 +56,15 @@ const ROLES: Readonly<Record<Role, string>> = {
 
 export function roleWords(roles: readonly Role[]): string {
   return roles.map((role) => ROLES[role]).join(", ");
+}
+
+/** Whether somebody's devices were verified, as an icon and words. */
+export function trustWords(trust: Trust): readonly [icon: string, words: string] {
+  switch (trust) {
+    case "unverified": return ["?", "not compared yet"];
+    case "verified": return ["✓", "verified"];
+    case "changed": return ["!", "devices changed"];
+  }
 }
 
 /** Why something cannot be done in a room that cannot. */

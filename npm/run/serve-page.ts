@@ -27,6 +27,7 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/": ["examples-web/chat/index.html", "text/html; charset=utf-8"],
   "/three.html": ["examples-web/chat/three.html", "text/html; charset=utf-8"],
   "/style.css": ["examples-web/chat/style.css", "text/css; charset=utf-8"],
+  "/inspector.css": ["examples-web/inspector/inspector.css", "text/css; charset=utf-8"],
   "/icon.svg": ["examples-web/chat/icon.svg", "image/svg+xml"],
   "/main.js": ["build/chat/main.js", JAVASCRIPT],
   "/main.js.map": ["build/chat/main.js.map", JSON_TYPE],

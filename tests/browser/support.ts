@@ -17,9 +17,9 @@ export interface Stage {
   readonly browser: Browser;
 }
 
-/** Three providers, the page and a browser, until the test file ends. */
-export async function stage(): Promise<Stage> {
-  const providers = await startProviders("build/hub/worker.js", { onLog: () => undefined });
+/** Three providers, the page and a browser, until the test file ends; with `trace` the providers tell what they exchange. */
+export async function stage({ trace = false }: { readonly trace?: boolean } = {}): Promise<Stage> {
+  const providers = await startProviders("build/hub/worker.js", { trace, onLog: () => undefined });
   after(() => providers.stop());
   const urls = ["alpha.example", "bravo.example", "charlie.example"].map((domain) => [domain, providers.url(domain)] as const);
   const page = await servePage({ port: 0, providers: Object.fromEntries(urls) });
@@ -191,7 +191,7 @@ export async function write(tab: Tab, text: string): Promise<void> {
 }
 
 function roomLink(tab: Tab, room: string): Locator {
-  return tab.getByRole("list", { name: "Rooms" }).locator(`a[href="#/room/${encodeURIComponent(room)}"]`);
+  return tab.getByRole("list", { name: "Rooms" }).locator(`a[href^="#/room/${encodeURIComponent(room)}"]`);
 }
 
 function nameOf(room: string): string {
