@@ -48,6 +48,7 @@ class Shell extends View {
     const room = now.room === undefined ? undefined : this.watch.use(client.rooms).find(({ uri }) => uri === now.room);
     const sync = this.watch.use(client.sync);
     const [icon, words] = syncWords(sync);
+    const { thread, tab, why } = this.watch.use(client.runtime);
     const [name, domain] = person.user.split("@");
     const pane = paneOf(now);
     const isTracing = now.panel === "protocol";
@@ -61,6 +62,7 @@ class Shell extends View {
           <a class="brand" href="#/">mimi</a>
           <p class="me"><bdi>${name}</bdi> <span class="domain">${domain}</span>${person.second ? html` <span class="quiet">second device</span>` : nothing}</p>
           <p class="sync ${sync.state}"><span aria-hidden="true">${icon}</span> ${words}</p>
+          <p class="quiet runtime" title=${why ?? nothing}>tab: ${tab}, ${thread === "worker" ? "worker" : "main thread"}</p>
           <nav aria-label="This device">
             <a href=${hrefOf(isTracing ? withoutPanel(now) : { ...now, panel: "protocol" })}>Protocol</a>
             <a href=${hrefOf({ view: "settings" })} aria-current=${now.view === "settings" ? "page" : nothing}>Settings</a>

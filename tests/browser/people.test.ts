@@ -93,6 +93,24 @@ test("a person who is asked first allows it and comes in; a second device finds 
   for (const one of [alice, cathy]) assert.deepEqual(one.complaints, []);
 });
 
+test("two tabs show the same device; when the first is closed the other goes on", async () => {
+  const alice = await person(place, "alma@alpha.example");
+  const runtime = (tab: Tab, words: string): Promise<void> => tab.getByText(words, { exact: true }).waitFor();
+  await runtime(alice.tab(), "tab: owner, worker");
+  const other = await alice.context.newPage();
+  await other.goto(alice.tab().url());
+  await runtime(other, "tab: guest, worker");
+  await alice.createRoom("hall");
+  await enter(other, "hall@alpha.example");
+  await write(other, "from the second tab");
+  await alice.tab().locator(".mine").getByText("from the second tab").waitFor();
+  await alice.close();
+  await runtime(other, "tab: owner, worker");
+  await write(other, "and still");
+  await other.locator(".mine").filter({ hasText: "and still" }).getByText(/^accepted/).waitFor();
+  assert.deepEqual(await other.locator(".mine .text").allTextContents(), ["from the second tab", "and still"]);
+});
+
 test("a pseudonym gets a page of its own; a deleted account is signed out and is out of the room", async () => {
   const alice = await person(place, "anna@alpha.example");
   const bob = await person(place, "ben@alpha.example");
