@@ -117,7 +117,10 @@ const CRATE_ONLY_IN: &[(&str, &[&str])] = &[
     ("web_sys", &["js", "wasm", "worker"]),
     ("gloo_net", &["wasm"]),
     ("x509_cert", &["worker"]),
-    ("openmls", &["wire", "room", "mls", "client", "hub", "follower", "provider", "vectors"]),
+    (
+        "openmls",
+        &["wire", "room", "mls", "client", "hub", "follower", "provider", "vectors", "low"],
+    ),
 ];
 
 #[test]

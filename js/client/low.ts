@@ -5,9 +5,17 @@
 
 export { MimiError, type ErrorCode } from "./errors.js";
 export { init } from "./init.js";
-export { type Bytes } from "./message.js";
+export { AppSync, type Participants } from "./low/app-sync.js";
+export {
+  Group, type Changes, type CommitOptions, type Incoming, type Member, type Pending, type ReceivedCommit,
+} from "./low/group.js";
+export {
+  Identity, KeyPackageStore, inspectKeyPackage, type CipherSuite, type StoredKeyPackage, type Write,
+} from "./low/key-packages.js";
+export { type Bytes, type UnixMillis } from "./message.js";
 export { type WasmSource } from "./platform.js";
-export { type Role } from "./room-state.js";
+export { type Profile, type Role } from "./room-state.js";
+export { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 export {
   inspect, wire, type AppSyncStruct, type ClientKeyMaterial, type Codec, type ConsentEntry, type FanoutMessage, type GroupInfoRequest,
   type GroupInfoResponse, type KeyMaterialRequest, type KeyMaterialResponse, type KeyMaterialUserCode, type MimiParticipantList,

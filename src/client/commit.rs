@@ -5,8 +5,6 @@ use openmls::{
     framing::PublicMessageIn,
     group::{CommitMessageBundle, MlsGroup},
     key_packages::{KeyPackage, KeyPackageIn},
-    messages::{Welcome, group_info::VerifiableGroupInfo},
-    prelude::{LeafNodeIndex, WireFormat},
 };
 use openmls_traits::OpenMlsProvider;
 
@@ -19,17 +17,17 @@ use super::{
     step::Step,
 };
 use crate::{
-    error::{InternalError, Result},
+    error::Result,
     mls::{
-        self, MlsProvider,
         key_package::check_key_package,
-        own_commit::{own_proposals, resolve_own},
+        own_commit::{CommitPlan, stage_own},
+        upload,
     },
     storage::encode_row,
     transport::Response,
     wire::{
-        self, AppSync, CommitBundle, PendingProposalsResponse, RatchetTreeOption, UpdateContent,
-        UpdateRequest, UpdateResponseCode, UpdateRoomResponse, Verbatim,
+        self, AppSync, PendingProposalsResponse, RatchetTreeOption, UpdateResponseCode,
+        UpdateRoomResponse, Verbatim,
         uri::{RoomUri, UserUri},
     },
 };
@@ -111,33 +109,10 @@ pub(super) struct Made {
 
 fn make(step: &mut Step<'_>, uri: &RoomUri, group: &mut MlsGroup, plan: Plan) -> Result<Made> {
     let Plan { adds, removes, app_sync, policy, update_keys } = plan;
-    let identity = step.identity;
     let adds = key_packages(step, group, &adds)?;
-    let provider = MlsProvider::new(&mut step.transaction, step.crypto);
-    let extensions = group.extensions().clone();
-    let proposals = own_proposals(group, app_sync.as_ref(), policy.as_deref())?;
-    let mut builder = group
-        .commit_builder()
-        .force_self_update(update_keys)
-        .add_proposals(proposals)
-        .propose_adds(adds)
-        .propose_removals(removes.into_iter().map(LeafNodeIndex::new))
-        .load_psks(provider.storage())
-        .map_err(mls_error("PSKs"))?
-        .create_group_info(true)
-        .use_ratchet_tree_extension(false);
-    resolve_own(&extensions, &mut builder)?;
-    let bundle = builder
-        .build(provider.rand(), provider.crypto(), &identity.key_pair, |_| true)
-        .map_err(mls_error("a commit cannot be made"))?
-        .stage_commit(&provider)
-        .map_err(mls_error("a commit cannot be staged"))?;
-    let tree = group
-        .pending_commit()
-        .and_then(|staged| {
-            staged.export_ratchet_tree(provider.crypto(), group.export_ratchet_tree()).ok()?
-        })
-        .ok_or(InternalError::Mls("the tree after a commit"))?;
+    let plan = CommitPlan { adds, removes, app_sync, policy, update_keys };
+    let identity = step.identity;
+    let (bundle, tree) = stage_own(group, &step.provider(), &identity.key_pair, plan)?;
     let option = hubs::tree_option(step, uri.domain(), &tree)?;
     upload(bundle, option)
 }
@@ -155,22 +130,9 @@ fn key_packages(step: &Step<'_>, group: &MlsGroup, encoded: &[Vec<u8>]) -> Resul
 
 /// The `UpdateRequest` of a commit and the tree after it (R46).
 pub(super) fn upload(bundle: CommitMessageBundle, tree: RatchetTreeOption) -> Result<Made> {
-    let (commit, welcome, group_info) = bundle.into_contents();
-    let group_info = group_info.ok_or(InternalError::Mls("GroupInfo"))?;
-    let commit_bytes = wire::encode(&commit)?;
     let by_reference = tree == RatchetTreeOption::ByReference;
-    let public_message = mls::without_header(&commit, WireFormat::PublicMessage)?;
-    let request = UpdateRequest {
-        proposal_or_commit: Verbatim::<PublicMessageIn>::own(public_message)?,
-        content: UpdateContent::Commit(Box::new(CommitBundle {
-            welcome: welcome
-                .map(|welcome| Verbatim::<Welcome>::own(wire::encode(&welcome)?))
-                .transpose()?,
-            group_info: Verbatim::<VerifiableGroupInfo>::own(wire::encode(&group_info)?)?,
-            ratchet_tree_option: tree,
-        })),
-    };
-    Ok(Made { body: wire::encode(&request)?, hash: hash(&commit_bytes), by_reference })
+    let (request, message) = upload::commit(bundle, tree)?;
+    Ok(Made { body: wire::encode(&request)?, hash: hash(&message), by_reference })
 }
 
 /// The hub answered the commit for `epoch` (R62).

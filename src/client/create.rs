@@ -9,14 +9,18 @@ use super::{
     request::{Request, Settled},
     room::mls_error,
     send,
-    step::{Step, group_id},
+    step::Step,
     tables,
     task::Task,
 };
 use crate::{
     error::{InternalError, Result},
-    mls::{self, credential, ratchet_tree},
-    room::{ParticipantList, Profile, codepoints::cipher_suite},
+    mls::{
+        self,
+        entry::{self, Entrant, group_id},
+        ratchet_tree,
+    },
+    room::{Profile, codepoints::cipher_suite},
     transport::Response,
     wire::{self, RatchetTreeOption, RoomCreation, Verbatim, uri::RoomUri},
 };
@@ -97,20 +101,11 @@ fn make(
     hub: Option<ExternalSender>,
 ) -> Result<()> {
     let (identity, now) = (step.identity, step.now);
-    let list = ParticipantList::of_creator(identity.client.user());
     let suite = mls::accepted_suite(cipher_suite::DEFAULT)
         .ok_or(InternalError::Mls("the default suite"))?;
-    let config = mls::create_config(suite, profile, &list, hub, now)?;
-    let credential = credential::credential_with_key(&identity.client, identity.key_pair.public());
+    let creator = Entrant { client: &identity.client, key_pair: &identity.key_pair };
     let provider = step.provider();
-    let group = MlsGroup::new_with_group_id(
-        &provider,
-        &identity.key_pair,
-        &config,
-        group_id(room),
-        credential,
-    )
-    .map_err(mls_error("a group cannot be made"))?;
+    let group = entry::create(&provider, creator, room, (suite, profile), hub, now)?;
     let group_info = group
         .export_group_info(provider.crypto(), &identity.key_pair, false)
         .map_err(mls_error("GroupInfo"))?;

@@ -6,7 +6,6 @@
 
 use openmls::{
     framing::PublicMessageIn, group::MlsGroup, messages::group_info::VerifiableGroupInfo,
-    prelude::LeafNodeParameters,
 };
 use openmls_traits::OpenMlsProvider;
 
@@ -18,14 +17,17 @@ use super::{
     request::{self, Request, Settled},
     room::{OwnCommit, Room},
     rooms,
-    step::{Step, group_id},
+    step::Step,
     tables,
     task::{Join, Task},
 };
 use crate::{
     error::{Error, ProtocolError, Result},
-    mls::{self, MlsProvider, commit::check_entered, credential, labels},
-    room::app_sync,
+    mls::{
+        MlsProvider, credential,
+        entry::{self, Entrant, ExternalJoin, group_id},
+        labels,
+    },
     storage::{MemoryStorage, Storage as _, Transaction},
     transport::Response,
     wire::{
@@ -166,7 +168,7 @@ struct Joining {
     rows: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// R87, R90: verifies GroupInfo and tree and makes the commit. Lifetimes are not checked (D4).
+/// Makes the commit, and the group after it aside (R87, R90).
 fn make(
     step: &Step<'_>,
     uri: &RoomUri,
@@ -175,60 +177,25 @@ fn make(
     tree: &RatchetTreeOption,
 ) -> Result<Joining> {
     let RatchetTreeOption::Full(tree) = tree else { return Err(UNUSABLE.into()) };
-    let identity = step.identity;
-    let group_info = group_info.into_value();
-    // R8: another group under this room's name; and a key of another scheme cannot sign in it.
-    if *group_info.group_context().group_id() != group_id(uri)
-        || group_info.ciphersuite().signature_algorithm() != identity.key_pair.signature_scheme()
-    {
-        return Err(UNUSABLE.into());
-    }
-    let list = app_sync::participant_list(group_info.group_context().extensions())?;
-    if !list.is_participant(&identity.client.user()) {
-        return Err(ProtocolError::NotAllowed("not on the list".into()).into());
-    }
     let self_removes = join
         .self_removes
         .iter()
         .map(|bytes| Ok(Verbatim::<PublicMessageIn>::own(bytes.clone())?.into_value()))
         .collect::<Result<Vec<_>>>()?;
-    // The room may have moved on since.
-    let epoch = group_info.group_context().epoch();
-    let self_removes = self_removes.into_iter().filter(|message| message.epoch() == epoch);
-    let parameters = LeafNodeParameters::builder()
-        .with_capabilities(mls::capabilities())
-        .with_extensions(app_sync::leaf_extensions()?)
-        .build();
+    let group_info = group_info.into_value();
+    let epoch = group_info.group_context().epoch().as_u64();
+    let from = ExternalJoin { group_info, nodes: tree.nodes()?, self_removes };
+    let entrant = Entrant { client: &step.identity.client, key_pair: &step.identity.key_pair };
     let aside = MemoryStorage::default();
     let mut transaction = Transaction::new(&aside);
     let provider = MlsProvider::new(&mut transaction, step.crypto);
-    let (group, bundle) = MlsGroup::external_commit_builder()
-        .with_proposals(self_removes.collect())
-        .with_ratchet_tree(tree.nodes()?)
-        .with_config(mls::join_config())
-        .skip_lifetime_validation()
-        .build_group(
-            &provider,
-            group_info,
-            credential::credential_with_key(&identity.client, identity.key_pair.public()),
-        )
-        .map_err(|_| UNUSABLE)?
-        .leaf_node_parameters(parameters)
-        .load_psks(provider.storage())
-        .map_err(|_| UNUSABLE)?
-        .create_group_info(true)
-        .use_ratchet_tree_extension(false)
-        .build(provider.rand(), provider.crypto(), &identity.key_pair, |_| true)
-        .map_err(|_| UNUSABLE)?
-        .finalize(&provider)
-        .map_err(|_| UNUSABLE)?;
-    check_entered(group.members(), group.extensions())?;
+    let (group, bundle) = entry::join_externally(&provider, entrant, Some(uri), from)?;
     let option = hubs::tree_option(step, uri.domain(), &group.export_ratchet_tree())?;
     let made = commit::upload(bundle, option)?;
     let mut kept = MemoryStorage::default();
     kept.apply(transaction.into_changes())?;
     let rows = kept.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-    Ok(Joining { epoch: epoch.as_u64(), made, rows })
+    Ok(Joining { epoch, made, rows })
 }
 
 /// The hub answered the external commit (R62).

@@ -1,9 +1,7 @@
 //! The inbox, and joining by a Welcome from it.
 
 use openmls::{
-    ciphersuite::hash_ref::ProposalRef,
     framing::{MlsMessageBodyIn, MlsMessageIn},
-    group::{GroupId, StagedWelcome},
     key_packages::KeyPackageBundle,
     messages::Welcome,
     prelude::KeyPackageRef,
@@ -15,12 +13,12 @@ use super::{
     request::{Request, Settled},
     room::Room,
     rooms,
-    step::{Step, group_id},
+    step::Step,
     task::Join,
 };
 use crate::{
-    error::{Error, ProtocolError, Result},
-    mls::{self, commit::check_entered, credential::client_uri_of, key_package::KeyPackageKind},
+    error::{Error, Result},
+    mls::{entry, key_package::KeyPackageKind},
     transport::Response,
     wire::{self, EventPage, LogEvent, RatchetTree, RatchetTreeOption, uri::RoomUri},
 };
@@ -163,31 +161,9 @@ fn opener(step: &mut Step<'_>, welcome: &Welcome) -> Result<Option<Opener>> {
 }
 
 /// Opens the Welcome; gives the epoch in which this device comes in.
-///
-/// Lifetimes are not checked: a leaf may have outlived its KeyPackage (D4).
 fn join(step: &mut Step<'_>, room: &RoomUri, welcome: Welcome, tree: &RatchetTree) -> Result<u64> {
-    const UNUSABLE: ProtocolError = ProtocolError::InvalidProposal("a Welcome cannot be opened");
     let client = &step.identity.client;
-    let nodes = tree.nodes()?;
-    let provider = step.provider();
-    let staged = StagedWelcome::build_from_welcome(&provider, &mls::join_config(), welcome)
-        .map_err(|_| UNUSABLE)?
-        .with_ratchet_tree(nodes)
-        .skip_lifetime_validation()
-        .replace_old_group()
-        .build()
-        .map_err(|_| UNUSABLE)?;
-    let own = staged.own_leaf_node().ok_or(UNUSABLE)?;
-    // R8: another group under this room's name.
-    if *staged.group_context().group_id() != group_id(room)
-        || client_uri_of(own.credential())? != *client
-    {
-        return Err(UNUSABLE.into());
-    }
-    check_entered(staged.members(), staged.group_context().extensions())?;
-    let group = staged.into_group(&provider).map_err(|_| UNUSABLE)?;
-    // Of the group that was there before; openmls leaves them.
-    provider.storage().clear_proposal_queue::<GroupId, ProposalRef>(group.group_id())?;
+    let group = entry::join(&step.provider(), client, Some(room), welcome, tree.nodes()?)?;
     Ok(group.epoch().as_u64())
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    mls::proposals::{leaver, superseded},
+    mls::proposals::keep,
     wire::{Verbatim, uri::RoomUri},
 };
 
@@ -59,7 +59,7 @@ pub(super) fn take_all(
 }
 
 /// Verifies one proposal and keeps it. One that MLS refuses is left out: a commit that refers to it
-/// will not be understood; alone it changes nothing. Who leaves voids what others proposed for it (R57).
+/// will not be understood; alone it changes nothing.
 pub(super) fn take(
     step: &mut Step<'_>,
     group: &mut MlsGroup,
@@ -74,19 +74,8 @@ pub(super) fn take(
     let ProcessedMessageContent::ProposalMessage(proposal) = processed.into_content() else {
         return Ok(());
     };
-    let is_known = group
-        .pending_proposals()
-        .any(|known| known.proposal_reference_ref() == proposal.proposal_reference_ref());
-    if is_known {
-        return Ok(());
-    }
-    // As the hub does it; it keeps nothing that this could not read.
-    let known = group.public_group();
-    let leaver = leaver(known, &proposal).ok().flatten();
-    let pending: Vec<_> = group.pending_proposals().collect();
-    let superseded = leaver.and_then(|user| superseded(known, pending.iter().copied(), &user).ok());
-    group.store_pending_proposal(provider.storage(), *proposal)?;
-    forget(step, group, &superseded.unwrap_or_default())
+    keep(group, &provider, *proposal)?;
+    Ok(())
 }
 
 /// R57: whether the pending proposals leave nobody who could commit them. Then the hub closes the room.

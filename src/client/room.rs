@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result},
+    mls::entry::group_id,
     room::{ParticipantList, Profile, app_sync, policy},
     wire::{
         RequiredCapabilities, Role,
@@ -232,7 +233,7 @@ pub(super) fn required_by(group: &MlsGroup) -> Result<RequiredCapabilities> {
 /// it yet.
 pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomState>> {
     let Some(room) = step.room(uri)? else { return Ok(None) };
-    let group = MlsGroup::load(step.provider().storage(), &super::step::group_id(uri))?;
+    let group = MlsGroup::load(step.provider().storage(), &group_id(uri))?;
     let Some(group) = group else { return Ok(None) };
     let outlook = Outlook::of(&group)?;
     let rights = rights(&room, &outlook.list, &step.identity.client.user());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use openmls::group::{GroupId, MlsGroup};
+use openmls::group::MlsGroup;
 use openmls_traits::OpenMlsProvider;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result},
-    mls::{Algorithms, MlsCrypto, MlsProvider},
+    mls::{Algorithms, MlsCrypto, MlsProvider, entry::group_id},
     outbox::Outbox,
     storage::{Transaction, decode_row, encode_row},
     time::UnixMillis,
@@ -124,9 +124,4 @@ pub(super) fn rooms(transaction: &Transaction<'_>) -> Result<Vec<Room>, Internal
     let prefix = tables::all_rooms();
     let rows = transaction.scan(&prefix, &prefix, usize::MAX)?;
     rows.iter().map(|(_, row)| decode_row(row)).collect()
-}
-
-/// R8: the group id is the room's identifier.
-pub(super) fn group_id(uri: &RoomUri) -> GroupId {
-    GroupId::from_slice(uri.as_str().as_bytes())
 }

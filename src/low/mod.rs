@@ -1,9 +1,25 @@
 //! For those who bring their own flow: the pieces of a client without its requests, its storage and
 //! its clock.
 //!
-//! In scope: the draft's structs by name. Out of scope: who sends what to whom.
+//! In scope: a device's identity, its KeyPackages, the groups of rooms, the draft's structs by name. Out
+//! of scope: who sends what to whom.
 
 pub mod structs;
+
+mod app_sync;
+mod group;
+mod handshake;
+mod identity;
+mod key_packages;
+mod rows;
+
+pub use app_sync::{app_sync_proposal, apply_app_sync, decode_app_sync, encode_app_sync};
+pub use group::{Creation, Group, Member, Pending, PendingKind};
+pub use handshake::{Changes, CommitOptions, Received, ReceivedCommit};
+pub use identity::Identity;
+pub use key_packages::{KeyPackageStore, StoredKeyPackage, Wanted, inspect_key_package};
+
+pub use crate::{mls::key_package::KeyPackageKind, room::Profile};
 
 use crate::error::{Error, ProtocolError, UsageError};
 

@@ -6,12 +6,14 @@
 
 pub mod commit;
 pub mod credential;
+pub mod entry;
 pub mod group_info;
 pub mod key_package;
 pub mod labels;
 pub mod own_commit;
 pub mod proposals;
 pub mod ratchet_tree;
+pub mod upload;
 
 mod algorithms;
 mod crypto;

@@ -2,14 +2,16 @@
 
 use openmls::{
     extensions::Extensions,
-    group::{CommitBuilder, GroupContext, LoadedPsks, MlsGroup},
+    group::{CommitBuilder, CommitMessageBundle, GroupContext, LoadedPsks, MlsGroup},
+    key_packages::KeyPackage,
     messages::proposals::{
         AppDataUpdateOperation, AppDataUpdateProposal, CustomProposal,
         GroupContextExtensionProposal, Proposal,
     },
-    prelude::WireFormat,
+    prelude::{LeafNodeIndex, WireFormat},
+    treesync::RatchetTree,
 };
-use openmls_traits::signatures::Signer;
+use openmls_traits::{OpenMlsProvider, signatures::Signer};
 use serde::Serialize;
 
 use super::{MlsProvider, without_header};
@@ -25,6 +27,60 @@ use crate::{
     storage::{decode_row, encode_row},
     wire::{self, AppSync},
 };
+
+/// What a commit of our own does beside covering what is pending.
+#[derive(Debug, Default)]
+pub struct CommitPlan {
+    /// The valid KeyPackages of the clients that come in.
+    pub adds: Vec<KeyPackage>,
+    /// The leaves that go.
+    pub removes: Vec<u32>,
+    /// The change to the list.
+    pub app_sync: Option<AppSync>,
+    /// The new policy.
+    pub policy: Option<Vec<u8>>,
+    /// Whether our keys are replaced even if nothing else asks for it.
+    pub update_keys: bool,
+}
+
+/// Makes one commit of what is pending and of the plan (R40–R42, R54), with its GroupInfo, and leaves it
+/// pending; also gives the tree after it.
+///
+/// # Errors
+/// As [`own_proposals`]; [`InternalError::Mls`] when openmls cannot make it.
+pub fn stage_own(
+    group: &mut MlsGroup,
+    provider: &MlsProvider<'_, '_>,
+    signer: &impl Signer,
+    plan: CommitPlan,
+) -> Result<(CommitMessageBundle, RatchetTree), Error> {
+    let CommitPlan { adds, removes, app_sync, policy, update_keys } = plan;
+    let extensions = group.extensions().clone();
+    let proposals = own_proposals(group, app_sync.as_ref(), policy.as_deref())?;
+    let mut builder = group
+        .commit_builder()
+        .force_self_update(update_keys)
+        .add_proposals(proposals)
+        .propose_adds(adds)
+        .propose_removals(removes.into_iter().map(LeafNodeIndex::new))
+        .load_psks(provider.storage())
+        .map_err(|_| InternalError::Mls("PSKs"))?
+        .create_group_info(true)
+        .use_ratchet_tree_extension(false);
+    resolve_own(&extensions, &mut builder)?;
+    let bundle = builder
+        .build(provider.rand(), provider.crypto(), signer, |_| true)
+        .map_err(|_| InternalError::Mls("a commit cannot be made"))?
+        .stage_commit(provider)
+        .map_err(|_| InternalError::Mls("a commit cannot be staged"))?;
+    let tree = group
+        .pending_commit()
+        .and_then(|staged| {
+            staged.export_ratchet_tree(provider.crypto(), group.export_ratchet_tree()).ok()?
+        })
+        .ok_or(InternalError::Mls("the tree after a commit"))?;
+    Ok((bundle, tree))
+}
 
 /// The proposals, by value and in this order, with which a commit of our own changes the list, the
 /// policy, or both (R35, R36).

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use openmls::{
     ciphersuite::hash_ref::ProposalRef,
     framing::{ProcessedMessageContent, PublicMessageIn, Sender},
-    group::{PublicGroup, QueuedProposal},
+    group::{MlsGroup, PublicGroup, QueuedProposal},
     key_packages::KeyPackage,
     messages::{external_proposals::ExternalProposal, proposals::Proposal},
     prelude::{LeafNodeIndex, OpenMlsCrypto, SenderExtensionIndex, WireFormat},
 };
-use openmls_traits::signatures::Signer;
+use openmls_traits::{OpenMlsProvider, signatures::Signer};
 use tls_codec::VLBytes;
 
 use super::{
@@ -164,6 +164,33 @@ pub fn superseded<'q>(
         }
     }
     Ok(superseded)
+}
+
+/// Keeps a verified proposal until a commit covers it or the epoch ends, once. Who leaves voids what
+/// others proposed for it (R57), as at the hub, which keeps nothing that this could not read.
+///
+/// # Errors
+/// [`InternalError`] when the storage fails.
+pub fn keep(
+    group: &mut MlsGroup,
+    provider: &MlsProvider<'_, '_>,
+    proposal: QueuedProposal,
+) -> Result<(), InternalError> {
+    let reference = proposal.proposal_reference_ref();
+    if group.pending_proposals().any(|known| known.proposal_reference_ref() == reference) {
+        return Ok(());
+    }
+    let known = group.public_group();
+    let leaver = leaver(known, &proposal).ok().flatten();
+    let pending: Vec<_> = group.pending_proposals().collect();
+    let voided = leaver.and_then(|user| superseded(known, pending.iter().copied(), &user).ok());
+    group.store_pending_proposal(provider.storage(), proposal)?;
+    for reference in voided.unwrap_or_default() {
+        group
+            .remove_pending_proposal(provider.storage(), &reference)
+            .map_err(|_| InternalError::Mls("a pending proposal is gone"))?;
+    }
+    Ok(())
 }
 
 /// Checks that one commit of all these proposals, by any member whom they do not remove, would be

@@ -1,5 +1,6 @@
 //! The low layer as wasm exports; js/client/low has their types.
 
+mod group;
 mod structs;
 
 use wasm_bindgen::prelude::*;
