@@ -2,14 +2,16 @@
 
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { build } from "esbuild";
+import type { TestContext } from "node:test";
+import { build, type Plugin } from "esbuild";
+import type { Browser, Page } from "playwright-core";
 
 /** A file that a page can load: its content and type. */
 export interface PageFile { readonly body: Uint8Array | string; readonly type: string }
 
-/** Serves an empty page that runs this module, and these files beside it, until `stop`. */
-export async function bareServer(entry: string, files: Readonly<Record<string, PageFile>> = {}): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
-  const bundled = await build({ entryPoints: [entry], bundle: true, format: "esm", target: "es2022", write: false, sourcemap: "inline", external: ["./client.wasm"] });
+/** Serves an empty page that runs this module, bundled with these plugins, and these files beside it, until `stop`. */
+export async function bareServer(entry: string, files: Readonly<Record<string, PageFile>> = {}, plugins: Plugin[] = []): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+  const bundled = await build({ entryPoints: [entry], bundle: true, format: "esm", target: "es2022", write: false, sourcemap: "inline", external: ["./client.wasm", "./dist/worker-inline.js"], plugins });
   const all: Readonly<Record<string, PageFile>> = {
     "/": { body: '<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>', type: "text/html; charset=utf-8" },
     "/page.js": { body: bundled.outputFiles[0]?.text ?? "", type: "text/javascript" },
@@ -24,6 +26,16 @@ export async function bareServer(entry: string, files: Readonly<Record<string, P
       server.closeAllConnections();
     }),
   };
+}
+
+/** A page of an origin where nothing is stored yet, once its module has set this global. The test ends it. */
+export async function freshPage(t: TestContext, browser: Browser, url: string, global: string): Promise<Page> {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForFunction((global) => global in window, global);
+  return page;
 }
 
 function answer(response: ServerResponse, file: PageFile | undefined): void {

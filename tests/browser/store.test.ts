@@ -1,9 +1,9 @@
 // The store in IndexedDB: what lies on disk, keys, formats, and what happens when the database fails.
 
 import assert from "node:assert/strict";
-import { after, before, test, type TestContext } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { bareServer } from "./bare-page.js";
+import { after, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { bareServer, freshPage } from "./bare-page.js";
 import { launch } from "./support.js";
 
 const server = await bareServer("tests/browser/pages/store.ts");
@@ -16,21 +16,8 @@ after(async () => {
   await server.stop();
 });
 
-/** A page of an origin where nothing is stored yet. */
-async function freshPage(t: TestContext): Promise<Page> {
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  return await open(await context.newPage());
-}
-
-async function open(page: Page): Promise<Page> {
-  await page.goto(url);
-  await page.waitForFunction(() => "storePage" in window);
-  return page;
-}
-
 test("what was written is there when the store is opened again, and what was deleted is not", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const read = await page.evaluate(async () => {
     const { indexedDbStore, rows, bytes, read } = window.storePage;
     const store = await indexedDbStore({ name: "alice" });
@@ -44,7 +31,7 @@ test("what was written is there when the store is opened again, and what was del
 });
 
 test("nothing of a row can be read in the database, and the keys cannot be exported", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const { content, exports } = await page.evaluate(async () => {
     const { indexedDbStore, rows, content, database, result } = window.storePage;
     const store = await indexedDbStore({ name: "alice" });
@@ -63,7 +50,7 @@ test("nothing of a row can be read in the database, and the keys cannot be expor
 });
 
 test("the same row has another record each time, under the same id", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const contents = await page.evaluate(async () => {
     const { indexedDbStore, rows, content } = window.storePage;
     const store = await indexedDbStore({ name: "alice" });
@@ -78,7 +65,7 @@ test("the same row has another record each time, under the same id", async (t) =
 });
 
 test("storage-key: a store opens with the key with which it was made, in either form, and with no other", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const results = await page.evaluate(async () => {
     const { indexedDbStore, rows, read, codeOf } = window.storePage;
     const secret = new Uint8Array(32).fill(7);
@@ -105,7 +92,7 @@ test("storage-key: a store opens with the key with which it was made, in either 
 });
 
 test("storage-damaged: records that were changed, cut or exchanged; nothing is deleted for it, and put right they open", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const results = await page.evaluate(async () => {
     const { indexedDbStore, rows, read, codeOf, content, change, database, result } = window.storePage;
     const store = await indexedDbStore({ name: "alice" });
@@ -144,7 +131,7 @@ test("storage-damaged: records that were changed, cut or exchanged; nothing is d
 });
 
 test("a store of format 1 is sealed once, with the application's key too; a death in the middle changes nothing", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const results = await page.evaluate(async () => {
     const { indexedDbStore, read, bytes, content, codeOf, database, result } = window.storePage;
     const old = async (name: string): Promise<void> => {
@@ -182,7 +169,7 @@ test("a store of format 1 is sealed once, with the application's key too; a deat
 });
 
 test("storage-newer: a store that a newer version wrote is left as it is", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const results = await page.evaluate(async () => {
     const { indexedDbStore, bytes, content, codeOf, database } = window.storePage;
     const newer = await database("alice", 3, ({ result }) => { result.createObjectStore("future").put(bytes("kept"), "a"); });
@@ -193,7 +180,7 @@ test("storage-newer: a store that a newer version wrote is left as it is", async
 });
 
 test("storage-locked: a store is open once, and free again when it is closed or its opening failed", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const codes = await page.evaluate(async () => {
     const { indexedDbStore, deleteIndexedDb, codeOf } = window.storePage;
     const first = await indexedDbStore({ name: "alice" });
@@ -208,7 +195,7 @@ test("storage-locked: a store is open once, and free again when it is closed or 
 });
 
 test("storage-full: nothing of the delta is written, and the same store writes on when there is room", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const devTools = await page.context().newCDPSession(page);
   const { origin } = new URL(url);
   // First of all: Chromium remembers for half a minute that there was room.
@@ -231,7 +218,7 @@ test("storage-full: nothing of the delta is written, and the same store writes o
 });
 
 test("a database that somebody else deletes or upgrades is let go at once, told, and never written to as if it were the same", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const results = await page.evaluate(async () => {
     const { indexedDbStore, rows, read, codeOf, content, database } = window.storePage;
     const told: string[] = [];
@@ -258,7 +245,7 @@ test("a database that somebody else deletes or upgrades is let go at once, told,
 });
 
 test("a database that the browser closes, as when the site's data are cleared, is told", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const devTools = await page.context().newCDPSession(page);
   await page.evaluate(async () => {
     const store = await window.storePage.indexedDbStore({ name: "alice" });
@@ -274,7 +261,7 @@ test("a database that the browser closes, as when the site's data are cleared, i
 });
 
 test("a store of 5,000 rows: how long opening and a delta of 20 rows take", async (t) => {
-  const page = await freshPage(t);
+  const page = await freshPage(t, browser, url, "storePage");
   const figures = await page.evaluate(async () => {
     const { indexedDbStore } = window.storePage;
     const row = (index: number, length: number) => ({ key: crypto.getRandomValues(new Uint8Array(40)), value: crypto.getRandomValues(new Uint8Array(length)).fill(index % 251) });

@@ -32,11 +32,15 @@ export async function stage({ trace = false }: { readonly trace?: boolean } = {}
 
 /** Chromium. */
 export async function launch(): Promise<Browser> {
-  const executablePath = process.env["CHROME"];
-  return await chromium.launch({
-    ...(executablePath === undefined ? { channel: "chromium" } : { executablePath }),
-    args: process.getuid?.() === ROOT ? [...FLAGS, "--no-sandbox"] : FLAGS,
-  });
+  return await chromium.launch({ executablePath: executable(), args: flags() });
+}
+
+/** Where Chromium is. */
+export function executable(): string { return process.env["CHROME"] ?? chromium.executablePath(); }
+
+/** What Chromium is started with. */
+export function flags(): string[] {
+  return process.getuid?.() === ROOT ? [...FLAGS, "--no-sandbox"] : FLAGS;
 }
 
 /** A person at a page of its own. */
