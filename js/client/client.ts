@@ -242,6 +242,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     switch (push.type) {
       case "state": this.#show(push.state); break;
       case "event": this.#happened(push.event, push.awaited, this.#show(push.state ?? {})); break;
+      case "fault": this.#events.emit(push.what === "storage" ? "storage" : "fault", errorOf(push.error)); break;
       case "exchange": guarded(() => this.#trace?.(push.exchange)); break;
       case "end": this.#ended(errorOf(push.error), push.expected); break;
       default:

@@ -37,6 +37,16 @@ export interface ClientEvents {
    * application itself took back is none.
    */
   changeFailed: { readonly room: RoomUri; readonly what: Change["what"]; readonly user?: UserUri; readonly error: MimiError };
+  /**
+   * Something could not be stored (`storage-full`), or something else closed the database. The call that it
+   * was for is rejected; what was stored before stays, and this client goes on from there.
+   */
+  storage: MimiError;
+  /**
+   * This package met a fault of its own (`internal`): something to report. The call that met it is rejected,
+   * and this client goes on from what is stored.
+   */
+  fault: MimiError;
   /** Something failed in the background: nothing works any more until this client is closed and opened again. */
   error: MimiError;
 }

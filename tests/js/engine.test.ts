@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { Client, MimiError, uri } from "@mimi-edge/client";
-import { Engine, type CoreEvent } from "../../js/client/host/engine.js";
+import { Engine, SPOILED, type CoreEvent } from "../../js/client/host/engine.js";
+import { Instance } from "../../js/client/host/instance.js";
 import { LiveValue, deferred } from "../../js/client/live.js";
 import type { RowChange, Store } from "../../js/client/store.js";
 import { Transport } from "../../js/client/host/transport.js";
@@ -40,12 +41,14 @@ function setUp({ apply = async () => undefined, fetcher = async () => new Respon
   };
   const fetched: typeof fetch = async (...call) => { log.push("fetch"); return await fetcher(...call); };
   const transport = new Transport("http://127.0.0.1:9", fetched);
-  const engine = new Engine(core as unknown as Core, store, transport, socket as typeof WebSocket, {
+  const instance = new Instance(() => { log.push("reset"); });
+  const engine = new Engine(core as unknown as Core, store, transport, socket as typeof WebSocket, instance, {
     happened: (event) => { log.push(`told ${event.type}`); },
     connection: ({ state }) => { log.push(state); },
     broken: ({ code }) => { log.push(`broken ${code}`); },
+    spoiled: (fault) => { log.push(`spoiled ${fault === undefined ? "" : `${fault.what} ${fault.error.code}`}`); },
   });
-  return { core, engine, log, transport };
+  return { core, engine, instance, log, transport };
 }
 
 const request = { id: 1, method: "POST", url: "/client/v1/devices", headers: [], body: new Uint8Array(), timeoutMillis: 1_000, label: "device" };
@@ -53,6 +56,14 @@ const has = (code: string) => (error: unknown): boolean => MimiError.is(error) &
 /** Until `done`; the test runner's own limit ends a wait for ever. */
 async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The core is asked for a request after so many mocked ms, and not before. */
+function assertPolledAfter(millis: number, core: FakeCore): void {
+  mock.timers.tick(millis - 1);
+  assert.equal(core.polls, 0);
+  mock.timers.tick(1);
+  assert.equal(core.polls, 1);
 }
 
 test("a delta is stored before its request is sent and its events are told; the promise comes last", async () => {
@@ -74,20 +85,60 @@ test("when the store fails, nothing is sent or told, and nothing is stored after
   const { core, engine, log } = setUp({ apply: async () => { throw new MimiError("storage-full", "full"); } });
   const write = () => { core.changes.push(change); core.events.push(message); core.requests.push(request); };
   const steps = [engine.step(write), engine.step(write)];
-  for (const { status } of await Promise.allSettled(steps)) assert.equal(status, "rejected");
-  await assert.rejects(engine.step(write), has("storage-full"));
-  assert.deepEqual(log, ["apply", "broken storage-full"]);
+  const [first, second] = await Promise.allSettled(steps);
+  assert.ok(first?.status === "rejected" && has("storage-full")(first.reason));
+  assert.ok(second?.status === "rejected" && second.reason === SPOILED);
+  await assert.rejects(engine.step(() => assert.fail("called")), (error) => error === SPOILED);
+  assert.deepEqual(log, ["apply", "spoiled storage storage-full"]);
   assert.equal(core.polls, 0);
+  await engine.discard();
+  await engine.close();
+  assert.equal(core.freed, 1);
 });
 
-test("a core that traps is not called again, and the client can still be closed, twice", async () => {
+test("a core that traps is neither called again nor freed, and the client can still be closed, twice", async () => {
   const { core, engine, log } = setUp();
-  core.free = () => { throw new Error("attempted to take ownership of a borrowed value"); };
   await assert.rejects(engine.step(() => { throw new RangeError("Maximum call stack size exceeded"); }), has("internal"));
-  await assert.rejects(engine.step(() => assert.fail("called")), has("internal"));
+  await assert.rejects(engine.step(() => assert.fail("called")), (error) => error === SPOILED);
   await Promise.all([engine.close(), engine.close()]);
   await engine.close();
-  assert.deepEqual(log, ["broken internal", "store closed"]);
+  assert.equal(core.freed, 0);
+  assert.deepEqual(log, ["reset", "spoiled core internal", "broken closed", "store closed"]);
+});
+
+test("a trap ends the cores of all devices on its thread, and fails nobody's calls but the one that met it", async () => {
+  const { core, engine, instance, log } = setUp();
+  assert.throws(() => instance.call(() => { throw new WebAssembly.RuntimeError("unreachable"); }), has("internal"));
+  await assert.rejects(engine.step(() => assert.fail("called")), (error) => error === SPOILED);
+  await engine.close();
+  assert.equal(core.freed, 0);
+  assert.deepEqual(log, ["reset", "spoiled ", "broken closed", "store closed"]);
+});
+
+test("an instance that cannot be replaced at once is replaced before the next call", () => {
+  let attempts = 0;
+  const instance = new Instance(() => {
+    attempts += 1;
+    if (attempts === 1) throw new RangeError("out of memory");
+  });
+  assert.throws(() => instance.call(() => { throw new WebAssembly.RuntimeError("unreachable"); }), has("internal"));
+  assert.equal(instance.call(() => attempts), 2);
+  assert.equal(instance.epoch, 1);
+});
+
+test("while an engine rests, calls are stored, and nothing is sent", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  try {
+    const { core, engine, log } = setUp();
+    await engine.start(250);
+    core.wake = 0;
+    await engine.step(() => { core.changes.push(change); });
+    assertPolledAfter(250, core);
+    assert.deepEqual(log, ["apply", "stored"]);
+    await engine.close();
+  } finally {
+    mock.timers.reset();
+  }
 });
 
 test("what is on its way to the store when the client is closed is told; then the core is freed once", async () => {
@@ -113,11 +164,8 @@ test("an error that the core returned is thrown after what changed is stored, an
     core.wake = 0;
     const refusal = { code: "room-unknown", message: "no such room here", retryable: false };
     await assert.rejects(engine.step(() => { core.changes.push(change); throw refusal; }), has("room-unknown"));
+    assertPolledAfter(1000, core);
     assert.deepEqual(log, ["apply", "stored"]);
-    mock.timers.tick(999);
-    assert.equal(core.polls, 0);
-    mock.timers.tick(1);
-    assert.equal(core.polls, 1);
     await engine.close();
   } finally {
     mock.timers.reset();

@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MimiError } from "../../js/client/errors.js";
-import { Host } from "../../js/client/host/host.js";
+import { Host, type HostParts } from "../../js/client/host/host.js";
+import { Instance } from "../../js/client/host/instance.js";
 import { PORT_VERSION, type Carrier, type FromFace, type FromHost, type Push, type Snapshot } from "../../js/client/host/port.js";
 import { Transport } from "../../js/client/host/transport.js";
 import { Link } from "../../js/client/link.js";
@@ -28,10 +29,10 @@ async function until(done: () => boolean): Promise<void> {
 
 async function host(core: FakeRooms, apply: Store["apply"] = async () => undefined): Promise<Host> {
   const store: Store = { rows: async () => [], apply, close: async () => undefined };
-  const parts = { core: core as unknown as ConstructorParameters<typeof Host>[0]["core"], store, transport: new Transport("http://127.0.0.1:9", undefined), webSocket: class { /* never made */ } as unknown as typeof WebSocket, thread: "main" as const };
-  const opened = new Host(parts);
-  await opened.start();
-  return opened;
+  const opened: unknown = core;
+  const openCore: HostParts["openCore"] = async () => opened as Awaited<ReturnType<HostParts["openCore"]>>;
+  const parts = { openCore, instance: new Instance(() => undefined), store, transport: new Transport("http://127.0.0.1:9", undefined), webSocket: class { /* never made */ } as unknown as typeof WebSocket, thread: "main" as const };
+  return await Host.open(parts);
 }
 
 /** A face that notes what it is told, on a carrier of its own; messages that it `loses` do not come or go. */

@@ -1,11 +1,12 @@
 import type { ClientCore } from "#wasm/client";
 import type { CoreConsent } from "../consent.js";
-import { MimiError, closedError, fromCore, isFromCore, type ErrorCode } from "../errors.js";
+import { MimiError, closedError, fromCore, type ErrorCode } from "../errors.js";
 import { deferred, type Deferred } from "../live.js";
 import type { CoreDelivery, CoreMessage } from "../message.js";
 import type { Change } from "../room-state.js";
 import type { RowChange, Store } from "../store.js";
 import type { CoreTrust } from "../verification.js";
+import type { Instance } from "./instance.js";
 import type { CoreStock } from "./port.js";
 import { Socket, type CoreAnswer, type CoreRequest, type Transport } from "./transport.js";
 
@@ -51,7 +52,15 @@ export interface EngineOwner {
   connection(state: { readonly state: "connecting" | "live" } | { readonly state: "offline"; readonly retryAt: number }): void;
   /** Nothing can be stored or called any more. */
   broken(error: MimiError): void;
+  /** The core is of no use any more, and this engine with it: both have to be made anew from what is stored. */
+  spoiled(fault?: Fault): void;
 }
+
+/** What ended an engine: its store failed, or its core did. */
+export interface Fault { readonly what: "storage" | "core"; readonly error: MimiError }
+
+/** What a call rejects with that did not get through because of somebody else's fault: it is made again. */
+export const SPOILED = new MimiError("internal", "the core is made anew", { retryable: true });
 
 /**
  * The pump: calls the core, stores what changed, and only then sends and tells. It knows nothing of
@@ -63,27 +72,36 @@ export class Engine {
   readonly #transport: Transport;
   readonly #owner: EngineOwner;
   readonly #webSocket: typeof WebSocket;
+  readonly #instance: Instance;
+  /** The instance's epoch in which the core was made. */
+  readonly #epoch: number;
   readonly #stop = new AbortController();
   readonly #intents = new Map<number, Deferred<unknown>>();
   /** The last delta on its way to the store; the next one waits for it. */
   #stored: Promise<void> = Promise.resolve();
   #socket: Socket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Until then, in ms since 1970, nothing is sent. */
+  #restsUntil = 0;
+  #rest: ReturnType<typeof setTimeout> | undefined;
   #failure: MimiError | undefined;
+  #isDiscarded = false;
   #closed: Promise<void> | undefined;
 
-  constructor(core: ClientCore, store: Store, transport: Transport, webSocket: typeof WebSocket, owner: EngineOwner) {
+  constructor(core: ClientCore, store: Store, transport: Transport, webSocket: typeof WebSocket, instance: Instance, owner: EngineOwner) {
     this.#core = core;
+    this.#instance = instance;
+    this.#epoch = instance.epoch;
     this.#store = store;
     this.#transport = transport;
     this.#webSocket = webSocket;
     this.#owner = owner;
   }
 
-  /** Starts sending, and connects as soon as the provider knows this device. */
-  async start(): Promise<void> {
-    await this.step(() => undefined);
-    if (this.#core.isRegistered()) this.#connect();
+  /** Starts sending, and connects as soon as the provider knows this device; both after a rest of so many ms. */
+  async start(restMillis: number): Promise<void> {
+    this.#restsUntil = Date.now() + restMillis;
+    if (await this.step((core) => core.isRegistered())) this.#connect();
   }
 
   /**
@@ -97,7 +115,7 @@ export class Engine {
     try {
       outcome = { result: this.#call((core) => act(core, Date.now())) };
     } catch (error) {
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#failure !== undefined) throw error;
       outcome = { refusal: fromCore(error) };
     }
     const { changes, events, frames } = this.#call((core) => ({
@@ -110,8 +128,11 @@ export class Engine {
     try {
       await stored;
     } catch (error) {
-      this.#fail(fromCore(error));
-      throw this.#failure ?? error;
+      // What was called on top of a delta that is not stored never happened either.
+      if (this.#failure !== undefined) throw this.#failure;
+      const failed = fromCore(error);
+      this.#spoil({ what: "storage", error: failed });
+      throw failed;
     }
     for (const frame of frames) this.#socket?.send(frame);
     for (const event of events) this.#tell(event);
@@ -163,30 +184,55 @@ export class Engine {
     // What is on its way to the store is told before the end: it does not come again.
     await this.#stored.catch(() => undefined);
     this.#fail(closedError());
+    await this.discard();
     await this.#store.close();
+  }
+
+  /** Whether the core has to be made anew. */
+  get isSpoiled(): boolean { return this.#failure === SPOILED; }
+
+  /** Gives free what a spoiled engine has, once nothing of it is on its way to the store; that stays open. */
+  async discard(): Promise<void> {
+    await this.#stored.catch(() => undefined);
+    const isThere = !this.#isDiscarded && this.#epoch === this.#instance.epoch;
+    this.#isDiscarded = true;
+    if (isThere) this.#core.free();
+  }
+
+  /** The store was closed by others. */
+  lost(): void {
+    this.#spoil({ what: "storage", error: new MimiError("internal", "something else closed the database", { retryable: true }) });
+  }
+
+  /**
+   * Calls the core, or what calls it. A trap leaves it in no state to go on, whichever device of this thread
+   * met it; an error that it returned leaves it as it was.
+   */
+  #call<T>(act: (core: ClientCore) => T): T {
+    if (this.#epoch !== this.#instance.epoch) {
+      this.#spoil();
+      throw SPOILED;
+    }
     try {
-      this.#core.free();
-    } catch {
-      // A core that has trapped cannot be given free.
+      return this.#instance.call(() => act(this.#core));
+    } catch (error) {
+      if (this.#epoch !== this.#instance.epoch) this.#spoil({ what: "core", error: fromCore(error) });
+      throw error;
     }
   }
 
-  /** Calls the core. A trap leaves it in no state to go on; an error that it returned leaves it as it was. */
-  #call<T>(act: (core: ClientCore) => T): T {
-    try {
-      return act(this.#core);
-    } catch (error) {
-      if (!isFromCore(error)) this.#fail(fromCore(error));
-      throw fromCore(error);
-    }
+  /** Reads the core for the owner. */
+  read<T>(act: (core: ClientCore) => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#call(act);
   }
 
   #tell(event: CoreEvent): void {
     if (this.#failure !== undefined) return;
     try {
-      this.#owner.happened(event);
+      this.#call(() => { this.#owner.happened(event); });
     } catch (error) {
-      this.#fail(fromCore(error));
+      if (this.#failure === undefined) this.#fail(fromCore(error));
       return;
     }
     switch (event.type) {
@@ -223,11 +269,12 @@ export class Engine {
     try {
       wake = this.#call((core) => core.nextWake());
     } catch (error) {
-      this.#fail(fromCore(error));
+      if (this.#failure === undefined) this.#fail(fromCore(error));
       return;
     }
     if (wake === undefined) return;
-    this.#timer = setTimeout(() => { void this.#sendNext(); }, Math.min(Math.max(least, wake - Date.now()), LONGEST_TIMER_MILLIS));
+    const due = Math.max(wake, this.#restsUntil) - Date.now();
+    this.#timer = setTimeout(() => { void this.#sendNext(); }, Math.min(Math.max(least, due), LONGEST_TIMER_MILLIS));
   }
 
   async #sendNext(): Promise<void> {
@@ -243,7 +290,13 @@ export class Engine {
 
   #connect(): void {
     if (this.#socket !== undefined || this.#failure !== undefined || this.#closed !== undefined) return;
-    this.#socket = new Socket(this.#transport.socketUrl(this.#core.socketPath()), this.#webSocket, {
+    const rest = this.#restsUntil - Date.now();
+    if (rest > 0) {
+      clearTimeout(this.#rest);
+      this.#rest = setTimeout(() => { this.#connect(); }, rest);
+      return;
+    }
+    this.#socket = new Socket(this.#transport.socketUrl(this.#call((core) => core.socketPath())), this.#webSocket, {
       opening: () => { this.#owner.connection({ state: "connecting" }); },
       hello: () => this.step((core, now) => core.hello(now)),
       frame: (frame) => { this.step((core, now) => { core.handleFrame(frame, now); }).catch(() => undefined); },
@@ -256,12 +309,23 @@ export class Engine {
   }
 
   #fail(error: MimiError): void {
+    if (this.#failure !== undefined && this.#failure !== SPOILED) return;
+    this.#halt(error);
+    this.#owner.broken(error);
+  }
+
+  #spoil(fault?: Fault): void {
     if (this.#failure !== undefined) return;
+    this.#halt(SPOILED);
+    this.#owner.spoiled(fault);
+  }
+
+  #halt(error: MimiError): void {
     this.#failure = error;
     clearTimeout(this.#timer);
+    clearTimeout(this.#rest);
     this.#stop.abort();
     this.#socket?.stop();
     for (const waiting of this.#intents.values()) waiting.reject(error);
-    this.#owner.broken(error);
   }
 }

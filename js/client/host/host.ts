@@ -5,19 +5,31 @@ import type { Store } from "../store.js";
 import { uri, type ClientUri } from "../uri.js";
 import { askedBefore } from "./again.js";
 import { CALLS, callCore } from "./calls.js";
-import { Engine, type CoreEvent } from "./engine.js";
+import { Engine, SPOILED, type CoreEvent, type Fault } from "./engine.js";
+import type { Instance } from "./instance.js";
 import { PORT_VERSION, type Carrier, type FromFace, type FromHost, type Push, type Snapshot } from "./port.js";
 import type { Transport } from "./transport.js";
 import { View } from "./view.js";
 
 /** What a host works with. */
 export interface HostParts {
-  readonly core: ClientCore;
+  /** Makes the core of what is stored. */
+  readonly openCore: () => Promise<ClientCore>;
+  /** Where cores are. */
+  readonly instance: Instance;
   readonly store: Store;
   readonly transport: Transport;
   readonly webSocket: typeof WebSocket;
   readonly thread: Snapshot["thread"];
 }
+
+/** The first and the longest rest after faults that follow each other, in ms; it doubles in between. */
+const FIRST_REST_MILLIS = 250;
+const LONGEST_REST_MILLIS = 60_000;
+/** After so long without a fault, in ms, the next one is a first one. */
+const CALM_MILLIS = 2 * LONGEST_REST_MILLIS;
+/** How often it is tried to make a core anew that fails while that is done. */
+const MOST_ATTEMPTS = 5;
 
 type Attach = Extract<FromFace, { readonly type: "attach" }>;
 type Call = Extract<FromFace, { readonly type: "call" }>;
@@ -36,18 +48,30 @@ interface Attached {
   readonly waits: Map<number, number>;
 }
 
+/** A core at work. After a fault of the core or the store it is made anew. */
+interface Work {
+  /** The host's name with it: for faces, the next one is another host. */
+  readonly id: string;
+  readonly engine: Engine;
+  readonly view: View;
+}
+
 /**
  * One device at work: it does what faces call and tells them, in order, what is another than before and
  * what has happened.
+ *
+ * No fault is final. When the core traps or a delta cannot be stored, the call that met it is rejected, and
+ * the core is made anew from what is stored. For the faces that is another host: they attach to it, and
+ * their other calls, waiting or new, are done there.
  */
 export class Host {
-  readonly #id = crypto.randomUUID();
-  readonly #core: ClientCore;
-  readonly #engine: Engine;
-  readonly #view: View;
-  readonly #transport: Transport;
+  readonly #parts: HostParts;
+  /** Ends the pauses between attempts to make the core anew. */
+  readonly #stop = new AbortController();
+  #work: Work;
+  /** When the last fault was, in ms since 1970, and how long nothing was sent after it, in ms. */
+  #last = { fault: 0, rest: 0 };
   readonly #device: ClientUri;
-  readonly #thread: Snapshot["thread"];
   readonly #faces = new Map<string, Attached>();
   /** Who waits for pseudonyms, in the order in which they were asked for. */
   readonly #pseudonyms: Deferred<string>[] = [];
@@ -56,23 +80,26 @@ export class Host {
   /** Whether one of them was heard: that the provider then knows this device no more is no error. */
   #isDeleted = false;
   #failure: MimiError | undefined;
+  #isOpen = false;
+  #restarting: Promise<void> | undefined;
+  /** Who attached while the core is made anew. */
+  readonly #waiting: (readonly [Attach, Carrier])[] = [];
   #isClosing = false;
 
-  constructor({ core, store, transport, webSocket, thread }: HostParts) {
-    this.#core = core;
-    this.#transport = transport;
-    this.#device = core.device() as ClientUri;
-    this.#thread = thread;
-    this.#view = new View(core);
-    this.#engine = new Engine(core, store, transport, webSocket, {
-      happened: (event) => { this.#happened(event); },
-      connection: (sync) => { this.#push({ type: "state", state: this.#view.set({ sync }) }); },
-      broken: (error) => { this.#broken(error); },
-    });
+  private constructor(parts: HostParts, core: ClientCore) {
+    this.#parts = parts;
+    this.#work = this.#employ(core);
+    this.#device = this.#work.engine.read((core) => core.device()) as ClientUri;
+    parts.store.watch?.(() => { this.#work.engine.lost(); });
   }
 
-  /** Starts sending, and connects as soon as the provider knows this device. */
-  async start(): Promise<void> { await this.#engine.start(); }
+  /** Opens the device, starts sending, and connects as soon as the provider knows this device. */
+  static async open(parts: HostParts): Promise<Host> {
+    const host = new Host(parts, await parts.openCore());
+    await host.#work.engine.start(0);
+    host.#isOpen = true;
+    return host;
+  }
 
   /** Tells faces on a carrier that this host has begun. */
   announce(carrier: Carrier): void { this.#post(carrier, { type: "hosting" }); }
@@ -80,7 +107,8 @@ export class Host {
   /** Takes what came from a face on this carrier. */
   receive(message: FromFace, carrier: Carrier): void {
     if (message.type === "attach") {
-      this.#attach(message, carrier);
+      if (this.#restarting === undefined) this.#attach(message, carrier);
+      else this.#waiting.push([message, carrier]);
       return;
     }
     const face = this.#faces.get(message.face);
@@ -101,7 +129,63 @@ export class Host {
   /** Ends everything; what is stored stays. Faces that go on with the next host hear nothing of the end. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await this.#engine.close();
+    this.#stop.abort();
+    if (this.#restarting !== undefined) await this.#restarting;
+    await this.#work.engine.close();
+  }
+
+  /** Puts a core to work. */
+  #employ(core: ClientCore): Work {
+    const { instance, store, transport, webSocket } = this.#parts;
+    const engine = new Engine(core, store, transport, webSocket, instance, {
+      happened: (event) => { this.#happened(event); },
+      connection: (sync) => { this.#push({ type: "state", state: this.#work.view.set({ sync }) }); },
+      broken: (error) => { this.#broken(error); },
+      spoiled: (fault) => { if (this.#isOpen && !this.#isClosing && this.#restarting === undefined) this.#restarting = this.#restart(fault); },
+    });
+    return { id: crypto.randomUUID(), engine, view: engine.read((core) => new View(core)) };
+  }
+
+  /** Makes the core anew, and is another host for the faces from then on. */
+  async #restart(fault: Fault | undefined): Promise<void> {
+    if (fault !== undefined) this.#push({ type: "fault", what: fault.what, error: plainOf(fault.error) });
+    for (const waiting of this.#pseudonyms.splice(0)) waiting.reject(SPOILED);
+    const rest = fault === undefined ? 0 : this.#restAfterFault(Date.now());
+    const isBack = await this.#makeAnew(rest);
+    this.#restarting = undefined;
+    if (!isBack) return;
+    const carriers = new Set([...this.#faces.values()].map(({ carrier }) => carrier));
+    this.#faces.clear();
+    for (const carrier of carriers) this.announce(carrier);
+    for (const [attach, carrier] of this.#waiting.splice(0)) this.#attach(attach, carrier);
+  }
+
+  /** Says whether it could be done. */
+  async #makeAnew(restMillis: number): Promise<boolean> {
+    for (let attempt = 0; !this.#isClosing; attempt += 1) {
+      try {
+        await this.#work.engine.discard();
+        this.#work = this.#employ(await this.#parts.openCore());
+        await this.#work.engine.start(restMillis);
+        if (!this.#work.engine.isSpoiled) return true;
+      } catch (error) {
+        const failed = fromCore(error);
+        if (failed.code !== "storage-full" && (failed.code !== "internal" || attempt === MOST_ATTEMPTS)) {
+          this.#broken(failed);
+          return false;
+        }
+      }
+      await pause(Math.min(FIRST_REST_MILLIS * 2 ** attempt, LONGEST_REST_MILLIS), this.#stop.signal);
+    }
+    return false;
+  }
+
+  /** How long to send nothing, in ms: what is sent, or comes, may have been the cause. */
+  #restAfterFault(now: number): number {
+    const isFirst = now - this.#last.fault > CALM_MILLIS;
+    const rest = isFirst ? 0 : Math.min(Math.max(2 * this.#last.rest, FIRST_REST_MILLIS), LONGEST_REST_MILLIS);
+    this.#last = { fault: now, rest };
+    return rest;
   }
 
   #attach({ face, version, trace, seen }: Attach, carrier: Carrier): void {
@@ -109,7 +193,8 @@ export class Host {
     try {
       if (version !== PORT_VERSION) throw new MimiError("incompatible", "another version of this package has this device open");
       if (this.#failure !== undefined) throw this.#failure;
-      const snapshot = this.#view.snapshot(this.#thread, seen);
+      const { engine, view } = this.#work;
+      const snapshot = engine.read(() => view.snapshot(this.#parts.thread, seen));
       this.#faces.set(face, { carrier, trace, waits: this.#faces.get(face)?.waits ?? new Map() });
       this.#traceIfWanted();
       this.#post(carrier, { type: "snapshot", to: face, snapshot });
@@ -123,7 +208,7 @@ export class Host {
     try {
       switch (CALLS[name]) {
         case "read": case "step": {
-          const result = await this.#engine.step((core, now) => callCore(core, name, args, now));
+          const result = await this.#work.engine.step((core, now) => callCore(core, name, args, now));
           this.#post(face.carrier, { type: "answer", to: call.face, call: call.call, result });
           break;
         }
@@ -137,11 +222,12 @@ export class Host {
 
   /** Asks the core for what takes its time, unless an earlier host has done so. */
   async #ask(face: Attached, call: Call, room: string | undefined): Promise<void> {
-    const before = call.again ? askedBefore(this.#core, call) : undefined;
-    const asked = before === undefined ? await this.#askCore(call, room) : before === "done" ? DONE : { id: before, done: this.#engine.outcome(before) };
+    const { engine, view } = this.#work;
+    const before = call.again ? engine.read((core) => askedBefore(core, call)) : undefined;
+    const asked = before === undefined ? await this.#askCore(call, room) : before === "done" ? DONE : { id: before, done: engine.outcome(before) };
     face.waits.set(call.call, asked.id);
     // A change of each room was asked for with it.
-    if (call.name === "revokeDevice") this.#push({ type: "state", state: this.#view.rooms() ?? {} });
+    if (call.name === "revokeDevice") this.#push({ type: "state", state: engine.read(() => view.rooms()) ?? {} });
     this.#post(face.carrier, { type: "answer", to: call.face, call: call.call, result: asked.id });
     try {
       const result = await asked.done;
@@ -155,7 +241,7 @@ export class Host {
 
   async #askCore(call: Call, room: string | undefined): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
     if (call.name === "requestPseudonym") return await this.#askForPseudonym(call);
-    return await this.#engine.ask(room, (core, now) => {
+    return await this.#work.engine.ask(room, (core, now) => {
       const id = callCore(core, call.name, call.args, now) as number;
       if (call.name === "deleteUser") this.#deletions.add(id);
       return id;
@@ -164,7 +250,7 @@ export class Host {
 
   async #askForPseudonym(call: Call): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
     const issued = deferred<string>();
-    await this.#engine.step((core, now) => {
+    await this.#work.engine.step((core, now) => {
       callCore(core, call.name, call.args, now);
       this.#pseudonyms.push(issued);
     });
@@ -175,7 +261,7 @@ export class Host {
     const intent = face.waits.get(call);
     face.waits.delete(call);
     const isAwaited = [...this.#faces.values()].some(({ waits }) => [...waits.values()].includes(intent ?? NO_INTENT));
-    if (intent !== undefined && !isAwaited) this.#engine.release(intent);
+    if (intent !== undefined && !isAwaited) this.#work.engine.release(intent);
   }
 
   #happened(event: CoreEvent): void {
@@ -187,16 +273,17 @@ export class Host {
       case "revoked":
         // Another request's answer may say it before the deletion's own does.
         this.#isDeleted ||= this.#deletions.size > 0;
-        for (const id of this.#deletions) this.#engine.fulfil(id);
+        for (const id of this.#deletions) this.#work.engine.fulfil(id);
         break;
       default:
     }
-    const awaited = event.type === "intentFailed" && this.#engine.isAwaited(event.id);
-    const state = this.#view.after(event);
+    const awaited = event.type === "intentFailed" && this.#work.engine.isAwaited(event.id);
+    const state = this.#work.view.after(event);
     this.#push({ type: "event", event, awaited, ...(state === undefined ? {} : { state }) });
   }
 
   #broken(error: MimiError): void {
+    if (this.#failure !== undefined) return;
     this.#failure = error;
     for (const waiting of this.#pseudonyms.splice(0)) waiting.reject(error);
     // Calls that were settled just before are told first.
@@ -213,6 +300,8 @@ export class Host {
   }
 
   #fail({ carrier }: Attached, { face, call }: Call, type: "failure" | "settled", error: unknown): void {
+    // It comes again.
+    if (error === SPOILED) return;
     const failed = fromCore(error);
     if (failed.code !== "closed" || !this.#isLeft(carrier)) this.#post(carrier, { type, to: face, call, error: plainOf(failed) });
   }
@@ -221,15 +310,23 @@ export class Host {
   #isLeft(carrier: Carrier): boolean { return this.#isClosing && carrier.goesOn; }
 
   #post(carrier: Carrier, message: WithoutHost<FromHost>): void {
-    carrier.post({ host: this.#id, ...message });
+    carrier.post({ host: this.#work.id, ...message });
   }
 
   /** Exchanges are noted while a face wants to see them. */
   #traceIfWanted(): void {
     const [from, to] = [this.#device, uri.domain(this.#device)];
     const isWanted = [...this.#faces.values()].some(({ trace }) => trace);
-    this.#transport.trace = isWanted
+    this.#parts.transport.trace = isWanted
       ? (exchange) => { this.#push({ type: "exchange", exchange: { ...exchange, from, to } }, ({ trace }) => trace); }
       : undefined;
   }
+}
+
+/** Waits, until `signal` ends it. */
+async function pause(millis: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, millis);
+    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+  });
 }

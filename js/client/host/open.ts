@@ -1,8 +1,9 @@
-import { ClientCore } from "#wasm/client";
+import { ClientCore, __wbg_reset_state } from "#wasm/client";
 import { fromCore } from "../errors.js";
 import type { KeyPackageOptions } from "../key-packages.js";
 import type { Store } from "../store.js";
 import { Host, type HostParts } from "./host.js";
+import { Instance } from "./instance.js";
 import { Transport } from "./transport.js";
 
 /** What a host is opened with. */
@@ -15,15 +16,19 @@ export interface HostOptions extends Pick<HostParts, "thread" | "webSocket"> {
   readonly fetch?: typeof fetch | undefined;
 }
 
+/** The wasm instance of this thread. */
+const instance = new Instance(__wbg_reset_state);
+
 /** Opens the device that a store holds, or makes a new one, and starts its work. The wasm is there already. */
 export async function openHost({ user, provider, pseudonym, keyPackages, openStore, fetch, webSocket, thread }: HostOptions): Promise<Host> {
   const transport = new Transport(provider, fetch);
   const store = await openStore();
   try {
-    const core = new ClientCore(user, await store.rows(), pseudonym, Date.now(), keyPackages?.target, keyPackages?.lifetimeDays);
-    const host = new Host({ core, store, transport, webSocket, thread });
-    await host.start();
-    return host;
+    const openCore = async (): Promise<ClientCore> => {
+      const rows = await store.rows();
+      return instance.call(() => new ClientCore(user, rows, pseudonym, Date.now(), keyPackages?.target, keyPackages?.lifetimeDays));
+    };
+    return await Host.open({ openCore, instance, store, transport, webSocket, thread });
   } catch (error) {
     await store.close();
     throw fromCore(error);

@@ -50,6 +50,8 @@ export type Push =
   /** With the state that explains it. `awaited`: a call waits for what the event is about. */
   | { readonly type: "event"; readonly event: CoreEvent; readonly awaited: boolean; readonly state?: Partial<State> }
   | { readonly type: "exchange"; readonly exchange: Exchange }
+  /** The store or the core failed; the host goes on from what is stored, as another one. */
+  | { readonly type: "fault"; readonly what: "storage" | "core"; readonly error: PlainError }
   /** Nothing works any more. `expected`: the application asked for it. */
   | { readonly type: "end"; readonly error: PlainError; readonly expected: boolean };
 
