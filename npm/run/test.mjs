@@ -1,5 +1,6 @@
 // `npm test`: sets up, then runs every check, goes on after a failure, and ends with the count.
 // `npm test -- rust js` runs only the groups named; GROUPS has them.
+import { bench, table } from "./bench.mjs";
 import { TARGET, TESTING, WASM, build, buildForTests } from "./build.mjs";
 import { rulesWithoutTest } from "./rules.mjs";
 import { LINKED_TOOLCHAIN, setUpBuild, wasmEnv } from "./setup.mjs";
@@ -21,6 +22,7 @@ const GROUPS = {
   worker: suite("tests/worker", "worker"),
   browser: suite("tests/browser", "browser"),
   smoke: smokeTests,
+  bench: quickBench,
 };
 
 /** Runs one check, of which only failing counts. */
@@ -93,6 +95,14 @@ async function smokeTests() {
   say("\n── smoke");
   const { passed, failed } = await smoke({ again: false });
   record("smoke", passed, failed);
+}
+
+/** The benchmark runs to its end and prints; how fast is not judged. */
+async function quickBench() {
+  say("\n── npm run bench -- --quick");
+  const lines = table(await bench({ quick: true }));
+  process.stdout.write(`${lines.join("\n")}\n`);
+  record("bench", 1, 0);
 }
 
 await command(async () => {
