@@ -11,7 +11,7 @@ export interface PageFile { readonly body: Uint8Array | string; readonly type: s
 
 /** Serves an empty page that runs this module, bundled with these plugins, and these files beside it, until `stop`. */
 export async function bareServer(entry: string, files: Readonly<Record<string, PageFile>> = {}, plugins: Plugin[] = []): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
-  const bundled = await build({ entryPoints: [entry], bundle: true, format: "esm", target: "es2022", write: false, sourcemap: "inline", external: ["./client.wasm", "./dist/worker-inline.js"], plugins });
+  const bundled = await build({ entryPoints: [entry], bundle: true, format: "esm", target: "es2022", write: false, sourcemap: "inline", external: ["./client.wasm", "./dist/*"], plugins });
   const all: Readonly<Record<string, PageFile>> = {
     "/": { body: '<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>', type: "text/html; charset=utf-8" },
     "/page.js": { body: bundled.outputFiles[0]?.text ?? "", type: "text/javascript" },
