@@ -34,6 +34,7 @@ pub mod provider;
 pub mod room;
 #[cfg(feature = "hub")]
 pub mod room_log;
+pub mod sorted;
 pub mod storage;
 pub mod time;
 pub mod transport;

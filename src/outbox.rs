@@ -4,12 +4,11 @@
 //! lane are sent in order, the next one after the one before was delivered; lanes do not wait for
 //! each other (R82, R84). What an entry holds is the owner's business.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::InternalError,
+    sorted::SortedMap,
     storage::{Key, Transaction},
     time::UnixMillis,
 };
@@ -34,7 +33,7 @@ pub struct Outbox {
     entries: u8,
     lanes: u8,
     due: u8,
-    in_flight: BTreeMap<Vec<u8>, InFlight>,
+    in_flight: SortedMap<Vec<u8>, InFlight>,
 }
 
 #[derive(Debug)]
@@ -92,7 +91,7 @@ impl Outbox {
     /// of the time that they wait for.
     #[must_use]
     pub const fn new(entries: u8, lanes: u8, due: u8) -> Self {
-        Self { entries, lanes, due, in_flight: BTreeMap::new() }
+        Self { entries, lanes, due, in_flight: SortedMap::new() }
     }
 
     /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry, and was

@@ -13,17 +13,21 @@ use std::{
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("time", &[]),
+    ("sorted", &[]),
     ("wire", &["error", "time"]),
     ("config", &["wire", "error"]),
-    ("room", &["wire", "error"]),
+    ("room", &["sorted", "wire", "error"]),
     ("storage", &["wire", "time", "error"]),
     ("transport", &["wire", "time", "error"]),
-    ("outbox", &["storage", "transport", "wire", "time", "error"]),
-    ("mls", &["storage", "wire", "room", "time", "error"]),
+    ("outbox", &["sorted", "storage", "transport", "wire", "time", "error"]),
+    ("mls", &["sorted", "storage", "wire", "room", "time", "error"]),
     ("room_log", &["config", "storage", "transport", "wire", "time", "error"]),
     ("object", &["config", "storage", "transport", "outbox", "wire", "time", "error"]),
-    ("client", &["mls", "room", "storage", "transport", "outbox", "wire", "time", "error"]),
-    ("low", &["mls", "room", "storage", "wire", "time", "error"]),
+    (
+        "client",
+        &["sorted", "mls", "room", "storage", "transport", "outbox", "wire", "time", "error"],
+    ),
+    ("low", &["sorted", "mls", "room", "storage", "wire", "time", "error"]),
     (
         "hub",
         &[

@@ -3,8 +3,6 @@
 //!
 //! Out of scope: what an intent to add somebody does while it waits (`waiting`).
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result, UsageError},
+    sorted::SortedSet,
     storage::Transaction,
     time::UnixMillis,
     transport::Response,
@@ -279,7 +278,7 @@ fn take_in(step: &mut Step<'_>, new: &ConsentState) -> Result<()> {
 /// What is in `these` and not in `those`, in order.
 fn missing_in(those: &[ConsentItem], these: &[ConsentItem]) -> Vec<ConsentItem> {
     let key = |item: &ConsentItem| (item.user.clone(), item.room_id.clone(), item.at);
-    let those: BTreeSet<_> = those.iter().map(key).collect();
+    let those: SortedSet<_> = those.iter().map(key).collect();
     these.iter().filter(|item| !those.contains(&key(item))).cloned().collect()
 }
 

@@ -1,7 +1,5 @@
 //! Who this device is: its URI and its key, made once and never changed (D9).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,6 +14,7 @@ use crate::{
     error::{InternalError, Result, UsageError},
     mls::{self, MlsCrypto, SignatureKeyPair, labels},
     room::codepoints::cipher_suite,
+    sorted::SortedMap,
     time::UnixMillis,
     transport::Response,
     wire::{
@@ -63,7 +62,7 @@ pub(super) struct Account {
     /// What is under way to learn about consent.
     pub(super) consent: consent::Sync,
     /// The hubs of this device's rooms.
-    pub(super) hubs: BTreeMap<Domain, Hub>,
+    pub(super) hubs: SortedMap<Domain, Hub>,
     /// When KeyPackages were last made (D4).
     pub(super) published_at: Option<UnixMillis>,
 }

@@ -1,8 +1,6 @@
 //! The users of this device's rooms and their devices, as the leaves show them: the baseline from which
 //! changes are told, each once, also those that came while this device was away.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use openmls::group::MlsGroup;
 
 use super::{
@@ -15,21 +13,25 @@ use crate::{
     error::{InternalError, Result},
     mls::credential::client_uri_of,
     room::app_sync,
+    sorted::{SortedMap, SortedSet},
     storage::{Transaction, decode_row, encode_row},
     wire::uri::{RoomUri, UserUri},
 };
 
 /// The users of a room: those on its list and those with a leaf, with their devices.
-pub(super) type Known = BTreeMap<UserUri, BTreeSet<KnownDevice>>;
+pub(super) type Known = SortedMap<UserUri, SortedSet<KnownDevice>>;
 
 fn of(group: &MlsGroup) -> Result<Known> {
     let list = app_sync::participant_list(group.extensions())?;
-    let mut known: Known = list.iter().map(|(user, _)| (user.clone(), BTreeSet::new())).collect();
+    let mut known: Known = list.iter().map(|(user, _)| (user.clone(), SortedSet::new())).collect();
     for member in group.members() {
         let client = client_uri_of(&member.credential)
             .map_err(|_| InternalError::Mls("a leaf names no client"))?;
         let device = KnownDevice { client, signature_key: member.signature_key };
-        known.entry(device.client.user()).or_default().insert(device);
+        let user = device.client.user();
+        known.change(user, |devices| {
+            devices.insert(device);
+        });
     }
     Ok(known)
 }
@@ -57,7 +59,7 @@ pub(super) fn room_changed(step: &mut Step<'_>, room: &RoomUri, group: &MlsGroup
     let before: Known = stored.map_or_else(|| Ok(Known::new()), |row| decode_row(&row))?;
     step.transaction.write(key, row);
     let own = step.identity.client.user();
-    let mut users: BTreeSet<&UserUri> = before.keys().chain(now.keys()).collect();
+    let mut users: SortedSet<&UserUri> = before.keys().chain(now.keys()).collect();
     users.retain(|user| **user != own && before.get(user) != now.get(user));
     if users.is_empty() {
         return Ok(());
@@ -75,10 +77,10 @@ pub(super) fn room_changed(step: &mut Step<'_>, room: &RoomUri, group: &MlsGroup
 
 /// All devices of a user; `None` when no room has the user.
 fn union<'k>(
-    in_rooms: impl Iterator<Item = &'k BTreeSet<KnownDevice>>,
-) -> Option<BTreeSet<KnownDevice>> {
+    in_rooms: impl Iterator<Item = &'k SortedSet<KnownDevice>>,
+) -> Option<SortedSet<KnownDevice>> {
     in_rooms.fold(None, |all, devices| {
-        let mut all: BTreeSet<KnownDevice> = all.unwrap_or_default();
+        let mut all: SortedSet<KnownDevice> = all.unwrap_or_default();
         all.extend(devices.iter().cloned());
         Some(all)
     })
@@ -88,15 +90,15 @@ fn union<'k>(
 fn compare(
     step: &mut Step<'_>,
     user: &UserUri,
-    was: Option<BTreeSet<KnownDevice>>,
-    is: Option<BTreeSet<KnownDevice>>,
+    was: Option<SortedSet<KnownDevice>>,
+    is: Option<SortedSet<KnownDevice>>,
 ) -> Result<()> {
     let was = match was {
         Some(was) => Some(was),
         None => verification::verified_devices(&step.transaction, user)?,
     };
     let (Some(was), Some(is)) = (was, is) else { return Ok(()) };
-    let missing = |from: &BTreeSet<KnownDevice>, others: &BTreeSet<KnownDevice>| {
+    let missing = |from: &SortedSet<KnownDevice>, others: &SortedSet<KnownDevice>| {
         from.difference(others).map(|device| device.client.clone()).collect::<Vec<_>>()
     };
     let (added, removed) = (missing(&is, &was), missing(&was, &is));

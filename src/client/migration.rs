@@ -1,7 +1,5 @@
 //! The rows of older versions become rows of this one, in one transaction, when a client is opened.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::{
@@ -13,6 +11,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result},
+    sorted::SortedMap,
     storage::decode_row,
 };
 
@@ -85,10 +84,10 @@ fn number_messages(step: &mut Step<'_>) -> Result<()> {
 }
 
 /// The places of the messages that wait, by the keys of their rows.
-fn places_in_outbox(step: &Step<'_>) -> Result<BTreeMap<Vec<u8>, usize>, InternalError> {
+fn places_in_outbox(step: &Step<'_>) -> Result<SortedMap<Vec<u8>, usize>, InternalError> {
     let prefix = [tables::OUTBOX_ENTRIES];
     let entries = step.transaction.scan(&prefix, &prefix, usize::MAX)?;
-    let mut places = BTreeMap::new();
+    let mut places = SortedMap::new();
     for (place, (_, entry)) in entries.iter().enumerate() {
         if let Request::Submit(room, key) = decode_row(entry)? {
             places.insert(tables::outgoing(&room, &key), place);

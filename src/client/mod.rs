@@ -79,6 +79,7 @@ use crate::{
     error::{Result, UsageError},
     mls::MlsCrypto,
     outbox::Outbox,
+    sorted::SortedMap,
     storage::{MemoryStorage, Row, Storage, Transaction, Write, encode_row},
     time::UnixMillis,
     transport::RequestId,
@@ -94,10 +95,10 @@ pub struct Client {
     crypto: MlsCrypto,
     outbox: Outbox,
     /// What was sent and is not answered: lane, number and request.
-    sent: BTreeMap<RequestId, (Vec<u8>, u64, Request)>,
+    sent: SortedMap<RequestId, (Vec<u8>, u64, Request)>,
     next_id: RequestId,
     events: Vec<Event>,
-    acks: BTreeMap<Option<RoomUri>, u64>,
+    acks: SortedMap<Option<RoomUri>, u64>,
     catch_up: CatchUp,
 }
 
@@ -133,10 +134,10 @@ impl Client {
             identity,
             crypto,
             outbox: Outbox::new(tables::OUTBOX_ENTRIES, tables::OUTBOX_LANES, tables::OUTBOX_DUE),
-            sent: BTreeMap::new(),
+            sent: SortedMap::new(),
             next_id: 1,
             events: Vec::new(),
-            acks: BTreeMap::new(),
+            acks: SortedMap::new(),
             catch_up: CatchUp::default(),
         };
         client.step(now, |step| {
@@ -231,7 +232,7 @@ impl Client {
             crypto: &self.crypto,
             outbox: &mut self.outbox,
             events: Vec::new(),
-            acks: BTreeMap::new(),
+            acks: SortedMap::new(),
         };
         let value = act(&mut step)?;
         let Step { transaction, events, acks, .. } = step;

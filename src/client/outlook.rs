@@ -2,8 +2,6 @@
 //!
 //! Every commit has to cover all of them, so whatever a device still wants is seen from there.
 
-use std::collections::BTreeSet;
-
 use openmls::{
     framing::Sender,
     group::{MlsGroup, QueuedProposal},
@@ -14,6 +12,7 @@ use crate::{
     error::Result,
     mls::{commit::leaves, credential::client_uri_of},
     room::{ParticipantList, Profile, app_sync},
+    sorted::SortedSet,
     wire::{
         AppSync,
         uri::{ClientUri, UserUri},
@@ -35,9 +34,9 @@ pub(super) struct Outlook {
     /// The pending AppSyncs.
     app_syncs: Vec<AppSync>,
     /// The leaves that pending proposals remove.
-    removed: BTreeSet<u32>,
+    removed: SortedSet<u32>,
     /// Those of them that the hub proposes to remove.
-    removed_by_hub: BTreeSet<u32>,
+    removed_by_hub: SortedSet<u32>,
     /// The clients that pending proposals add.
     added: Vec<ClientUri>,
 }
@@ -56,8 +55,8 @@ impl Outlook {
             own_leaf: group.own_leaf_index().u32(),
             is_pending: false,
             app_syncs: Vec::new(),
-            removed: BTreeSet::new(),
-            removed_by_hub: BTreeSet::new(),
+            removed: SortedSet::new(),
+            removed_by_hub: SortedSet::new(),
             added: Vec::new(),
         };
         let profile = Profile::of(group.extensions())?;
@@ -148,7 +147,7 @@ impl Outlook {
     /// stand on it and take part.
     pub(super) fn departing(&self) -> Vec<UserUri> {
         let removed = self.leaves.iter().filter(|(leaf, _)| self.removed_by_hub.contains(leaf));
-        let users: BTreeSet<UserUri> = removed.map(|(_, client)| client.user()).collect();
+        let users: SortedSet<UserUri> = removed.map(|(_, client)| client.user()).collect();
         let goes =
             |user: &UserUri| self.list_after.is_participant(user) && self.is_without_devices(user);
         users.into_iter().filter(goes).collect()

@@ -1,7 +1,5 @@
 //! What a device keeps of a room beside MLS' own state.
 
-use std::collections::BTreeMap;
-
 use openmls::group::MlsGroup;
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
@@ -20,6 +18,7 @@ use crate::{
     error::{InternalError, Result},
     mls::entry::group_id,
     room::{ParticipantList, Profile, app_sync, policy},
+    sorted::SortedMap,
     wire::{
         RequiredCapabilities, Role,
         uri::{ClientUri, RoomUri, UserUri},
@@ -256,10 +255,10 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     }))
 }
 
-fn participants(room: &Outlook, trust: &BTreeMap<UserUri, Trust>) -> Vec<Participant> {
-    let mut devices: BTreeMap<UserUri, Vec<ClientUri>> = BTreeMap::new();
+fn participants(room: &Outlook, trust: &SortedMap<UserUri, Trust>) -> Vec<Participant> {
+    let mut devices: SortedMap<UserUri, Vec<ClientUri>> = SortedMap::new();
     for (_, client) in &room.leaves {
-        devices.entry(client.user()).or_default().push(client.clone());
+        devices.change(client.user(), |devices| devices.push(client.clone()));
     }
     let to_participant = |(user, roles): (&UserUri, &[Role])| Participant {
         user: user.clone(),

@@ -4,14 +4,13 @@
 //! All of them are digits of SHA-256 over TLS structs with a label of their own, so no number of one
 //! kind is one of another. Outside the draft: other implementations show the same if they hash the same.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tls_codec::{TlsSerialize, TlsSize, VLBytes};
 
 use crate::{
     error::InternalError,
+    sorted::SortedSet,
     wire::{
         self, IdentifierUri,
         uri::{ClientUri, UserUri},
@@ -41,7 +40,7 @@ pub(super) struct KnownDevice {
 }
 
 /// A user and the devices that stand for it.
-pub(super) type Side<'d> = (&'d UserUri, &'d BTreeSet<KnownDevice>);
+pub(super) type Side<'d> = (&'d UserUri, &'d SortedSet<KnownDevice>);
 
 /// The safety number of two users, the same on both sides as long as both see the same devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +168,7 @@ fn digits(hash: &[u8; 32]) -> String {
 mod tests {
     use super::*;
 
-    fn user(text: &str, devices: &[(&str, u8)]) -> (UserUri, BTreeSet<KnownDevice>) {
+    fn user(text: &str, devices: &[(&str, u8)]) -> (UserUri, SortedSet<KnownDevice>) {
         let user = UserUri::parse(text).unwrap();
         let device = |(name, byte): &(&str, u8)| KnownDevice {
             client: user.client(name).unwrap(),
@@ -180,8 +179,8 @@ mod tests {
     }
 
     fn number(
-        one: &(UserUri, BTreeSet<KnownDevice>),
-        other: &(UserUri, BTreeSet<KnownDevice>),
+        one: &(UserUri, SortedSet<KnownDevice>),
+        other: &(UserUri, SortedSet<KnownDevice>),
     ) -> SafetyNumber {
         SafetyNumber::of((&one.0, &one.1), (&other.0, &other.1)).unwrap()
     }
@@ -217,7 +216,7 @@ mod tests {
         let bob = user("bob@bravo.example", &[("phone", 3)]);
         let numbers = [("phone", 1), ("phone", 2), ("tablet", 1)]
             .map(|device| number(&user("alice@alpha.example", &[device]), &bob).digits);
-        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 3);
+        assert_eq!(numbers.iter().collect::<SortedSet<_>>().len(), 3);
     }
 
     #[test]

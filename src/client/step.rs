@@ -1,7 +1,5 @@
 //! One call of a client: everything that it changes, in one transaction.
 
-use std::collections::BTreeMap;
-
 use openmls::group::MlsGroup;
 use openmls_traits::OpenMlsProvider;
 
@@ -16,6 +14,7 @@ use crate::{
     error::{InternalError, Result},
     mls::{Algorithms, MlsCrypto, MlsProvider, entry::group_id},
     outbox::Outbox,
+    sorted::SortedMap,
     storage::{Transaction, decode_row, encode_row},
     time::UnixMillis,
     wire::uri::RoomUri,
@@ -36,7 +35,7 @@ pub(super) struct Step<'s> {
     /// What the application will see.
     pub(super) events: Vec<Event>,
     /// What the provider may forget: the last position stored, by room (`None` is the inbox).
-    pub(super) acks: BTreeMap<Option<RoomUri>, u64>,
+    pub(super) acks: SortedMap<Option<RoomUri>, u64>,
 }
 
 impl<'s> Step<'s> {

@@ -3,8 +3,6 @@
 //! What is compared are the devices with a leaf in the rooms that both users are in and this device is
 //! in: both sides see the same leaves there. Devices whose rooms differ show different numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{InternalError, Result, UsageError},
+    sorted::{SortedMap, SortedSet},
     storage::{Transaction, decode_row},
     time::UnixMillis,
     wire::uri::{RoomUri, UserUri},
@@ -30,7 +29,7 @@ const MOST_EXPORTED: usize = 255 * 32;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Verified {
     user: UserUri,
-    devices: BTreeSet<KnownDevice>,
+    devices: SortedSet<KnownDevice>,
     /// Whether another device was seen since.
     changed: bool,
 }
@@ -145,18 +144,18 @@ fn sides(
     transaction: &Transaction<'_>,
     user: &UserUri,
     own: &UserUri,
-) -> Result<(BTreeSet<KnownDevice>, BTreeSet<KnownDevice>)> {
+) -> Result<(SortedSet<KnownDevice>, SortedSet<KnownDevice>)> {
     let rooms = known::in_rooms(transaction)?;
     let has_user = |known: &&Known| known.get(user).is_some_and(|devices| !devices.is_empty());
     let shared: Vec<&Known> = rooms.iter().map(|(_, known)| known).filter(has_user).collect();
-    let devices = |of: &UserUri| -> BTreeSet<KnownDevice> {
+    let devices = |of: &UserUri| -> SortedSet<KnownDevice> {
         shared.iter().filter_map(|known| known.get(of)).flatten().cloned().collect()
     };
     Ok((devices(user), devices(own)))
 }
 
 /// The users who were verified, and whether that still holds.
-pub(super) fn all(transaction: &Transaction<'_>) -> Result<BTreeMap<UserUri, Trust>> {
+pub(super) fn all(transaction: &Transaction<'_>) -> Result<SortedMap<UserUri, Trust>> {
     let prefix = tables::all_verified();
     let rows = transaction.scan(&prefix, &prefix, usize::MAX)?;
     let trust = |(_, row): &(Vec<u8>, Vec<u8>)| {
@@ -175,7 +174,7 @@ fn load(transaction: &Transaction<'_>, user: &UserUri) -> Result<Option<Verified
 pub(super) fn verified_devices(
     transaction: &Transaction<'_>,
     user: &UserUri,
-) -> Result<Option<BTreeSet<KnownDevice>>> {
+) -> Result<Option<SortedSet<KnownDevice>>> {
     Ok(load(transaction, user)?.map(|verified| verified.devices))
 }
 
@@ -183,7 +182,7 @@ pub(super) fn verified_devices(
 pub(super) fn devices_seen(
     step: &mut Step<'_>,
     user: &UserUri,
-    devices: &BTreeSet<KnownDevice>,
+    devices: &SortedSet<KnownDevice>,
 ) -> Result<()> {
     match load(&step.transaction, user)? {
         Some(verified) if !devices.is_subset(&verified.devices) => {

@@ -6,8 +6,6 @@
 //! profile A, openmls stages the extensions that the commit brings; here they are compared with what
 //! its AppSyncs make of the list (R35).
 
-use std::collections::BTreeSet;
-
 use openmls::{
     credentials::Credential,
     framing::{
@@ -31,6 +29,7 @@ use crate::{
         app_sync::{self, Resolution},
         policy,
     },
+    sorted::SortedSet,
     wire::uri::ClientUri,
 };
 
@@ -79,12 +78,12 @@ impl RoomCommit {
                 return Err(ProtocolError::InvalidProposal("a leaf's credential changes"));
             }
         }
-        let removed: BTreeSet<u32> =
+        let removed: SortedSet<u32> =
             self.staged.queued_proposals().filter_map(removed_leaf).collect();
         let kept = group.members().filter(|member| !removed.contains(&member.index.u32()));
         let mut clients = kept
             .map(|member| client_uri_of(&member.credential))
-            .collect::<Result<BTreeSet<_>, _>>()?;
+            .collect::<Result<SortedSet<_>, _>>()?;
         if self.entering()?.into_iter().all(|client| clients.insert(client)) {
             return Ok(());
         }
@@ -233,7 +232,7 @@ pub fn check_entered(
     members: impl Iterator<Item = Member>,
     extensions: &Extensions<GroupContext>,
 ) -> Result<(), ProtocolError> {
-    let mut clients = BTreeSet::new();
+    let mut clients = SortedSet::new();
     for member in members {
         if !clients.insert(client_uri_of(&member.credential)?) {
             return Err(ProtocolError::InvalidProposal("a client stands twice in the tree"));

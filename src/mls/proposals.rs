@@ -4,8 +4,6 @@
 //! Whoever caches proposals has to know that a commit of all of them is valid, or no commit is
 //! possible any more (R54); openmls looks at proposals in a commit only.
 
-use std::collections::BTreeSet;
-
 use openmls::{
     ciphersuite::hash_ref::ProposalRef,
     framing::{ProcessedMessageContent, PublicMessageIn, Sender},
@@ -27,6 +25,7 @@ use crate::{
         Profile,
         app_sync::{self, Resolution},
     },
+    sorted::SortedSet,
     wire::{self, AppSync, IdentifierUri, RequiredCapabilities, uri::UserUri},
 };
 
@@ -101,7 +100,7 @@ pub fn is_repetition<'q>(
         return Ok(false);
     }
     let leaver = leaver(group, new)?.map(|leaver| leaver.to_wire());
-    let mut out = BTreeSet::new();
+    let mut out = SortedSet::new();
     for queued in earlier {
         let app_sync = app_sync::app_sync_of(profile, queued.proposal())?;
         // What does more may be superseded.
@@ -145,7 +144,7 @@ pub fn superseded<'q>(
     let extensions = group.group_context().extensions();
     let (profile, list) = (Profile::of(extensions)?, app_sync::participant_list(extensions)?);
     let mut superseded = Vec::new();
-    let mut outside = BTreeSet::from([user.clone()]);
+    let mut outside = SortedSet::from([user.clone()]);
     for queued in earlier.clone() {
         let app_sync = app_sync::app_sync_of(profile, queued.proposal())?;
         let about_user =
@@ -217,7 +216,7 @@ fn check_removals<'q>(
     group: &PublicGroup,
     queued: impl Iterator<Item = &'q QueuedProposal>,
 ) -> Result<(), ProtocolError> {
-    let mut removed = BTreeSet::new();
+    let mut removed = SortedSet::new();
     for leaf in queued.filter_map(removed_leaf) {
         if group.leaf(LeafNodeIndex::new(leaf)).is_none() {
             return Err(ProtocolError::InvalidProposal("there is no such leaf"));
@@ -231,7 +230,7 @@ fn check_removals<'q>(
 
 /// The leaves that Removes take out. openmls does not count SelfRemoves when it looks for members who
 /// do not know a proposal, or have a key already.
-fn removed_by_others<'q>(queued: impl Iterator<Item = &'q QueuedProposal>) -> BTreeSet<u32> {
+fn removed_by_others<'q>(queued: impl Iterator<Item = &'q QueuedProposal>) -> SortedSet<u32> {
     let removes = queued.filter(|queued| matches!(queued.proposal(), Proposal::Remove(_)));
     removes.filter_map(removed_leaf).collect()
 }
@@ -258,9 +257,9 @@ fn check_adds<'q>(
     queued: impl Iterator<Item = &'q QueuedProposal> + Clone,
 ) -> Result<(), Error> {
     let removed = removed_by_others(queued.clone());
-    let gone: BTreeSet<u32> = queued.clone().filter_map(removed_leaf).collect();
+    let gone: SortedSet<u32> = queued.clone().filter_map(removed_leaf).collect();
     let (mut signature_keys, mut keys, mut clients) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        (SortedSet::new(), SortedSet::new(), SortedSet::new());
     for (index, leaf) in group.treesync().full_leaves() {
         if !removed.contains(&index.u32()) {
             signature_keys.insert(leaf.signature_key().as_slice().to_vec());

@@ -1,9 +1,8 @@
 //! The participant list and how AppSyncs change it (R37–R39).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::{
     error::{InternalError, ProtocolError},
+    sorted::{SortedMap, SortedSet},
     wire::{
         self, AppSync, IdentifierUri, MimiParticipantList, Role, UserRoles,
         uri::{ClientUri, UserUri},
@@ -37,7 +36,7 @@ impl ParticipantList {
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtocolError> {
         let list: MimiParticipantList =
             wire::decode_exact(bytes).map_err(|_| ProtocolError::InvalidProposal(UNDECODABLE))?;
-        let mut seen = BTreeSet::new();
+        let mut seen = SortedSet::new();
         let mut participants = Vec::with_capacity(list.participants.len());
         for UserRoles { user, roles } in list.participants {
             let user = valid_user(&user)?;
@@ -83,7 +82,7 @@ impl ParticipantList {
         for app_sync in app_syncs {
             change.take(app_sync)?;
         }
-        let listed: BTreeSet<&UserUri> = self.iter().map(|(user, _)| user).collect();
+        let listed: SortedSet<&UserUri> = self.iter().map(|(user, _)| user).collect();
         if change.added.iter().any(|(user, _)| listed.contains(user)) {
             return Err(ProtocolError::InvalidProposal("an added user is on the list"));
         }
@@ -130,7 +129,7 @@ impl ParticipantList {
         &self,
         clients: impl IntoIterator<Item = &'c ClientUri>,
     ) -> Vec<&'c ClientUri> {
-        let inside: BTreeSet<&UserUri> = self.participants().collect();
+        let inside: SortedSet<&UserUri> = self.participants().collect();
         clients.into_iter().filter(|client| !inside.contains(&client.user())).collect()
     }
 }
@@ -140,10 +139,10 @@ const UNDECODABLE: &str = "the participant list does not decode";
 /// What the AppSyncs of one commit do together.
 #[derive(Default)]
 struct Change {
-    named: BTreeSet<UserUri>,
+    named: SortedSet<UserUri>,
     added: Vec<(UserUri, Vec<Role>)>,
-    updated: BTreeMap<UserUri, Vec<Role>>,
-    removed: BTreeSet<UserUri>,
+    updated: SortedMap<UserUri, Vec<Role>>,
+    removed: SortedSet<UserUri>,
 }
 
 impl Change {
@@ -192,7 +191,7 @@ fn check_roles(roles: &[Role]) -> Result<(), ProtocolError> {
     if roles.is_empty() {
         return Err(ProtocolError::InvalidProposal("no role"));
     }
-    if roles.iter().collect::<BTreeSet<_>>().len() != roles.len() {
+    if roles.iter().collect::<SortedSet<_>>().len() != roles.len() {
         return Err(ProtocolError::InvalidProposal("a role stands twice"));
     }
     if is_banned(roles) && roles.len() > 1 {
