@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" />
 import type { Device, Pseudonym } from "./account.js";
 import { Connection, erase } from "./connection.js";
 import { Consent } from "./consent.js";
@@ -201,8 +200,11 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     return this.#rooms.get().find((room) => room.uri === address);
   }
 
+  /** As {@link Emitter} has it. */
   addEventListener: Emitter<ClientEvents>["addEventListener"] = (...listener) => { this.#events.addEventListener(...listener); };
+  /** As {@link Emitter} has it. */
   removeEventListener: Emitter<ClientEvents>["removeEventListener"] = (...listener) => { this.#events.removeEventListener(...listener); };
+  /** As {@link Emitter} has it. */
   events: Emitter<ClientEvents>["events"] = (options) => this.#events.events(options);
 
   #mustHave(address: RoomUri): Room {
@@ -219,6 +221,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     await this.#connection.close();
   }
 
+  /** {@link Client.close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> { await this.close(); }
 
   /** Another host does the work now, as the one before would have gone on. */

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * MIMI for web messengers: rooms that users of different providers share, end-to-end encrypted.
  *

@@ -91,8 +91,11 @@ export function guarded(call: () => void): void {
 
 /** A DOM EventTarget with types; `events` is the same stream for `for await`, nothing dropped. */
 export interface Emitter<M> {
+  /** Calls `listener` at each event of this type; `{ once }` and `{ signal }` end it. */
   addEventListener<K extends keyof M & string>(type: K, listener: (event: CustomEvent<M[K]>) => void, options?: AddEventListenerOptions): void;
+  /** Calls it no more. */
   removeEventListener<K extends keyof M & string>(type: K, listener: (event: CustomEvent<M[K]>) => void): void;
+  /** Every event from now on, until the signal or until the emitter is closed. */
   events(options?: Signal): AsyncIterable<{ [K in keyof M]: { readonly type: K; readonly detail: M[K] } }[keyof M]>;
 }
 

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The low layer, for those who bring their own flow: synchronous, without network, clock and storage.
  * Bytes go in; bytes and changes come out. Everything here needs {@link init} to have ended.

@@ -1,14 +1,13 @@
 import { MimiError } from "./errors.js";
 
-declare const brand: unique symbol;
-type Brand<T, B extends string> = T & { readonly [brand]: B };
+// `__uri` is in the types alone: a plain string is no address, and one kind is not another.
 
 /** A user: `alice@alpha.example`, or `mimi://alpha.example/u/alice`. */
-export type UserUri = Brand<string, "user">;
+export type UserUri = string & { readonly __uri: "user" };
 /** One device of a user: `alice@alpha.example/phone`, or `mimi://alpha.example/d/alice/phone`. */
-export type ClientUri = Brand<string, "client">;
+export type ClientUri = string & { readonly __uri: "client" };
 /** A room: `clubhouse@alpha.example`, or `mimi://alpha.example/r/clubhouse`. */
-export type RoomUri = Brand<string, "room">;
+export type RoomUri = string & { readonly __uri: "room" };
 
 /** The longest identifier, in bytes of UTF-8. */
 const MAX_BYTES = 255;

@@ -1,6 +1,7 @@
 // `npm test`: sets up, then runs every check, goes on after a failure, and ends with the count.
 // `npm test -- rust js` runs only the groups named; GROUPS has them.
 import { bench, table } from "./bench.mjs";
+import { api } from "./api.mjs";
 import { TARGET, TESTING, WASM, build, buildForTests } from "./build.mjs";
 import { rulesWithoutTest } from "./rules.mjs";
 import { LINKED_TOOLCHAIN, setUpBuild, wasmEnv } from "./setup.mjs";
@@ -22,6 +23,7 @@ const GROUPS = {
   worker: suite("tests/worker", "worker"),
   browser: suite("tests/browser", "browser"),
   smoke: smokeTests,
+  api: publicSurface,
   bench: quickBench,
 };
 
@@ -103,6 +105,12 @@ async function quickBench() {
   const lines = table(await bench({ quick: true }));
   process.stdout.write(`${lines.join("\n")}\n`);
   record("bench", 1, 0);
+}
+
+/** The client's public surface is the one that npm/client/api describes, documented, and compiles for its users. */
+async function publicSurface() {
+  say("\n── api");
+  record("api", 0, (await api("check")) === 0 ? 0 : 1);
 }
 
 await command(async () => {
