@@ -7,6 +7,7 @@ import { isNamed, type ClientOptions } from "./options.js";
 import { currentPlatform } from "./platform.js";
 import { openHostFor, visit, type Opened } from "./runtime.js";
 import { deleteIndexedDb, requireSecureContext } from "./store/indexeddb.js";
+import type { StoreKey } from "./store/keys.js";
 import type { Runtime } from "./sync.js";
 
 /**
@@ -65,7 +66,7 @@ export class Connection {
       return;
     }
     this.#runtime.set({ thread: "main", tab: "guest" });
-    this.#visiting = await visit(name, this.#link);
+    this.#visiting = await visit({ name, key: keyOf(this.#options) }, this.#link);
     this.#inheriting = this.#inherit(name);
   }
 
@@ -97,6 +98,9 @@ function sharedName({ user, store }: ClientOptions): string | undefined {
   requireSecureContext();
   return store?.name ?? user;
 }
+
+/** The application's key to such a store, if it has one. */
+function keyOf({ store }: ClientOptions): StoreKey | undefined { return store !== undefined && isNamed(store) ? store.key : undefined; }
 
 /** Erases a store, if no tab has it open. */
 export async function erase(name: string): Promise<void> {

@@ -1,5 +1,5 @@
-import { errorOf } from "./errors.js";
-import { guestChannel, guestLock, isFromFace, serveGuests } from "./host/guests.js";
+import { errorOf, fromCore } from "./errors.js";
+import { findHost, guestLock, isFromFace, serveGuests } from "./host/guests.js";
 import { openHost } from "./host/open.js";
 import type { Carrier, FromFace, FromHost } from "./host/port.js";
 import { begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
@@ -12,7 +12,7 @@ import { isNamed, type ClientOptions } from "./options.js";
 import { currentPlatform } from "./platform.js";
 import { spawn } from "./spawn.js";
 import { memoryStore, type Store } from "./store.js";
-import { indexedDbStore } from "./store/indexeddb.js";
+import { indexedDbStore, type SharedStore, type StoreAccess } from "./store/indexeddb.js";
 import type { Runtime } from "./sync.js";
 
 /** A host that runs for this client. */
@@ -36,15 +36,24 @@ export async function openHostFor(options: ClientOptions, name: string | undefin
   return { ...(await hostInWorker(worker, module, crossing, link)), thread: "worker", ...(why === undefined ? {} : { why }) };
 }
 
-/** Attaches a link to the host of another tab, present or to come. The result leaves it. */
-export async function visit(name: string, link: Link): Promise<Release> {
-  const release = await takeLock(guestLock(name, link.name), { ifAvailable: true });
-  const channel = guestChannel(name);
-  channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => { if (!isFromFace(data)) link.receive(data); };
-  link.attach({ post: (message) => { channel.postMessage(message); } });
+/** Attaches a link to the host of another tab, present or to come; it fails without the store's key. The result leaves it. */
+export async function visit(access: StoreAccess, link: Link): Promise<Release> {
+  const release = await takeLock(guestLock(access.name, link.name), { ifAvailable: true });
+  const stop = new AbortController();
+  const finding = findHost(access, stop.signal).then((channel) => {
+    if (channel === undefined) return undefined;
+    channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => { if (!isFromFace(data)) link.receive(data); };
+    link.attach({ post: (message) => { channel.postMessage(message); } });
+    return channel;
+  }).catch((error: unknown) => {
+    link.fail(fromCore(error));
+    return undefined;
+  });
   return async () => {
+    stop.abort();
+    const channel = await finding;
     link.leave();
-    channel.close();
+    channel?.close();
     await release?.();
   };
 }
@@ -120,7 +129,7 @@ async function hostHere(options: ClientOptions, name: string | undefined, link: 
   };
 }
 
-async function openStore(store: ClientOptions["store"], name: string | undefined): Promise<Store> {
+async function openStore(store: ClientOptions["store"], name: string | undefined): Promise<Store | SharedStore> {
   if (store !== undefined && store !== "memory" && !isNamed(store)) return store;
   return store === "memory" || name === undefined ? memoryStore() : await indexedDbStore({ name, key: store?.key, wait: true });
 }

@@ -11,7 +11,7 @@ import { openHost } from "./host/open.js";
 import type { Carrier, FromHost } from "./host/port.js";
 import { READY, isBegin, type Begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
 import { memoryStore, type Store } from "./store.js";
-import { indexedDbStore } from "./store/indexeddb.js";
+import { indexedDbStore, type SharedStore } from "./store/indexeddb.js";
 
 /** What this script uses of a worker's scope. */
 interface Scope {
@@ -19,7 +19,7 @@ interface Scope {
   addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
 }
 
-async function openStore(store: WorkerHostOptions["store"]): Promise<Store> {
+async function openStore(store: WorkerHostOptions["store"]): Promise<Store | SharedStore> {
   return store === "memory" ? memoryStore() : await indexedDbStore({ ...store, wait: true });
 }
 

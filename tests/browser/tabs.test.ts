@@ -101,6 +101,35 @@ test("two clients of one device in one page are owner and guest, as in two tabs"
   await isLive(one);
 });
 
+test("a tab without the store's key is no guest, and overhears nothing: with the key it is one", async () => {
+  const { visit } = await origin();
+  const name = user();
+  const [one, two, listener] = [await visit(), await visit(), await visit()];
+  const key = new Uint8Array(32).fill(7);
+  await listener.evaluate((name) => { tab.overhear([`mimi-edge ${name}`, `mimi-edge bell ${name}`, "mimi-edge guests"]); }, name);
+  // Two begin at once: whoever is the guest waits for the store to be made.
+  const both = await Promise.all([one, two].map((page) => open(page, name, { store: { key } })));
+  assert.deepEqual(both.map((opened) => (opened as { tab: string }).tab).sort(), ["guest", "owner"]);
+  const guest = (both[0] as { tab: string }).tab === "guest" ? one : two;
+  await isLive(guest);
+  const room = `secret-${name}`;
+  await guest.evaluate((id) => tab.create(id), room.slice(0, room.indexOf("@")));
+  await guest.evaluate((room) => tab.send(room, "for members alone"), room);
+
+  assert.equal(await open(listener, name), "storage-key");
+  assert.equal(await open(listener, name, { store: { key: new Uint8Array(32).fill(8) } }), "storage-key");
+  assert.deepEqual(await listener.evaluate(() => tab.overheard()), ["begun"]);
+  assert.deepEqual(await open(listener, name, { store: { key } }), { thread: "worker", tab: "guest" });
+  assert.deepEqual(await listener.evaluate((room) => tab.history(room), room), ["for members alone"]);
+});
+
+test("a store whose name ends like another one's lock is another store", async () => {
+  const { visit } = await origin();
+  const [one, two, name] = [await visit(), await visit(), user()];
+  assert.deepEqual(await open(one, name, { store: { name: "one" } }), { thread: "worker", tab: "owner" });
+  assert.deepEqual(await open(two, name, { store: { name: "one owner" } }), { thread: "worker", tab: "owner" });
+});
+
 test("three tabs have one device; when its owner is closed another one is, and nobody has to open anything again", async () => {
   const { visit } = await origin();
   const name = user();

@@ -1,19 +1,27 @@
+import { channelOf, type StoreAccess } from "../store/indexeddb.js";
 import type { Host } from "./host.js";
 import type { Carrier, FromFace, FromHost } from "./port.js";
 
 /** The lock that a tab holds while it owns a device's state; the others queue for it. */
-export function ownerLock(name: string): string { return `mimi-edge ${name} owner`; }
+export function ownerLock(name: string): string { return `mimi-edge owner ${name}`; }
 /** The lock that a guest holds while it is there. */
-export function guestLock(name: string, face: string): string { return `mimi-edge ${name} guest ${face}`; }
-/** The channel between the host of a device and its guests, on which everybody hears all. */
-export function guestChannel(name: string): BroadcastChannel { return new BroadcastChannel(`mimi-edge ${name}`); }
+export function guestLock(name: string, face: string): string { return `mimi-edge guest ${face} ${name}`; }
+
+/**
+ * The channel between the host of a device and its guests, on which everybody hears all: only who has the
+ * store's keys knows its name.
+ */
+function guestChannel(secret: string): BroadcastChannel { return new BroadcastChannel(`mimi-edge guests ${secret}`); }
+/** The channel on which a host says that it has begun, and nothing else, to those who may not know the other one yet. */
+function bellOf(name: string): BroadcastChannel { return new BroadcastChannel(`mimi-edge bell ${name}`); }
 
 /** Whether what came on the channel is for a host. */
 export function isFromFace(message: FromFace | FromHost): message is FromFace { return "face" in message; }
 
-/** Serves the guests of a device until the result is called. */
+/** Serves the guests of a device until the result is called; nobody when its store is not one that tabs share. */
 export function serveGuests(host: Host, name: string): () => void {
-  const channel = guestChannel(name);
+  if (host.channel === undefined) return () => undefined;
+  const channel = guestChannel(host.channel);
   const stop = new AbortController();
   const carrier: Carrier = { post: (message) => { channel.postMessage(message); }, goesOn: true };
   channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => {
@@ -22,10 +30,36 @@ export function serveGuests(host: Host, name: string): () => void {
     if (data.type === "attach") void whenGone(name, data.face, stop.signal).then(() => { host.detach(data.face); }, () => undefined);
   };
   host.announce(carrier);
+  const bell = bellOf(name);
+  bell.postMessage("begun");
+  bell.close();
   return () => {
     stop.abort();
     channel.close();
   };
+}
+
+/**
+ * The channel to a device's host, once its store is there, or nothing when `signal` is aborted before.
+ * Rejects as the store's opening would: with `storage-key` for another key than the store's.
+ */
+export async function findHost(access: StoreAccess, signal: AbortSignal): Promise<BroadcastChannel | undefined> {
+  const bell = bellOf(access.name);
+  try {
+    while (!signal.aborted) {
+      const begun = new Promise<void>((resolve) => {
+        bell.onmessage = () => { resolve(); };
+        signal.addEventListener("abort", () => { resolve(); }, { once: true });
+      });
+      const secret = await channelOf(access);
+      if (signal.aborted) return undefined;
+      if (secret !== undefined) return guestChannel(secret);
+      await begun;
+    }
+    return undefined;
+  } finally {
+    bell.close();
+  }
 }
 
 /** Resolves when a guest's tab is closed, or has crashed. */

@@ -2,6 +2,7 @@ import type { ClientCore } from "#wasm/client";
 import { MimiError, fromCore, plainOf } from "../errors.js";
 import { deferred, type Deferred } from "../live.js";
 import type { Store } from "../store.js";
+import type { SharedStore } from "../store/indexeddb.js";
 import { uri, type ClientUri } from "../uri.js";
 import { askedBefore } from "./again.js";
 import { CALLS, callCore } from "./calls.js";
@@ -17,7 +18,7 @@ export interface HostParts {
   readonly openCore: () => Promise<ClientCore>;
   /** Where cores are. */
   readonly instance: Instance;
-  readonly store: Store;
+  readonly store: Store | SharedStore;
   readonly transport: Transport;
   readonly webSocket: typeof WebSocket;
   readonly thread: Snapshot["thread"];
@@ -100,6 +101,9 @@ export class Host {
     host.#isOpen = true;
     return host;
   }
+
+  /** The name of the channel on which guests are served, if the store is one that tabs share. */
+  get channel(): string | undefined { return "channel" in this.#parts.store ? this.#parts.store.channel : undefined; }
 
   /** Tells faces on a carrier that this host has begun. */
   announce(carrier: Carrier): void { this.#post(carrier, { type: "hosting" }); }

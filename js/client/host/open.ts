@@ -1,7 +1,6 @@
 import { ClientCore, __wbg_reset_state } from "#wasm/client";
 import { fromCore } from "../errors.js";
 import type { KeyPackageOptions } from "../key-packages.js";
-import type { Store } from "../store.js";
 import { Host, type HostParts } from "./host.js";
 import { Instance } from "./instance.js";
 import { Transport } from "./transport.js";
@@ -12,7 +11,7 @@ export interface HostOptions extends Pick<HostParts, "thread" | "webSocket"> {
   readonly provider: string;
   readonly pseudonym: Uint8Array | undefined;
   readonly keyPackages: KeyPackageOptions | undefined;
-  readonly openStore: () => Promise<Store>;
+  readonly openStore: () => Promise<HostParts["store"]>;
   readonly fetch?: typeof fetch | undefined;
 }
 

@@ -22,14 +22,24 @@ interface About {
   readonly keys: KeptKeys;
 }
 
-/** Which store to open. */
-export interface IndexedDbOptions {
+/** How to get at a store. */
+export interface StoreAccess {
   /** The store's name within the origin. */
   readonly name: string;
   /** The application's secret; without one the store has keys of its own, which cannot be exported. */
   readonly key?: StoreKey | undefined;
+}
+
+/** Which store to open. */
+export interface IndexedDbOptions extends StoreAccess {
   /** Whether to wait while something else has the store open. Default: no, that is `storage-locked`. */
   readonly wait?: boolean;
+}
+
+/** A store that the tabs of an origin share: one has it open, and serves the others on a channel. */
+export interface SharedStore extends Store {
+  /** The channel's name, which nobody finds out without the store's keys. */
+  readonly channel: string;
 }
 
 /**
@@ -37,15 +47,15 @@ export interface IndexedDbOptions {
  * store is locked while it is open (`storage-locked`). Also rejects with `bad-argument`, `storage-key`,
  * `storage-damaged`, `storage-newer`; nothing is deleted for any of them.
  */
-export async function indexedDbStore({ name, key, wait = false }: IndexedDbOptions): Promise<Store> {
+export async function indexedDbStore({ name, key, wait = false }: IndexedDbOptions): Promise<SharedStore> {
   requireSecureContext();
   const database = databaseOf(name);
-  const unlock = await lock(database, wait);
+  const unlock = await lock(name, wait);
   let db: IDBDatabase | undefined;
   try {
     db = await openDatabase(database);
     const { id, sealer } = await openRecords(db, key);
-    return new IndexedDbStore(database, id, sealer, db, unlock);
+    return new IndexedDbStore(database, id, sealer, await sealer.channel(), db, unlock);
   } catch (error) {
     db?.close();
     await unlock();
@@ -53,10 +63,27 @@ export async function indexedDbStore({ name, key, wait = false }: IndexedDbOptio
   }
 }
 
+/**
+ * The name of the channel of a store's tabs, whether one of them has it open or not; nothing while the store
+ * is not made. Rejects as {@link indexedDbStore}.
+ */
+export async function channelOf({ name, key }: StoreAccess): Promise<string | undefined> {
+  let db: IDBDatabase | undefined;
+  try {
+    db = await openDatabase(databaseOf(name));
+    const about = await aboutOf(db);
+    return about === undefined ? undefined : await (await openKeys(about.keys, key)).channel();
+  } catch (error) {
+    throw storageError(error);
+  } finally {
+    db?.close();
+  }
+}
+
 /** Erases what {@link indexedDbStore} of this name has stored. */
 export async function deleteIndexedDb(name: string): Promise<void> {
   const database = databaseOf(name);
-  const unlock = await lock(database, false);
+  const unlock = await lock(name, false);
   try {
     await done(indexedDB.deleteDatabase(database));
   } catch (error) {
@@ -71,7 +98,8 @@ export function requireSecureContext(): void {
   if (!isSecureContext) throw new MimiError("bad-argument", "state is sealed and locked, which needs a secure context: https, or localhost");
 }
 
-class IndexedDbStore implements Store {
+class IndexedDbStore implements SharedStore {
+  readonly channel: string;
   readonly #name: string;
   readonly #id: string;
   readonly #sealer: Sealer;
@@ -79,10 +107,11 @@ class IndexedDbStore implements Store {
   #db: IDBDatabase | undefined;
   #lost: () => void = () => undefined;
 
-  constructor(name: string, id: string, sealer: Sealer, db: IDBDatabase, unlock: () => Promise<void>) {
+  constructor(name: string, id: string, sealer: Sealer, channel: string, db: IDBDatabase, unlock: () => Promise<void>) {
     this.#name = name;
     this.#id = id;
     this.#sealer = sealer;
+    this.channel = channel;
     this.#unlock = unlock;
     this.#take(db);
   }
@@ -224,7 +253,7 @@ function done<T>(request: IDBRequest<T>): Promise<T> {
 
 /** Takes the store's lock: when its turn comes, or at once or not at all. The result gives it free. */
 async function lock(name: string, wait: boolean): Promise<Release> {
-  const release = await takeLock(name, wait ? {} : { ifAvailable: true });
+  const release = await takeLock(`mimi-edge store ${name}`, wait ? {} : { ifAvailable: true });
   if (release === undefined) throw new MimiError("storage-locked", "something else has this device open", { retryable: true });
   return release;
 }

@@ -23,6 +23,8 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** What stands before a row's key: its length, in bytes. */
 const LENGTH_BYTES = 4;
+/** What the channel's name is made of. It is no row's key, and more of the HMAC than an id shows. */
+const CHANNEL = new TextEncoder().encode("mimi-edge store 2 channel");
 
 /**
  * Seals rows and opens them again. A record's id is `HMAC(name, row key)`, cut to 16 bytes; the record is
@@ -69,9 +71,17 @@ export class Sealer {
     return { key: new Uint8Array(plain, LENGTH_BYTES, start - LENGTH_BYTES), value: new Uint8Array(plain, start) };
   }
 
+  /** A name that only who has the keys can tell. */
+  async channel(): Promise<string> {
+    return [...await this.#macOf(CHANNEL)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
   async #idOf(key: Uint8Array): Promise<Bytes> {
-    const hash = await crypto.subtle.sign("HMAC", this.#keys.name, key as Bytes);
-    return new Uint8Array(hash).slice(0, ID_BYTES);
+    return (await this.#macOf(key)).slice(0, ID_BYTES);
+  }
+
+  async #macOf(message: Uint8Array): Promise<Bytes> {
+    return new Uint8Array(await crypto.subtle.sign("HMAC", this.#keys.name, message as Bytes));
   }
 }
 

@@ -11,6 +11,7 @@ let client: Client | undefined;
 /** The keys of messages of others as the events told them, by room. */
 const told: string[] = [];
 const errors: string[] = [];
+const heard: unknown[] = [];
 let longest = 0;
 
 function current(): Client {
@@ -37,6 +38,12 @@ const api = {
   isLive: (): boolean => current().sync.get().state === "live",
   device: (): string => current().device,
   stock: (): number => current().keyPackages.stock.get().published,
+  /** Listens on channels of these names. */
+  overhear(names: readonly string[]): void {
+    for (const name of names) new BroadcastChannel(name).onmessage = ({ data }: MessageEvent<unknown>) => { heard.push(data); };
+  },
+  /** What came on them. */
+  overheard: (): unknown[] => heard,
   rooms: (): string[] => current().rooms.get().map((room) => room.uri),
   told: (): string[] => told,
   errors: (): string[] => errors,
