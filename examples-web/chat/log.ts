@@ -1,6 +1,6 @@
 // What the page shows of a room's past: its messages, and who came and went while the page was open.
 
-import type { Message, Page, Room, RoomState, UserUri } from "@mimi-edge/client";
+import type { Message, Page, Room, RoomState, TimelineItem, UserUri } from "@mimi-edge/client";
 import { Value } from "./glue.js";
 
 /** Who came or went, and after which message that was seen. */
@@ -24,7 +24,7 @@ export class RoomLog {
   /** Received since somebody looked. */
   readonly unread = new Value(0);
   readonly #room: Room;
-  #page: Page<Message> | null | undefined;
+  #page: Page<TimelineItem> | null | undefined;
   #last: RoomState | undefined;
 
   constructor(room: Room, signal: AbortSignal) {
@@ -46,7 +46,7 @@ export class RoomLog {
     this.#page = this.#page === undefined ? await this.#room.history({ limit: LIMIT }) : await this.#page.next();
     this.hasOlder.set(this.#page?.items.length === LIMIT);
     const known = new Set(this.messages.get().map(({ key }) => key));
-    const items = (this.#page?.items ?? []).filter(({ key }) => !known.has(key));
+    const items = (this.#page?.items ?? []).filter((item): item is Message => item.problem === undefined && !known.has(item.key));
     this.messages.set([...items, ...this.messages.get()]);
   }
 

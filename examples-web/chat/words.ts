@@ -124,6 +124,7 @@ export function syncWords(sync: Sync): readonly [icon: string, words: string] {
   switch (sync.state) {
     case "live": return ["●", "connected"];
     case "connecting": return ["◌", "connecting"];
+    case "catching-up": return ["◍", `catching up: ${String(Math.floor((100 * sync.done) / sync.total))} %`];
     case "offline": return ["○", "offline"];
   }
 }
@@ -133,6 +134,7 @@ export function deliveryWords(delivery: Delivery): readonly [icon: string, words
   switch (delivery.state) {
     case "queued": return ["◷", "queued"];
     case "sending": return ["↑", "sending"];
+    case "cancelled": return ["✗", "taken back"];
     case "accepted": return ["✓", `accepted ${clock(delivery.at)}`];
     case "failed": return ["!", `not sent: ${errorWords(delivery.error)}`];
   }

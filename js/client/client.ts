@@ -9,7 +9,7 @@ import type { Exchange } from "./host/transport.js";
 import { KeyPackages } from "./key-packages.js";
 import { Link } from "./link.js";
 import { LiveValue, TypedEvents, guarded, type Emitter, type Live, type Signal } from "./live.js";
-import { messageOf, ownMessage } from "./message.js";
+import { itemOf, messageOf, unreadableOf, type TimelineItem } from "./message.js";
 import { isNamed, type ClientOptions, type CreateRoomOptions } from "./options.js";
 import { Room } from "./room.js";
 import type { Runtime, Sync } from "./sync.js";
@@ -229,7 +229,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     const fresh = this.#show(snapshot);
     for (const room of this.#rooms.get()) if (!snapshot.rooms.some(([address]) => address === room.uri)) this.#forget(room.uri);
     for (const room of fresh) this.#events.emit("room", room);
-    for (const message of snapshot.missed) this.#events.emit("message", messageOf(this, message));
+    for (const room of this.#rooms.get()) room.attached();
+    for (const entry of snapshot.missed) this.#came(itemOf(this, entry));
     this.#note(snapshot);
   }
 
@@ -253,14 +254,16 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   }
 
   /** Shows what is another than before; the result are the rooms that were not there. */
-  #show({ sync, rooms = [], available, devices, consent, stock, trust }: Partial<State>): readonly Room[] {
+  #show({ sync, rooms = [], readings = [], available, devices, consent, stock, trust }: Partial<State>): readonly Room[] {
     const fresh = rooms.flatMap(([address, state]) => {
       const room = this.room(address as RoomUri);
+      const reading = readings.find(([of]) => of === address)?.[1];
       if (state === null) this.#forget(address as RoomUri);
-      else if (room === undefined) return [new Room(this.#link, this, address as RoomUri, state)];
+      else if (room === undefined) return [new Room(this.#link, this, address as RoomUri, state, reading)];
       else room.changed(state);
       return [];
     });
+    for (const [address, reading] of readings) this.room(address as RoomUri)?.read(reading);
     if (fresh.length > 0) this.#rooms.set([...this.#rooms.get(), ...fresh]);
     if (available !== undefined) this.#available.set(available as readonly RoomUri[]);
     if (devices !== undefined) this.#devices.set(this.#devicesOf(devices));
@@ -272,6 +275,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   }
 
   #forget(address: RoomUri): void {
+    this.room(address)?.end(new MimiError("room-unknown", "the room is no more"));
     this.#positions.delete(address);
     this.#rooms.set(this.#rooms.get().filter((room) => room.uri !== address));
   }
@@ -301,15 +305,11 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     const room = this.room(address);
     switch (event.type) {
       case "intentFailed": if (!awaited) this.#changeFailed(event); break;
-      case "message":
-        this.#positions.set(address, event.position);
-        this.#events.emit("message", messageOf(this, event));
-        break;
-      case "undecryptable": this.#events.emit("undecryptable", { room: address, position: event.position }); break;
+      case "message": case "echoed": this.#came(messageOf(this, event)); break;
+      case "undecryptable": this.#came(unreadableOf(event)); break;
       case "delivery": {
-        const own = ownMessage(this, event);
-        room?.delivered(own);
-        this.#events.emit("message", own);
+        const own = room?.delivered(event);
+        if (own !== undefined) this.#told(own);
         break;
       }
       default:
@@ -327,6 +327,18 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
         break;
       default:
     }
+  }
+
+  /** The room's log has something at its next place. */
+  #came(item: TimelineItem): void {
+    if (item.position !== undefined) this.#positions.set(item.room, item.position);
+    this.#told(item);
+  }
+
+  #told(item: TimelineItem): void {
+    this.room(item.room)?.told(item);
+    if (item.problem === undefined) this.#events.emit("message", item);
+    else this.#events.emit("undecryptable", item);
   }
 
   #changeFailed({ room, what, user, code, retryable }: Extract<CoreEvent, { readonly type: "intentFailed" }>): void {

@@ -1,6 +1,6 @@
 import type { ConsentRequest } from "./consent.js";
 import type { MimiError } from "./errors.js";
-import type { Message } from "./message.js";
+import type { Message, UnreadableMessage } from "./message.js";
 import type { Room } from "./room.js";
 import type { Change } from "./room-state.js";
 import type { ClientUri, RoomUri, UserUri } from "./uri.js";
@@ -12,7 +12,7 @@ export interface ClientEvents {
   /** A message came, or one of this device is somewhere else (same key); {@link Room.history} has those that came before. */
   message: Message;
   /** Something came that this device cannot read; the room goes on. */
-  undecryptable: { readonly room: RoomUri; readonly position: number };
+  undecryptable: UnreadableMessage;
   /**
    * Events of a room are gone, and this device joins it anew by itself; a second time, with
    * `rejoined`, when it is in again. What was sent in between cannot be read.

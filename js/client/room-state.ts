@@ -1,4 +1,5 @@
 import type { Bytes } from "./message.js";
+import { NOTHING_READ, type Reading } from "./reading.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 import type { Trust } from "./verification.js";
 
@@ -36,7 +37,7 @@ export interface Change {
   readonly attempt: number;
   /**
    * Takes the wish back; whoever waits for it gets `aborted`. Resolves to false when that comes too
-   * late: it is on its way to the hub, or over, or it is a room's creation.
+   * late: it is on its way to the hub, or over. With a room's creation goes all that waits for it.
    */
   cancel(): Promise<boolean>;
 }
@@ -45,7 +46,7 @@ export interface Change {
 export type Action = "send" | "add" | "remove" | "leave" | { readonly setRoles: readonly Role[]; readonly of: UserUri };
 
 /** A room as it stands on this device. */
-export interface RoomState {
+export interface RoomState extends Reading {
   /** A local label, never sent: the address' local part. */
   readonly name: string;
   /** The MLS epoch. */
@@ -95,7 +96,7 @@ export interface CoreRoomState {
 export interface CorePending { readonly id: number; readonly what: ChangeKind; readonly user?: string; readonly state: Change["state"]; readonly tries: number }
 
 /** The core's state of a room as applications see it; `cancel` takes an intent back. */
-export function roomState(address: RoomUri, core: CoreRoomState, cancel: (id: number) => Promise<boolean>): RoomState {
+export function roomState(address: RoomUri, core: CoreRoomState, cancel: (id: number) => Promise<boolean>, reading: Reading = NOTHING_READ): RoomState {
   const participants = core.participants.map(({ user, roles, devices, trust }): Participant => {
     const parsed = user as UserUri;
     return { user: parsed, roles, domain: uri.domain(parsed), devices: devices as ClientUri[], trust };
@@ -120,6 +121,7 @@ export function roomState(address: RoomUri, core: CoreRoomState, cancel: (id: nu
     ...(core.policy === undefined ? {} : { policy: core.policy }),
     leaving: core.leaving,
     pending,
+    ...reading,
     can: (action) => can(core, action),
   };
 }

@@ -1,8 +1,10 @@
 import { MimiError } from "./errors.js";
 import type { Link } from "./link.js";
 import { LiveValue, deferred, type Deferred, type Live, type Page, type Signal } from "./live.js";
-import { messageKey, messageOf, type Bytes, type CoreMessage, type Message, type Self, type UnixMillis } from "./message.js";
+import { itemOf, messageKey, ownMessage, type Bytes, type CoreDelivery, type CoreHistoryEntry, type Message, type MessageActions, type Self, type TimelineItem, type UnixMillis } from "./message.js";
+import { NOTHING_READ, readingOf, type CoreReading } from "./reading.js";
 import { roomState, type CoreRoomState, type Role, type RoomState } from "./room-state.js";
+import { RoomTimeline, type Timeline } from "./timeline.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
 
 /** Most messages of one page of the history. */
@@ -13,12 +15,21 @@ export interface Sent {
   /** The message's key. */
   readonly key: string;
   /**
-   * The hub's timestamp, once it took the message. Rejects with `not-allowed`, `gap`, `diverged`,
-   * `epoch-too-old`, `room-unknown`, `too-large`, with `internal` for an answer that is none of the
-   * protocol, or with `closed` when the client was closed before (the message stays stored, and
-   * the event `message` tells what comes of it when the client is open again).
+   * The hub's timestamp, once it took the message. Rejects when it is given up for now, with
+   * `not-allowed`, `gap`, `diverged`, `epoch-too-old`, `room-unknown`, `too-large`, or with `internal`
+   * for an answer that is none of the protocol: the message is kept, and its delivery has `retry`. Rejects
+   * with `aborted` when it was taken back, and with `closed` when the client was closed before (the
+   * message stays stored, and the event `message` tells what comes of it when the client is open again).
    */
   readonly accepted: Promise<UnixMillis>;
+  /** Takes the message back. Resolves to false when that comes too late: it is on its way, or over. */
+  cancel(): Promise<boolean>;
+}
+
+/** How much a {@link Timeline} shows. */
+export interface TimelineOptions {
+  /** How many messages to begin with, and to go further back with: 1 or more. Default: 50. */
+  readonly limit?: number;
 }
 
 /** What came of {@link Room.add}: `devices` is the number of the user's devices in the room. */
@@ -61,16 +72,24 @@ export class Room {
   readonly #self: Self;
   /** Who waits for messages, by key. */
   readonly #sent = new Map<string, Deferred<UnixMillis>>();
+  readonly #timelines = new Set<RoomTimeline>();
+  readonly #actions: MessageActions = {
+    cancel: (key) => this.#link.once("cancelMessage", this.uri, key),
+    retry: (key) => this.#link.once("retryMessage", this.uri, key),
+    discard: (key) => this.#link.once("discardMessage", this.uri, key),
+  };
   /** What the core said last. */
   #core: CoreRoomState;
+  #reading: CoreReading;
 
   /** @internal */
-  constructor(link: Link, self: Self, address: RoomUri, state: CoreRoomState) {
+  constructor(link: Link, self: Self, address: RoomUri, state: CoreRoomState, reading: CoreReading = NOTHING_READ) {
     this.#link = link;
     this.#self = self;
     this.uri = address;
     this.#core = state;
-    this.#state = new LiveValue(this.#stateOf(state));
+    this.#reading = reading;
+    this.#state = new LiveValue(this.#stateOf());
     this.state = this.#state;
   }
 
@@ -155,7 +174,7 @@ export class Room {
       this.#sent.delete(key);
       throw error;
     }
-    return { key, accepted: accepted.promise };
+    return { key, accepted: accepted.promise, cancel: () => this.#actions.cancel(key) };
   }
 
   /**
@@ -163,10 +182,9 @@ export class Room {
    * first; `next` goes further back. All of it is stored on this device, so what came while no
    * listener was there is in it too. Rejects with `bad-argument`, `closed`.
    */
-  async history({ before, limit = 50 }: HistoryOptions = {}): Promise<Page<Message>> {
-    if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_MESSAGES) throw new MimiError("bad-argument", `a limit is a number from 1 to ${String(MOST_MESSAGES)}`);
-    const found = (await this.#link.once("history", this.uri, before, limit)) as CoreMessage[];
-    const items = found.map((one) => messageOf(this.#self, one));
+  async history({ before, limit = 50 }: HistoryOptions = {}): Promise<Page<TimelineItem>> {
+    checkLimit(limit);
+    const items = await this.#page(before, limit);
     const first = items[0]?.position;
     return { items, next: async () => (first === undefined || items.length < limit ? null : await this.history({ before: first, limit })) };
   }
@@ -188,28 +206,84 @@ export class Room {
     return (await this.#link.once("exportSecret", this.uri, label, context, length)) as Bytes;
   }
 
+  /**
+   * The room's messages as a list that goes on by itself, those of this device that are still to be
+   * accepted, or were given up, among them. Throws `bad-argument` for a limit that is none.
+   */
+  timeline({ limit = 50 }: TimelineOptions = {}): Timeline {
+    checkLimit(limit);
+    const timeline = new RoomTimeline({
+      history: (before, limit) => this.#page(before, limit),
+      unsent: async () => ((await this.#link.once("unsent", this.uri)) as CoreDelivery[]).map((one) => this.#own(one)),
+      closed: () => { this.#timelines.delete(timeline); },
+    }, limit);
+    this.#timelines.add(timeline);
+    return timeline;
+  }
+
+  /**
+   * The user has read the room up to this message, or up to this place of its log: {@link RoomState.unread}
+   * counts what comes after. Nothing becomes unread again. Other devices of the user do not hear of it.
+   */
+  async markRead(upTo: Pick<TimelineItem, "position"> | number): Promise<void> {
+    const position = typeof upTo === "number" ? upTo : upTo.position;
+    // One that the log does not have stands after all that is in it.
+    if (position !== undefined && !Number.isSafeInteger(position)) throw new MimiError("bad-argument", "a position is a whole number");
+    await this.#link.once("markRead", this.uri, Math.max(position ?? Number.MAX_SAFE_INTEGER, 0));
+  }
+
   /** @internal The state is another one. */
   changed(state: CoreRoomState): void {
     this.#core = state;
-    this.#state.set(this.#stateOf(state));
+    this.#state.set(this.#stateOf());
+  }
+
+  /** @internal The messages, or what is read of them, are others. */
+  read(reading: CoreReading): void {
+    this.#reading = reading;
+    this.#state.set(this.#stateOf());
   }
 
   /** @internal A message of this device is somewhere else now: one who waits for it is told. */
-  delivered({ key, delivery }: Message): void {
+  delivered(event: CoreDelivery): Message {
+    const message = this.#own(event);
+    const { key, delivery } = message;
     const accepted = this.#sent.get(key);
-    if (delivery.state === "accepted") accepted?.resolve(delivery.at);
-    if (delivery.state === "failed") accepted?.reject(delivery.error);
-    if (delivery.state === "accepted" || delivery.state === "failed") this.#sent.delete(key);
+    switch (delivery.state) {
+      case "accepted": accepted?.resolve(delivery.at); break;
+      case "failed": accepted?.reject(delivery.error); break;
+      case "cancelled": accepted?.reject(new MimiError("aborted", "the message was taken back")); break;
+      default: return message;
+    }
+    this.#sent.delete(key);
+    return message;
+  }
+
+  /** @internal Something came, or is somewhere else. */
+  told(item: TimelineItem): void {
+    for (const timeline of [...this.#timelines]) timeline.told(item);
+  }
+
+  /** @internal Another host has the device. */
+  attached(): void {
+    for (const timeline of [...this.#timelines]) timeline.again();
   }
 
   /** @internal Nothing happens any more. */
   end(error: MimiError): void {
     this.#state.end();
+    for (const timeline of [...this.#timelines]) timeline.close();
     for (const accepted of this.#sent.values()) accepted.reject(error);
   }
 
-  #stateOf(state: CoreRoomState): RoomState {
-    return roomState(this.uri, state, (id) => this.#link.once("cancel", this.uri, id));
+  async #page(before: number | undefined, limit: number): Promise<readonly TimelineItem[]> {
+    return ((await this.#link.once("history", this.uri, before, limit)) as CoreHistoryEntry[]).map((entry) => itemOf(this.#self, entry));
+  }
+
+  #own(event: CoreDelivery): Message { return ownMessage(this.#self, event, this.#actions); }
+
+  #stateOf(): RoomState {
+    return roomState(this.uri, this.#core, (id) => this.#link.once("cancel", this.uri, id), readingOf(this.#self, this.#reading));
   }
 
   #added(user: UserUri): AddResult {
@@ -225,4 +299,8 @@ export class Room {
       }, { signal });
     });
   }
+}
+
+function checkLimit(limit: number): void {
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_MESSAGES) throw new MimiError("bad-argument", `a limit is a number from 1 to ${String(MOST_MESSAGES)}`);
 }

@@ -3,7 +3,13 @@ import type { UnixMillis } from "./message.js";
 /** The connection to the own provider. */
 export type Sync =
   | { readonly state: "offline"; readonly retryAt?: UnixMillis }
-  | { readonly state: "connecting" | "live" };
+  | { readonly state: "connecting" | "live" }
+  /**
+   * What came while this device was away is being read, room by room: `done` of `total` rooms, the one that
+   * is being read in part, so `done` is no whole number. It goes only up; when nothing came, this state is
+   * left out.
+   */
+  | { readonly state: "catching-up"; readonly done: number; readonly total: number };
 
 /** Where the work of a client is done. */
 export interface Runtime {

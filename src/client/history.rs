@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Client, Event, HistoryEntry, Message, OwnMessage, Reading, Undecryptable, outgoing, step::Step,
+    Client, Event, HistoryEntry, Message, OwnMessage, Reading, Undecryptable,
+    outgoing::{self, Outgoing},
+    step::Step,
     tables,
 };
 use crate::{
@@ -65,7 +67,7 @@ impl Client {
         Ok(outgoing::shown(&Transaction::new(&self.storage), room)?)
     }
 
-    /// What the user has read of a room.
+    /// What is to be read in a room, and to be sent.
     ///
     /// # Errors
     /// When the storage fails.
@@ -73,7 +75,13 @@ impl Client {
         let transaction = Transaction::new(&self.storage);
         let Read { to, unread, last } = load(&transaction, room)?;
         let last = transaction.load(&tables::history(room, last))?;
-        Ok(Reading { read_to: to, unread, last })
+        let outgoing = outgoing::all(&transaction, room)?;
+        let count = |is: fn(&Outgoing) -> bool| {
+            let count = outgoing.iter().filter(|message| is(message)).count();
+            u64::try_from(count).unwrap_or(u64::MAX)
+        };
+        let (waiting, failed) = (count(Outgoing::waits_for_the_hub), count(Outgoing::is_given_up));
+        Ok(Reading { read_to: to, unread, last, waiting, failed })
     }
 
     /// The user has read a room up to this position of its log. Nothing is unread again after that,

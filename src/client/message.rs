@@ -104,7 +104,7 @@ impl HistoryEntry {
     }
 }
 
-/// What the user has read of a room.
+/// What is to be read in a room, and to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// The position up to which the user has read, 0 for nothing.
@@ -113,4 +113,8 @@ pub struct Reading {
     pub unread: u64,
     /// The last message of the room's log.
     pub last: Option<Message>,
+    /// How many messages of this device wait for the hub, or for its answer.
+    pub waiting: u64,
+    /// How many messages of this device were given up, and are kept.
+    pub failed: u64,
 }

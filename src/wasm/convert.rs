@@ -155,6 +155,8 @@ pub(super) fn reading(reading: &Reading) -> JsValue {
         ("readTo", number(reading.read_to)),
         ("unread", number(reading.unread)),
         ("last", last.map_or(JsValue::UNDEFINED, |message| logged("message", message))),
+        ("waiting", number(reading.waiting)),
+        ("failed", number(reading.failed)),
     ])
 }
 

@@ -16,7 +16,7 @@ use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{Client, ClientOptions, ErrorCode, HistoryEntry, KeyPackageOptions, Pseudonym},
+    client::{Client, ClientOptions, ErrorCode, KeyPackageOptions, Pseudonym},
     error::{Error, UsageError},
     js::{self, number, object, whole},
     mls::MlsCrypto,
@@ -237,14 +237,17 @@ impl ClientCore {
         Ok(rooms.iter().map(RoomUri::to_string).collect())
     }
 
-    /// The last `limit` messages of a room before this position of its log (of all: `undefined`), the
-    /// oldest first, as the event `message` has them.
+    /// The last `limit` entries of a room's history before this position of its log (of all:
+    /// `undefined`), the oldest first, as the events `message` and `undecryptable` have them.
     ///
     /// # Errors
     /// When the address is none, or the state is broken.
     pub fn history(&self, room: &str, before: Option<f64>, limit: u32) -> Result<Array, JsValue> {
-        let mut entries = self.entries_before(room, before, limit)?;
-        entries.retain(|entry| matches!(entry, HistoryEntry::Message(_)));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let entries = self
+            .client
+            .history_before(&room_uri(room)?, before.map(whole), limit)
+            .map_err(failure)?;
         Ok(entries.iter().map(convert::history_entry).collect())
     }
 
@@ -258,8 +261,8 @@ impl ClientCore {
         Ok(messages.iter().map(convert::own_message).collect())
     }
 
-    /// What the user has read of a room: an object `{readTo, unread, last}`, `last` as the event
-    /// `message` has it.
+    /// What is to be read in a room, and to be sent: an object `{readTo, unread, last, waiting, failed}`,
+    /// `last` as the event `message` has it.
     ///
     /// # Errors
     /// When the address is none, or the state is broken.
@@ -285,19 +288,6 @@ impl ClientCore {
     pub fn room_state(&mut self, room: &str) -> Result<JsValue, JsValue> {
         let state = self.client.room_state(&room_uri(room)?).map_err(failure)?;
         Ok(state.map_or(JsValue::UNDEFINED, |state| convert::room_state(&state)))
-    }
-}
-
-impl ClientCore {
-    fn entries_before(
-        &self,
-        room: &str,
-        before: Option<f64>,
-        limit: u32,
-    ) -> Result<Vec<HistoryEntry>, JsValue> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let room = room_uri(room)?;
-        self.client.history_before(&room, before.map(whole), limit).map_err(failure)
     }
 }
 

@@ -108,13 +108,20 @@ fn r72_a_refused_message_is_kept_over_a_restart_until_it_is_sent_again() {
     world.devices[ALICE].reopen(now);
     world.run();
     assert_eq!(unsent(&world, ALICE), [named("no", failed(ErrorCode::NotAllowed, false))]);
+    let counts = |world: &World| {
+        let reading = world.devices[ALICE].client.reading(&room()).unwrap();
+        (reading.waiting, reading.failed)
+    };
+    assert_eq!(counts(&world), (0, 1));
     world.forget_events();
     world.ask(ALICE, |alice, now| alice.retry_message(&room(), &key, now));
     assert_eq!(unsent(&world, ALICE), [named("no", Delivery::Queued)]);
+    assert_eq!(counts(&world), (1, 0));
     // Once is enough.
     world.ask(ALICE, |alice, now| alice.retry_message(&room(), &key, now));
     world.run();
     assert_eq!(history(&world, BOB), ["yes", "no"]);
+    assert_eq!(counts(&world), (0, 0));
     let own = world.devices[ALICE].client.history(&room(), 0, 9).unwrap();
     assert_eq!(own[1].key, key);
     assert_eq!(world.desk.count("submitMessage"), 3);

@@ -13,7 +13,7 @@ import { FakeCore } from "./fake-core.js";
 
 type Core = ConstructorParameters<typeof Engine>[0];
 const change: RowChange = { key: new Uint8Array([1]), value: null };
-const message: CoreEvent = { type: "undecryptable", room: "clubhouse@alpha.example", position: 1 };
+const message: CoreEvent = { type: "undecryptable", room: "clubhouse@alpha.example", key: "k", epoch: 1, at: 1, position: 1 };
 
 /** A socket that opens and closes when it is told. */
 class FakeSocket {

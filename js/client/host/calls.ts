@@ -10,11 +10,16 @@ export type Kind = "read" | "step" | "ask" | "change";
 /** What a face may call: methods of the core. */
 export const CALLS = {
   history: "read",
+  unsent: "read",
   safetyNumber: "read",
   epochCode: "read",
   exportSecret: "read",
   pseudonyms: "read",
   send: "step",
+  cancelMessage: "step",
+  retryMessage: "step",
+  discardMessage: "step",
+  markRead: "step",
   cancel: "step",
   syncRooms: "step",
   forgetPseudonym: "step",

@@ -2,9 +2,10 @@ import type { ClientCore } from "#wasm/client";
 import type { CoreConsent } from "../consent.js";
 import { MimiError, closedError, fromCore, type ErrorCode } from "../errors.js";
 import { deferred, type Deferred } from "../live.js";
-import type { CoreDelivery, CoreMessage } from "../message.js";
+import type { CoreDelivery, CoreMessage, CoreUndecryptable } from "../message.js";
 import type { Change } from "../room-state.js";
 import type { RowChange, Store } from "../store.js";
+import type { Sync } from "../sync.js";
 import type { CoreTrust } from "../verification.js";
 import type { Instance } from "./instance.js";
 import type { CoreStock } from "./port.js";
@@ -31,7 +32,10 @@ export type CoreEvent =
   | { readonly type: "waitingForConsent"; readonly room: string; readonly id: number }
   | { readonly type: "roomChanged"; readonly room: string; readonly epoch: number }
   | ({ readonly type: "message" } & CoreMessage)
-  | { readonly type: "undecryptable"; readonly room: string; readonly position: number }
+  | ({ readonly type: "echoed" } & CoreMessage)
+  | ({ readonly type: "undecryptable" } & CoreUndecryptable)
+  | { readonly type: "read"; readonly room: string }
+  | { readonly type: "catchingUp"; readonly doneThousandths: number; readonly rooms: number }
   | ({ readonly type: "delivery" } & CoreDelivery)
   | { readonly type: "intentDone"; readonly room: string; readonly id: number }
   | { readonly type: "intentFailed"; readonly room: string; readonly id: number; readonly what: Change["what"]; readonly user?: string; readonly code: ErrorCode; readonly retryable: boolean };
@@ -49,7 +53,7 @@ export interface EngineOwner {
   /** Rooms, messages and the like, after they were stored and before promises resolve. */
   happened(event: CoreEvent): void;
   /** The connection to the own provider. */
-  connection(state: { readonly state: "connecting" | "live" } | { readonly state: "offline"; readonly retryAt: number }): void;
+  connection(state: Sync): void;
   /** Nothing can be stored or called any more. */
   broken(error: MimiError): void;
   /** The core is of no use any more, and this engine with it: both have to be made anew from what is stored. */
@@ -237,6 +241,7 @@ export class Engine {
     }
     switch (event.type) {
       case "registered": this.#connect(); break;
+      case "catchingUp": this.#owner.connection({ state: "catching-up", done: event.doneThousandths / 1_000, total: event.rooms }); break;
       case "registrationFailed": this.#fail(new MimiError(event.code, "the provider refuses this device")); break;
       case "revoked": this.#fail(new MimiError("unauthenticated", "the provider knows this device no more")); break;
       case "caughtUp":

@@ -3,7 +3,8 @@
 
 import type { CoreConsent } from "../consent.js";
 import type { PlainError } from "../errors.js";
-import type { CoreMessage } from "../message.js";
+import type { CoreHistoryEntry } from "../message.js";
+import type { CoreReading } from "../reading.js";
 import type { CoreRoomState } from "../room-state.js";
 import type { Sync } from "../sync.js";
 import type { CoreTrust } from "../verification.js";
@@ -23,6 +24,8 @@ export interface CoreStock { readonly available: number; readonly target: number
 export interface State {
   readonly sync: Sync;
   readonly rooms: readonly (readonly [room: string, state: CoreRoomState | null])[];
+  /** What is to be read and to be sent, by room. */
+  readonly readings: readonly (readonly [room: string, reading: CoreReading])[];
   /** Rooms that this device is not in and the user is. */
   readonly available: readonly string[];
   readonly devices: readonly CoreDevice[];
@@ -40,8 +43,8 @@ export interface Snapshot extends State {
   readonly thread: "worker" | "main";
   /** The newest position of each room's history. */
   readonly positions: Readonly<Record<string, number>>;
-  /** The messages after the positions that the face had seen. */
-  readonly missed: readonly CoreMessage[];
+  /** What came after the positions that the face had seen. */
+  readonly missed: readonly CoreHistoryEntry[];
 }
 
 /** What a host tells its faces, in order. */

@@ -1,5 +1,6 @@
 import type { ClientCore } from "#wasm/client";
-import type { CoreMessage } from "../message.js";
+import type { CoreHistoryEntry } from "../message.js";
+import { areSame, type CoreReading } from "../reading.js";
 import type { CoreRoomState } from "../room-state.js";
 import { readRoom } from "./again.js";
 import type { CoreEvent } from "./engine.js";
@@ -10,7 +11,9 @@ import type { CoreDevice, CoreStock, Snapshot, State } from "./port.js";
 const MISSED_PAGE = 200;
 
 /** Events of a room after which its state is what it was. */
-const LEAVE_ROOM: ReadonlySet<CoreEvent["type"]> = new Set(["message", "delivery", "undecryptable", "consentRequested", "consentCancelled", "consentGranted"]);
+const LEAVE_ROOM: ReadonlySet<CoreEvent["type"]> = new Set(["consentRequested", "consentCancelled", "consentGranted"]);
+/** Events of a room's messages: its state is what it was, and not what is to be read and to be sent. */
+const OF_MESSAGES: ReadonlySet<CoreEvent["type"]> = new Set(["message", "echoed", "delivery", "undecryptable", "read"]);
 
 /** A room as faces show it, and as text, to see whether it is another one. */
 interface Shown { readonly state: CoreRoomState; readonly said: string }
@@ -19,7 +22,8 @@ interface Shown { readonly state: CoreRoomState; readonly said: string }
 export class View {
   readonly #core: ClientCore;
   readonly #rooms = new Map<string, Shown>();
-  #state: Omit<State, "rooms">;
+  readonly #readings = new Map<string, CoreReading>();
+  #state: Omit<State, "rooms" | "readings">;
 
   constructor(core: ClientCore) {
     this.#core = core;
@@ -35,7 +39,7 @@ export class View {
   }
 
   /** Notes that something else is shown than rooms. */
-  set(state: Partial<Omit<State, "rooms">>): Partial<State> {
+  set(state: Partial<Omit<State, "rooms" | "readings">>): Partial<State> {
     this.#state = { ...this.#state, ...state };
     return state;
   }
@@ -48,7 +52,9 @@ export class View {
       case "roomsAvailable": return this.set({ available: event.rooms });
       case "keyPackages": return this.set({ stock: event });
       case "trustChanged": return { ...this.set({ trust: this.#core.verifiedUsers() as CoreTrust[] }), ...this.rooms(this.#roomsOf(event.user)) };
-      default: return "room" in event && event.room !== undefined && !LEAVE_ROOM.has(event.type) ? this.rooms([event.room]) : undefined;
+      default:
+        if (!("room" in event) || event.room === undefined || LEAVE_ROOM.has(event.type)) return undefined;
+        return OF_MESSAGES.has(event.type) ? this.#read(event.room) : this.rooms([event.room]);
     }
   }
 
@@ -57,13 +63,27 @@ export class View {
     const changed = rooms.flatMap((room): State["rooms"][number][] => {
       const state = readRoom(this.#core, room);
       // Its creation was refused; or this device is about to join, and knows nothing of it yet.
-      if (state === undefined) return this.#rooms.delete(room) ? [[room, null]] : [];
+      if (state === undefined) {
+        this.#readings.delete(room);
+        return this.#rooms.delete(room) ? [[room, null]] : [];
+      }
       const said = JSON.stringify(state);
       if (said === this.#rooms.get(room)?.said) return [];
       this.#rooms.set(room, { state, said });
       return [[room, state]];
     });
-    return changed.length === 0 ? undefined : { rooms: changed };
+    const fresh = changed.filter(([room, state]) => state !== null && !this.#readings.has(room));
+    const readings = fresh.flatMap(([room]) => this.#read(room)?.readings ?? []);
+    return changed.length === 0 ? undefined : { rooms: changed, ...(readings.length === 0 ? {} : { readings }) };
+  }
+
+  /** What is to be read and to be sent in a room, if it is another than before. */
+  #read(room: string): Pick<State, "readings"> | undefined {
+    const reading = this.#core.reading(room) as CoreReading;
+    const before = this.#readings.get(room);
+    if (!this.#rooms.has(room) || (before !== undefined && areSame(before, reading))) return undefined;
+    this.#readings.set(room, reading);
+    return { readings: [[room, reading]] };
   }
 
   /** All of it, for a face that has seen each room's messages up to these positions, or none before. */
@@ -76,6 +96,7 @@ export class View {
       device: this.#core.device(),
       thread,
       rooms: [...this.#rooms].map(([room, { state }]) => [room, state] as const),
+      readings: [...this.#readings],
       positions: Object.fromEntries(newest),
       missed: seen === undefined ? [] : rooms.flatMap((room) => this.#messagesAfter(room, seen[room] ?? -1)),
     };
@@ -85,8 +106,8 @@ export class View {
     return [...this.#rooms].filter(([, { state }]) => state.participants.some((participant) => participant.user === user)).map(([room]) => room);
   }
 
-  #messagesAfter(room: string, position: number): readonly CoreMessage[] {
-    const pages: CoreMessage[][] = [];
+  #messagesAfter(room: string, position: number): readonly CoreHistoryEntry[] {
+    const pages: CoreHistoryEntry[][] = [];
     let before: number | undefined;
     for (;;) {
       const missed = this.#page(room, before, MISSED_PAGE).filter((message) => message.position > position);
@@ -96,8 +117,8 @@ export class View {
     }
   }
 
-  #page(room: string, before: number | undefined, limit: number): CoreMessage[] {
-    return this.#core.history(room, before, limit) as CoreMessage[];
+  #page(room: string, before: number | undefined, limit: number): CoreHistoryEntry[] {
+    return this.#core.history(room, before, limit) as CoreHistoryEntry[];
   }
 }
 
