@@ -200,6 +200,16 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     return this.#rooms.get().find((room) => room.uri === address);
   }
 
+  /**
+   * Sends and hears nothing until {@link Client.resume}: for a battery, or an extension that is about to
+   * sleep. What is asked for meanwhile is stored, and goes out then. Another tab of this device that does
+   * not rest keeps it at work.
+   */
+  pause(): void { this.#link.rest(true); }
+
+  /** Goes on after {@link Client.pause}. */
+  resume(): void { this.#link.rest(false); }
+
   /** As {@link Emitter} has it. */
   addEventListener: Emitter<ClientEvents>["addEventListener"] = (...listener) => { this.#events.addEventListener(...listener); };
   /** As {@link Emitter} has it. */

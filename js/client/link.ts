@@ -53,6 +53,7 @@ export class Link {
   #port: Port | undefined;
   #host: string | undefined;
   #next = 1;
+  #rests = false;
   #failure: MimiError | undefined;
 
   constructor(trace: boolean) { this.#trace = trace; }
@@ -67,7 +68,7 @@ export class Link {
   attach(port: Port): void {
     if (this.#failure !== undefined) return;
     this.#port = port;
-    port.post({ type: "attach", face: this.name, version: PORT_VERSION, trace: this.#trace, ...(this.#host === undefined ? {} : { seen: this.#face?.seen() ?? {} }) });
+    port.post({ type: "attach", face: this.name, version: PORT_VERSION, trace: this.#trace, rests: this.#rests, ...(this.#host === undefined ? {} : { seen: this.#face?.seen() ?? {} }) });
   }
 
   /** Leaves the host; calls wait for the next one. */
@@ -81,6 +82,12 @@ export class Link {
     } else if (message.type === "push") {
       if (message.host === this.#host) this.#pushed(message.push);
     } else if (message.to === this.name) this.#told(message);
+  }
+
+  /** The face needs the host's work no more, or again; the hosts after it hear of that too. */
+  rest(rests: boolean): void {
+    this.#rests = rests;
+    this.#port?.post({ type: "rest", face: this.name, rests });
   }
 
   /** A call that is answered at once. */

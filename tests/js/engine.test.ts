@@ -292,3 +292,60 @@ test("a device that its provider refuses says so, and nobody waits for ever", as
   await client.close();
   await client.close();
 });
+
+/** A class of sockets, and those of it that were made. */
+function ownSockets() {
+  const made: FakeSocket[] = [];
+  const socket = class extends FakeSocket {
+    constructor() {
+      super();
+      made.push(this);
+    }
+  };
+  return { made, socket };
+}
+
+test("when the network is back, nothing waits for its next turn, and the socket is opened at once", async () => {
+  const network = new EventTarget();
+  Object.assign(globalThis, { addEventListener: network.addEventListener.bind(network) });
+  try {
+    const { made, socket } = ownSockets();
+    const { core, engine } = setUp({ socket });
+    core.isRegistered = () => true;
+    await engine.start(0);
+    const online = () => { network.dispatchEvent(new Event("online")); };
+    // A socket that is open, or on its way, is left alone.
+    online();
+    await until(() => core.retries === 1);
+    assert.equal(made.length, 1);
+    made[0]?.onclose({ code: 1006 });
+    online();
+    await until(() => core.retries === 2);
+    assert.equal(made.length, 2);
+    await engine.close();
+    online();
+    assert.deepEqual([core.retries, made.length], [2, 2]);
+  } finally {
+    Reflect.deleteProperty(globalThis, "addEventListener");
+  }
+});
+
+test("while it rests nothing is sent or heard, and it stores what it is asked for; then it goes on", async () => {
+  const { made, socket } = ownSockets();
+  const { core, engine, log } = setUp({ socket });
+  core.isRegistered = () => true;
+  await engine.start(0);
+  engine.pause();
+  engine.pause();
+  assert.deepEqual([made[0]?.closed, log], [1, ["connecting", "offline"]]);
+  await engine.step(() => { core.changes.push(change); core.events.push({ type: "registered" }); core.requests.push(request); });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual([core.polls, made.length, log.slice(2)], [0, 1, ["apply", "stored", "told registered"]]);
+  engine.resume();
+  engine.resume();
+  await until(() => core.answers.length === 1 && made.length === 2);
+  await engine.close();
+  engine.pause();
+  engine.resume();
+  assert.equal(made.length, 2);
+});

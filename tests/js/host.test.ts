@@ -184,7 +184,7 @@ test("when a host is closed its own face ends, and those that go on hear nothing
   guest.attach(closing, { goesOn: true });
   const waits = await guest.link.ask(undefined, "removeUser", ROOM, BOB);
   core.changes.push({ key: Uint8Array.of(1), value: null });
-  core.events.push({ type: "undecryptable", room: ROOM, position: 1 });
+  core.events.push({ type: "undecryptable", room: ROOM, key: "k", epoch: 7, at: 1, position: 1 });
   const sent = guest.link.once("send", ROOM, "00", Uint8Array.of(1));
   const closed = closing.close();
   const late = guest.link.once("send", ROOM, "01", Uint8Array.of(2));
@@ -207,7 +207,7 @@ test("a face of another version is told so, and nothing of an earlier host is be
   const answers: FromHost[] = [];
   const carrier: Carrier = { goesOn: true, post: (answer) => { answers.push(answer); } };
   const one = await host(core);
-  one.receive({ type: "attach", face: "f", version: PORT_VERSION + 1, trace: false }, carrier);
+  one.receive({ type: "attach", face: "f", version: PORT_VERSION + 1, trace: false, rests: false }, carrier);
   const [refusal] = answers;
   assert.ok(refusal?.type === "refused");
   assert.equal(refusal.error.code, "incompatible");

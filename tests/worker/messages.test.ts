@@ -178,3 +178,22 @@ test("a device that was away says how far it is with catching up, and lives then
   assert.deepEqual((await back.room(room.uri)?.history())?.items.map(({ text }) => text), texts);
   await back.close();
 });
+
+test("a client that rests sends and hears nothing, and goes on when it is told to", async () => {
+  const alice = await open("alice6@alpha.example");
+  const bob = await open("bob6@bravo.example");
+  const room = await alice.client().createRoom({ id: "rest", users: [{ user: uri.user(bob.user) }] });
+  const his = await roomOf(bob, room.uri);
+  await room.send("awake");
+  await when(() => room.state.get().last?.text === "awake", "it did not come back");
+  alice.client().pause();
+  await when(() => alice.client().sync.get().state === "offline", "Alice is still connected");
+  const { key, accepted } = await room.send("asleep");
+  await bob.send(room.uri, "good night");
+  await when(() => his.state.get().last?.text === "good night", "Bob's own message did not come back");
+  assert.deepEqual([room.state.get().waiting, room.state.get().last?.text], [1, "awake"]);
+  alice.client().resume();
+  await accepted;
+  await when(() => room.state.get().last?.key === key, "it did not come back");
+  assert.deepEqual((await room.history()).items.map(({ text }) => text), ["awake", "good night", "asleep"]);
+});

@@ -84,6 +84,7 @@ export class Engine {
   /** The last delta on its way to the store; the next one waits for it. */
   #stored: Promise<void> = Promise.resolve();
   #socket: Socket | undefined;
+  #isPaused = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Until then, in ms since 1970, nothing is sent. */
   #restsUntil = 0;
@@ -106,6 +107,26 @@ export class Engine {
   async start(restMillis: number): Promise<void> {
     this.#restsUntil = Date.now() + restMillis;
     if (await this.step((core) => core.isRegistered())) this.#connect();
+    // Windows and workers hear when the network is back; nothing else has such events.
+    const network = globalThis as Partial<Pick<EventTarget, "addEventListener">>;
+    network.addEventListener?.("online", () => { this.#online(); }, { signal: this.#stop.signal });
+  }
+
+  /** Nothing is sent and heard from now on; what is under way is still answered. */
+  pause(): void {
+    if (this.#isPaused || this.#failure !== undefined) return;
+    this.#isPaused = true;
+    clearTimeout(this.#timer);
+    this.#socket?.stop();
+    this.#socket = undefined;
+    this.#owner.connection({ state: "offline" });
+  }
+
+  /** Goes on after a pause. */
+  resume(): void {
+    if (!this.#isPaused || this.#failure !== undefined) return;
+    this.#isPaused = false;
+    this.step((core) => core.isRegistered()).then((isRegistered) => { if (isRegistered) this.#connect(); }, () => undefined);
   }
 
   /**
@@ -268,7 +289,7 @@ export class Engine {
 
   /** Sets the timer for what the core wants to send next, in `least` ms or later. */
   #pump(least: number): void {
-    if (this.#failure !== undefined || this.#closed !== undefined) return;
+    if (this.#isPaused || this.#failure !== undefined || this.#closed !== undefined) return;
     clearTimeout(this.#timer);
     let wake: number | undefined;
     try {
@@ -293,8 +314,15 @@ export class Engine {
     }
   }
 
+  /** The network is back: what waits does not wait for its next turn. */
+  #online(): void {
+    if (this.#isPaused) return;
+    this.#socket?.now();
+    this.step((core, now) => { core.retryNow(now); }).catch(() => undefined);
+  }
+
   #connect(): void {
-    if (this.#socket !== undefined || this.#failure !== undefined || this.#closed !== undefined) return;
+    if (this.#isPaused || this.#socket !== undefined || this.#failure !== undefined || this.#closed !== undefined) return;
     const rest = this.#restsUntil - Date.now();
     if (rest > 0) {
       clearTimeout(this.#rest);

@@ -45,6 +45,7 @@ type WithoutHost<M> = M extends FromHost ? Omit<M, "host"> : never;
 interface Attached {
   readonly carrier: Carrier;
   readonly trace: boolean;
+  rests: boolean;
   /** The intents that its calls wait for, by call. */
   readonly waits: Map<number, number>;
 }
@@ -117,8 +118,15 @@ export class Host {
     }
     const face = this.#faces.get(message.face);
     if (face === undefined) return;
-    if (message.type === "call") void this.#call(face, message);
-    else this.#release(face, message.call);
+    switch (message.type) {
+      case "call": void this.#call(face, message); break;
+      case "release": this.#release(face, message.call); break;
+      case "rest":
+        face.rests = message.rests;
+        this.#restIfAllDo();
+        break;
+      default:
+    }
   }
 
   /** A face is gone: nobody waits for its calls any more, and what it asked for goes on. */
@@ -128,6 +136,7 @@ export class Host {
     this.#faces.delete(name);
     for (const call of [...face.waits.keys()]) this.#release(face, call);
     this.#traceIfWanted();
+    this.#restIfAllDo();
   }
 
   /** Ends everything; what is stored stays. Faces that go on with the next host hear nothing of the end. */
@@ -192,16 +201,17 @@ export class Host {
     return rest;
   }
 
-  #attach({ face, version, trace, seen }: Attach, carrier: Carrier): void {
+  #attach({ face, version, trace, rests, seen }: Attach, carrier: Carrier): void {
     if (this.#isLeft(carrier)) return;
     try {
       if (version !== PORT_VERSION) throw new MimiError("incompatible", "another version of this package has this device open");
       if (this.#failure !== undefined) throw this.#failure;
       const { engine, view } = this.#work;
       const snapshot = engine.read(() => view.snapshot(this.#parts.thread, seen));
-      this.#faces.set(face, { carrier, trace, waits: this.#faces.get(face)?.waits ?? new Map() });
+      this.#faces.set(face, { carrier, trace, rests, waits: this.#faces.get(face)?.waits ?? new Map() });
       this.#traceIfWanted();
       this.#post(carrier, { type: "snapshot", to: face, snapshot });
+      this.#restIfAllDo();
     } catch (error) {
       this.#post(carrier, { type: "refused", to: face, error: plainOf(fromCore(error)) });
     }
@@ -315,6 +325,13 @@ export class Host {
 
   #post(carrier: Carrier, message: WithoutHost<FromHost>): void {
     carrier.post({ host: this.#work.id, ...message });
+  }
+
+  /** The engine rests while all faces do. */
+  #restIfAllDo(): void {
+    const faces = [...this.#faces.values()];
+    if (faces.length > 0 && faces.every(({ rests }) => rests)) this.#work.engine.pause();
+    else this.#work.engine.resume();
   }
 
   /** Exchanges are noted while a face wants to see them. */

@@ -60,8 +60,10 @@ export type Push =
 
 /** From a face to its host. */
 export type FromFace =
+  /** It needs the host's work no more, or again. */
+  | { readonly type: "rest"; readonly face: string; readonly rests: boolean }
   /** It begins, or goes on with another host: then `seen` has the position up to which it knows each room's messages. */
-  | { readonly type: "attach"; readonly face: string; readonly version: number; readonly trace: boolean; readonly seen?: Readonly<Record<string, number>> }
+  | { readonly type: "attach"; readonly face: string; readonly version: number; readonly trace: boolean; readonly rests: boolean; readonly seen?: Readonly<Record<string, number>> }
   /** `again`: an earlier host may have taken it already; `intent` is then the number that it gave, if it did. */
   | { readonly type: "call"; readonly face: string; readonly call: number; readonly name: CallName; readonly args: readonly unknown[]; readonly again: boolean; readonly intent?: number }
   /** Nobody waits for this call any more. */

@@ -166,14 +166,24 @@ export class Socket {
   /** The provider answered. */
   steady(): void { this.#steadySince ??= Date.now(); }
 
+  /** If it waits to be opened again, it waits no more. */
+  now(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#wait = FIRST_WAIT_MILLIS;
+    this.#open();
+  }
+
   /** Closes the socket for good. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#socket?.close(1000);
   }
 
   #open(): void {
+    this.#timer = undefined;
     this.#greeted = false;
     this.#steadySince = undefined;
     this.#owner.opening();

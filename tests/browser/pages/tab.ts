@@ -1,6 +1,6 @@
 // What a tab of the tests for workers and tabs offers to them.
 
-import { Client, MimiError, uri, type ClientOptions, type Message, type Runtime } from "@mimi-edge/client";
+import { Client, MimiError, uri, type ClientOptions, type TimelineItem, type Runtime } from "@mimi-edge/client";
 
 declare global {
   /** The tests have this name in the page. */
@@ -81,6 +81,6 @@ function mustHave(room: string) {
   return found;
 }
 
-function textOf({ text, bytes }: Message): string { return text ?? `${String(bytes.length)} bytes`; }
+function textOf({ text, bytes }: TimelineItem): string { return text ?? `${String(bytes?.length ?? 0)} bytes`; }
 
 globalThis.tab = api;
