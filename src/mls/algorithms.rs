@@ -26,10 +26,6 @@ use crate::room::codepoints::cipher_suite;
 
 /// The length of every AEAD's nonce, in bytes.
 const NONCE_BYTES: usize = 12;
-/// The length of an uncompressed point of P-256, in bytes.
-const POINT_BYTES: usize = 65;
-/// What an uncompressed point begins with (SEC 1 §2.3.3).
-const UNCOMPRESSED: u8 = 4;
 
 type Result<T> = core::result::Result<T, CryptoError>;
 
@@ -167,7 +163,7 @@ impl OpenMlsCrypto for Algorithms {
     }
 
     fn derive_hpke_keypair(&self, config: HpkeConfig, seed: &[u8]) -> Result<HpkeKeyPair> {
-        Hpke::new(&config)?.derive_key_pair(seed)
+        Ok(Hpke::new(&config)?.derive_key_pair(seed))
     }
 }
 
@@ -184,16 +180,8 @@ pub(super) fn system_random(bytes: &mut [u8]) -> Result<()> {
     getrandom::getrandom(bytes).map_err(|_| CryptoError::InsufficientRandomness)
 }
 
-/// The bytes, when they can be a point of P-256 as MLS and HPKE write it: uncompressed.
-pub(super) fn p256_point(bytes: &[u8]) -> Result<&[u8]> {
-    match bytes {
-        [UNCOMPRESSED, ..] if bytes.len() == POINT_BYTES => Ok(bytes),
-        _ => Err(CryptoError::InvalidPublicKey),
-    }
-}
-
 /// Encrypts `data`; the tag is at the end.
-pub(super) fn aead_seal(
+fn aead_seal(
     algorithm: AeadType,
     key: &[u8],
     nonce: &[u8],
@@ -213,7 +201,7 @@ pub(super) fn aead_seal(
 }
 
 /// Decrypts what [`aead_seal`] has encrypted.
-pub(super) fn aead_open(
+fn aead_open(
     algorithm: AeadType,
     key: &[u8],
     nonce: &[u8],
@@ -238,4 +226,101 @@ fn cipher<C: KeyInit>(key: &[u8]) -> Result<C> {
 
 fn checked_nonce(nonce: &[u8]) -> Result<[u8; NONCE_BYTES]> {
     nonce.try_into().map_err(|_| CryptoError::InvalidLength)
+}
+
+#[cfg(test)]
+mod tests {
+    use openmls_rust_crypto::RustCrypto;
+
+    use super::*;
+
+    /// Lengths around those of blocks, hashes and paddings, in bytes.
+    const LENGTHS: [usize; 9] = [0, 1, 15, 16, 31, 32, 64, 65, 1000];
+
+    fn text(length: usize) -> Vec<u8> {
+        (0..=u8::MAX).cycle().skip(length).take(length).collect()
+    }
+
+    fn same<T: PartialEq + std::fmt::Debug>(ours: Result<T>, theirs: Result<T>) {
+        assert_eq!(ours.unwrap(), theirs.unwrap());
+    }
+
+    #[test]
+    fn hashes_and_derived_secrets_are_those_of_another_implementation() {
+        let (ours, theirs) = (Algorithms, RustCrypto::default());
+        for suite in ours.supported_ciphersuites() {
+            let hash = suite.hash_algorithm();
+            for length in LENGTHS {
+                let data = text(length);
+                same(ours.hash(hash, &data), theirs.hash(hash, &data));
+                same(ours.hmac(hash, &data, b"message"), theirs.hmac(hash, &data, b"message"));
+                same(ours.hmac(hash, b"key", &data), theirs.hmac(hash, b"key", &data));
+                same(
+                    ours.hkdf_extract(hash, &data, b"ikm"),
+                    theirs.hkdf_extract(hash, &data, b"ikm"),
+                );
+                same(
+                    ours.hkdf_extract(hash, b"salt", &data),
+                    theirs.hkdf_extract(hash, b"salt", &data),
+                );
+                let prk = text(32);
+                same(
+                    ours.hkdf_expand(hash, &prk, &data, length),
+                    theirs.hkdf_expand(hash, &prk, &data, length),
+                );
+            }
+            for (prk, length) in [(text(31), 32), (text(32), 255 * 32 + 1)] {
+                let refused = Err(CryptoError::HkdfOutputLengthInvalid);
+                assert_eq!(ours.hkdf_expand(hash, &prk, b"", length), refused);
+                assert_eq!(theirs.hkdf_expand(hash, &prk, b"", length), refused);
+            }
+        }
+    }
+
+    #[test]
+    fn ciphertexts_are_those_of_another_implementation_and_are_opened_when_whole() {
+        let (ours, theirs) = (Algorithms, RustCrypto::default());
+        for suite in ours.supported_ciphersuites() {
+            let aead = suite.aead_algorithm();
+            let (key, nonce) = (text(suite.aead_key_length()), text(suite.aead_nonce_length()));
+            for length in LENGTHS {
+                let (data, aad) = (text(length), text(length / 2));
+                let sealed = ours.aead_encrypt(aead, &key, &data, &nonce, &aad).unwrap();
+                let theirs = theirs.aead_encrypt(aead, &key, &data, &nonce, &aad).unwrap();
+                assert_eq!(sealed, theirs);
+                let open = |sealed: &[u8], key: &[u8], nonce: &[u8], aad: &[u8]| {
+                    ours.aead_decrypt(aead, key, sealed, nonce, aad)
+                };
+                assert_eq!(open(&sealed, &key, &nonce, &aad).unwrap(), data);
+
+                let refused = Err(CryptoError::AeadDecryptionError);
+                let mut other = sealed.clone();
+                *other.last_mut().unwrap() ^= 1;
+                assert_eq!(open(&other, &key, &nonce, &aad), refused);
+                assert_eq!(open(&sealed[1..], &key, &nonce, &aad), refused);
+                assert_eq!(open(&sealed, &key, &nonce, b"other"), refused);
+                assert_eq!(open(&[], &key, &nonce, &aad), refused);
+                let invalid = Err(CryptoError::InvalidLength);
+                assert_eq!(open(&sealed, &key[1..], &nonce, &aad), invalid);
+                assert_eq!(open(&sealed, &key, &nonce[1..], &aad), invalid);
+            }
+        }
+    }
+
+    #[test]
+    fn the_other_implementation_has_every_suite_and_what_is_no_part_of_one_is_refused() {
+        let ours = Algorithms;
+        for suite in ours.supported_ciphersuites() {
+            assert_eq!(RustCrypto::default().supports(suite), Ok(()));
+            assert_eq!(ours.supports(suite), Ok(()));
+        }
+        let p521 = Ciphersuite::MLS_256_DHKEMP521_AES256GCM_SHA512_P521;
+        assert_eq!(ours.supports(p521), Err(CryptoError::UnsupportedCiphersuite));
+        let sha512 = ours.hash(HashType::Sha2_512, b"");
+        assert_eq!(sha512, Err(CryptoError::UnsupportedHashAlgorithm));
+        let aes256 = ours.aead_encrypt(AeadType::Aes256Gcm, &[0; 32], b"", &[0; 12], b"");
+        assert_eq!(aes256, Err(CryptoError::UnsupportedAeadAlgorithm));
+        let aes256 = ours.aead_decrypt(AeadType::Aes256Gcm, &[0; 32], &[0; 16], &[0; 12], b"");
+        assert_eq!(aes256, Err(CryptoError::UnsupportedAeadAlgorithm));
+    }
 }

@@ -8,10 +8,14 @@ use openmls_traits::{
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::algorithms::{p256_point, system_random};
+use super::algorithms::system_random;
 
 /// The length of a private key of either scheme, in bytes.
 const PRIVATE_KEY_BYTES: usize = 32;
+/// The length of an uncompressed point of P-256, in bytes.
+const POINT_BYTES: usize = 65;
+/// What an uncompressed point begins with (SEC 1 §2.3.3).
+const UNCOMPRESSED: u8 = 4;
 
 type Result<T> = core::result::Result<T, CryptoError>;
 
@@ -133,6 +137,14 @@ pub(super) fn verify(
         _ => return Err(CryptoError::UnsupportedSignatureScheme),
     }
     .map_err(|_| CryptoError::InvalidSignature)
+}
+
+/// The bytes, when they can be a point of P-256 as MLS writes it: uncompressed.
+fn p256_point(bytes: &[u8]) -> Result<&[u8]> {
+    match bytes {
+        [UNCOMPRESSED, ..] if bytes.len() == POINT_BYTES => Ok(bytes),
+        _ => Err(CryptoError::InvalidPublicKey),
+    }
 }
 
 fn p256_key(private: &[u8; PRIVATE_KEY_BYTES]) -> Result<p256::ecdsa::SigningKey> {
