@@ -18,7 +18,7 @@ before(async () => {
   providers = await startProviders("build/hub/worker.js", { onLog: () => undefined });
   browser = await launch();
   files["/client.wasm"] = { body: await readFile("build/client/client.wasm"), type: "application/wasm" };
-  files["/worker.js"] = { body: await readFile("build/client/worker.js"), type: "text/javascript" };
+  for (const script of ["worker.js", "dist/worker-inline.js"]) files[`/${script}`] = { body: await readFile(`build/client/${script}`), type: "text/javascript" };
 });
 after(async () => {
   await browser.close();
@@ -114,7 +114,7 @@ test("a tab without the store's key is no guest, and overhears nothing: with the
   await isLive(guest);
   const room = `secret-${name}`;
   await guest.evaluate((id) => tab.create(id), room.slice(0, room.indexOf("@")));
-  await guest.evaluate((room) => tab.send(room, "for members alone"), room);
+  await guest.evaluate((room) => tab.accepted(room, "for members alone"), room);
 
   assert.equal(await open(listener, name), "storage-key");
   assert.equal(await open(listener, name, { store: { key: new Uint8Array(32).fill(8) } }), "storage-key");

@@ -32,9 +32,9 @@ export function serveGuests(host: Host, name: string): () => void {
   host.announce(carrier);
   const bell = bellOf(name);
   bell.postMessage("begun");
-  bell.close();
   return () => {
     stop.abort();
+    bell.close();
     channel.close();
   };
 }
