@@ -9,7 +9,7 @@ import type { Exchange } from "./host/transport.js";
 import { KeyPackages } from "./key-packages.js";
 import { Link } from "./link.js";
 import { LiveValue, TypedEvents, guarded, type Emitter, type Live, type Signal } from "./live.js";
-import { itemOf, messageOf, unreadableOf, type TimelineItem } from "./message.js";
+import { itemOf, messageOf, unreadableOf, type CoreDelivery, type TimelineItem } from "./message.js";
 import { isNamed, type ClientOptions, type CreateRoomOptions } from "./options.js";
 import { Room } from "./room.js";
 import type { Runtime, Sync } from "./sync.js";
@@ -241,6 +241,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     for (const room of fresh) this.#events.emit("room", room);
     for (const room of this.#rooms.get()) room.attached();
     for (const entry of snapshot.missed) this.#came(itemOf(this, entry));
+    for (const event of snapshot.unsent) this.#delivered(event);
     this.#note(snapshot);
   }
 
@@ -317,11 +318,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
       case "intentFailed": if (!awaited) this.#changeFailed(event); break;
       case "message": case "echoed": this.#came(messageOf(this, event)); break;
       case "undecryptable": this.#came(unreadableOf(event)); break;
-      case "delivery": {
-        const own = room?.delivered(event);
-        if (own !== undefined) this.#told(own);
-        break;
-      }
+      case "delivery": this.#delivered(event); break;
       default:
     }
     if (room === undefined) return;
@@ -343,6 +340,12 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   #came(item: TimelineItem): void {
     if (item.position !== undefined) this.#positions.set(item.room, item.position);
     this.#told(item);
+  }
+
+  /** A message of this device is somewhere else. */
+  #delivered(event: CoreDelivery): void {
+    const own = this.room(event.room as RoomUri)?.delivered(event);
+    if (own !== undefined) this.#told(own);
   }
 
   #told(item: TimelineItem): void {

@@ -247,20 +247,13 @@ export class Room {
   /** @internal A message of this device is somewhere else now: one who waits for it is told. */
   delivered(event: CoreDelivery): Message {
     const message = this.#own(event);
-    const { key, delivery } = message;
-    const accepted = this.#sent.get(key);
-    switch (delivery.state) {
-      case "accepted": accepted?.resolve(delivery.at); break;
-      case "failed": accepted?.reject(delivery.error); break;
-      case "cancelled": accepted?.reject(new MimiError("aborted", "the message was taken back")); break;
-      default: return message;
-    }
-    this.#sent.delete(key);
+    this.#settle(message);
     return message;
   }
 
   /** @internal Something came, or is somewhere else. */
   told(item: TimelineItem): void {
+    if (item.problem === undefined && item.mine) this.#settle(item);
     for (const timeline of [...this.#timelines]) timeline.told(item);
   }
 
@@ -274,6 +267,18 @@ export class Room {
     this.#state.end();
     for (const timeline of [...this.#timelines]) timeline.close();
     for (const accepted of this.#sent.values()) accepted.reject(error);
+  }
+
+  /** Tells who waits for a message what came of it, if that is known. */
+  #settle({ key, delivery }: Message): void {
+    const accepted = this.#sent.get(key);
+    switch (delivery.state) {
+      case "accepted": accepted?.resolve(delivery.at); break;
+      case "failed": accepted?.reject(delivery.error); break;
+      case "cancelled": accepted?.reject(new MimiError("aborted", "the message was taken back")); break;
+      default: return;
+    }
+    this.#sent.delete(key);
   }
 
   async #page(before: number | undefined, limit: number): Promise<readonly TimelineItem[]> {

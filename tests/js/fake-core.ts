@@ -2,7 +2,7 @@
 
 import type { CoreEvent } from "../../js/client/host/engine.js";
 import type { CoreAnswer } from "../../js/client/host/transport.js";
-import type { CoreMessage } from "../../js/client/message.js";
+import type { CoreDelivery, CoreMessage } from "../../js/client/message.js";
 import type { CoreRoomState } from "../../js/client/room-state.js";
 import type { RowChange } from "../../js/client/store.js";
 
@@ -37,6 +37,7 @@ export class FakeCore {
 export class FakeRooms extends FakeCore {
   readonly states = new Map<string, CoreRoomState>();
   readonly messages: CoreMessage[] = [];
+  readonly deliveries: CoreDelivery[] = [];
   readonly calls: unknown[][] = [];
   next = 1;
   user() { return "alice@alpha.example"; }
@@ -53,6 +54,8 @@ export class FakeRooms extends FakeCore {
   history(room: string, before: number | undefined, limit: number) {
     return this.messages.filter((message) => message.room === room && message.position < (before ?? Infinity)).slice(-limit);
   }
+  reading() { return { readTo: 0, unread: 0, waiting: 0, failed: 0 }; }
+  unsent(room: string) { return this.deliveries.filter((delivery) => delivery.room === room); }
   syncRooms() { /* nothing */ }
   cancel() { return true; }
   createRoom(...call: unknown[]) { return this.#noted("createRoom", call); }

@@ -137,14 +137,16 @@ test("what a call waits for goes on at the next host while it is to be done, and
   await assert.rejects(done, has("not-allowed"));
 });
 
-test("messages that a face missed between two hosts are told once, in order", async () => {
+test("messages that a face missed between two hosts are told once, in order, and where the others are", async () => {
   const core = new FakeRooms();
   core.states.set(ROOM, joined);
   core.messages.push(...[1, 2, 3].map(message));
   const { told, attach } = face(() => ({ [ROOM]: 2 }));
   attach(await host(core));
   core.messages.push(...Array.from({ length: 450 }, (_, index) => message(index + 4)));
+  core.deliveries.push({ room: ROOM, key: "00", content: Uint8Array.of(1), writtenAt: 8, state: "accepted", at: 9 });
   attach(await host(core));
+  assert.deepEqual(told.map((one) => (one.type === "attached" ? one.snapshot.unsent : [])), [[], core.deliveries]);
   const missed = told.map((one) => (one.type === "attached" ? [one.snapshot.missed.map(({ position }) => position), one.snapshot.positions[ROOM]] : []));
   assert.deepEqual(missed, [[[], 3], [Array.from({ length: 451 }, (_, index) => index + 3), 453]]);
 });

@@ -109,6 +109,14 @@ test("a wish that is given up rejects, an aborted wait rejects with aborted and 
   await assert.rejects(removing, (error) => MimiError.is(error, "not-allowed"));
 });
 
+test("a message is accepted when the hub says so, and when it is found in the log after a change of the host", async () => {
+  const { room: one } = room(joined);
+  const [told, found] = [await one.send("told"), await one.send("found")];
+  one.delivered({ room: address, key: told.key, content: new Uint8Array(), state: "accepted", at: 7 });
+  one.told({ key: found.key, position: 3, room: address, sender: alice, device: uri.client(`${alice}/phone`), mine: true, bytes: new Uint8Array(), delivery: { state: "accepted", at: 8 } });
+  assert.deepEqual([await told.accepted, await found.accepted], [7, 8]);
+});
+
 test("what is to be done is listed, and can be taken back by its number", async () => {
   const { room: one, calls } = room({ ...joined, pending: [{ id: 9, what: "remove", user: bob, state: "retrying", tries: 2 }] });
   const [change] = one.state.get().pending;

@@ -3,7 +3,7 @@
 
 import type { CoreConsent } from "../consent.js";
 import type { PlainError } from "../errors.js";
-import type { CoreHistoryEntry } from "../message.js";
+import type { CoreDelivery, CoreHistoryEntry } from "../message.js";
 import type { CoreReading } from "../reading.js";
 import type { CoreRoomState } from "../room-state.js";
 import type { Sync } from "../sync.js";
@@ -45,6 +45,8 @@ export interface Snapshot extends State {
   readonly positions: Readonly<Record<string, number>>;
   /** What came after the positions that the face had seen. */
   readonly missed: readonly CoreHistoryEntry[];
+  /** For a face that had another host before: where this device's messages are that are not in the log. */
+  readonly unsent: readonly CoreDelivery[];
 }
 
 /** What a host tells its faces, in order. */

@@ -1,5 +1,5 @@
 import type { ClientCore } from "#wasm/client";
-import type { CoreHistoryEntry } from "../message.js";
+import type { CoreDelivery, CoreHistoryEntry } from "../message.js";
 import { areSame, type CoreReading } from "../reading.js";
 import type { CoreRoomState } from "../room-state.js";
 import { readRoom } from "./again.js";
@@ -98,6 +98,7 @@ export class View {
       rooms: [...this.#rooms].map(([room, { state }]) => [room, state] as const),
       readings: [...this.#readings],
       positions: Object.fromEntries(newest),
+      unsent: seen === undefined ? [] : rooms.flatMap((room) => this.#core.unsent(room) as CoreDelivery[]),
       missed: seen === undefined ? [] : rooms.flatMap((room) => this.#messagesAfter(room, seen[room] ?? -1)),
     };
   }
