@@ -152,6 +152,32 @@ test("three tabs have one device; when its owner is closed another one is, and n
   assert.equal(await one.evaluate(([user]) => tab.remove(user), [name] as const), "storage-locked");
 });
 
+test("while the owner is frozen its guests' calls wait, and they are done once when it goes on, or when another tab is the owner", async () => {
+  const { visit, context } = await origin();
+  const name = user();
+  const room = `cellar-${name}`;
+  const [one, two] = [await visit(), await visit()];
+  await open(one, name, { worker: false });
+  await open(two, name);
+  await isLive(two);
+  await two.evaluate((id) => tab.create(id), room.slice(0, room.indexOf("@")));
+  const session = await context.newCDPSession(one);
+  const freeze = (state: "frozen" | "active"): Promise<unknown> => session.send("Page.setWebLifecycleState", { state });
+  const send = (text: string): Promise<void> => two.evaluate(([room, text]) => tab.accepted(room, text), [room, text] as const);
+
+  await freeze("frozen");
+  const first = send("one");
+  await freeze("active");
+  await first;
+  await freeze("frozen");
+  const second = send("two");
+  await one.close();
+  await second;
+  await when(two, () => tab.runtime().tab === "owner");
+  await until(async () => ((await two.evaluate((room) => tab.history(room), room)).length > 1 ? true : undefined), async () => "the messages do not come back");
+  assert.deepEqual(await two.evaluate((room) => tab.history(room), room), ["one", "two"]);
+});
+
 for (const [how, end] of [["closed", (page: Page) => page.close()], ["crashed", crash]] as const) {
   test(`three tabs all send and commit while the owner is ${how}: nothing is lost or there twice, and all have one order`, async () => {
     const { visit, complaints } = await origin();
