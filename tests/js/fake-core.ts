@@ -50,7 +50,6 @@ export class FakeRooms extends FakeCore {
   verifiedUsers() { return []; }
   consentIncoming() { return []; }
   consentGranted() { return []; }
-  reading() { return { readTo: 0, unread: 0, waiting: 0, failed: 0 }; }
   history(room: string, before: number | undefined, limit: number) {
     return this.messages.filter((message) => message.room === room && message.position < (before ?? Infinity)).slice(-limit);
   }

@@ -112,8 +112,8 @@ test("a wish that is given up rejects, an aborted wait rejects with aborted and 
 test("a message is accepted when the hub says so, and when it is found in the log after a change of the host", async () => {
   const { room: one } = room(joined);
   const [told, found] = [await one.send("told"), await one.send("found")];
-  one.delivered({ room: address, key: told.key, content: new Uint8Array(), state: "accepted", at: 7 });
-  one.told({ key: found.key, position: 3, room: address, sender: alice, device: uri.client(`${alice}/phone`), mine: true, bytes: new Uint8Array(), delivery: { state: "accepted", at: 8 } });
+  one.delivered({ room: address, key: told.key, content: new Uint8Array(), writtenAt: 6, state: "accepted", at: 7 });
+  one.told({ key: found.key, position: 3, room: address, sender: alice, device: uri.client(`${alice}/phone`), mine: true, at: 8, bytes: new Uint8Array(), delivery: { state: "accepted", at: 8 } });
   assert.deepEqual([await told.accepted, await found.accepted], [7, 8]);
 });
 
