@@ -23,9 +23,18 @@ class Connection extends View {
 
   protected override render(): TemplateResult {
     const sync = this.watch.use(this.session.client.sync);
+    if (sync.state === "catching-up") {
+      return html`
+        <div class="connection" data-away>
+          <label class="row">Catching up <progress value=${sync.done} max=${sync.total}></progress></label>
+          <p>${Math.floor(sync.done)} of ${count(sync.total, "room")}</p>
+        </div>`;
+    }
     const isAway = sync.state !== "live";
+    const rooms = this.watch.use(this.session.client.rooms);
+    const waiting = rooms.reduce((sum, { state }) => sum + this.watch.use(state).waiting, 0);
     this.#wasOffline ||= sync.state === "offline";
-    const said = this.#wasOffline ? (isAway ? offlineWords(this.session.waiting()) : "Online again.") : "";
+    const said = this.#wasOffline ? (isAway ? offlineWords(waiting) : "Online again.") : "";
     if (!isAway) this.#wasOffline = false;
     return html`
       <div class="connection" ?data-away=${said !== "" && isAway}>

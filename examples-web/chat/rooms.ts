@@ -39,14 +39,11 @@ class Rooms extends View {
   }
 
   #room(room: Room): TemplateResult {
-    const log = this.session.log(room);
-    const { name, hub } = room.state.get();
-    const unread = this.watch.use(log.unread);
-    const last = this.watch.use(log.messages).at(-1);
+    const { name, hub, unread, last, waiting } = room.state.get();
     return html`
       <li><a class="room-link" data-item tabindex="-1" href=${hrefOf(inRoom(room.uri))} aria-current=${this.watch.use(place).room === room.uri ? "page" : "false"}>
         <span class="row"><bdi class="name">${name}</bdi>${unread > 0 ? html`<span class="badge">${unread}<span class="aside"> unread</span></span>` : nothing}</span>
-        <span class="row quiet">${last === undefined ? html`<span>hub ${hub}</span>` : html`<bdi class="preview">${preview(last)}</bdi>`}</span>
+        <span class="row quiet">${last === undefined ? html`<span>hub ${hub}</span>` : html`<bdi class="preview">${preview(last)}</bdi>`}${waiting > 0 ? html`<span>${waiting} waiting</span>` : nothing}</span>
       </a></li>`;
   }
 

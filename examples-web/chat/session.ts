@@ -1,12 +1,23 @@
 // One signed-in device: its client, and what the page says about it.
 
-import { Client, MimiError, uri, type Exchange, type Message, type Room, type RoomUri, type SafetyNumber, type UserUri } from "@mimi-edge/client";
+import { Client, MimiError, uri, type Exchange, type Message, type Room, type RoomUri, type SafetyNumber, type Timeline, type UserUri } from "@mimi-edge/client";
 import { Value } from "./glue.js";
-import { RoomLog } from "./log.js";
+import { Notes } from "./notes.js";
 import { changeWords, errorWords, type ErrorWords } from "./words.js";
 
 /** What the page says about the last thing that happened. An alert is read out at once. */
-export interface Notice { readonly kind: "status" | "alert"; readonly text: string }
+export interface Notice {
+  readonly kind: "status" | "alert";
+  readonly text: string;
+  /** Sends the message again that it is about. */
+  readonly retry?: () => Promise<void>;
+}
+
+/** So many messages of a room are read at a time. */
+export const PAGE = 50;
+
+/** What the page shows of a room's past. */
+export interface Past { readonly timeline: Timeline; readonly notes: Notes }
 
 /** Whose device to open. */
 export interface Person {
@@ -29,7 +40,7 @@ export class Session {
   readonly broken = new Value<MimiError | undefined>(undefined);
   /** What was written and not sent, by room. */
   readonly drafts = new Map<RoomUri, string>();
-  readonly #logs = new Map<RoomUri, RoomLog>();
+  readonly #pasts = new Map<RoomUri, Past>();
   readonly #listening = new AbortController();
 
   private constructor(client: Client, person: Person, exchange: Session["exchange"]) {
@@ -53,7 +64,7 @@ export class Session {
         this.say(rejoined ? { kind: "status", text: `This device is in ${room} again.` } : { kind: "alert", text: `This device lost the thread in ${room}.` });
       }, { signal });
     }
-    client.rooms.subscribe((rooms) => { for (const room of rooms) this.log(room); }, { signal });
+    client.rooms.subscribe((rooms) => { for (const room of rooms) this.past(room); }, { signal });
   }
 
   /** Opens a device: the stored one, or a new one. `network` tells runs of the providers apart, each of which knows nobody at first. */
@@ -65,20 +76,14 @@ export class Session {
   }
 
   /** The messages of a room, and who came and went. */
-  log(room: Room): RoomLog {
-    let log = this.#logs.get(room.uri);
-    if (log === undefined) {
-      log = new RoomLog(room, this.#listening.signal);
-      this.#logs.set(room.uri, log);
-      log.older().catch((error: unknown) => { this.#failed(error); });
-    }
-    return log;
-  }
-
-  /** How many messages of this device have not reached their hubs. */
-  waiting(): number {
-    const waits = ({ mine, delivery }: Message): boolean => mine && (delivery.state === "queued" || delivery.state === "sending");
-    return [...this.#logs.values()].reduce((sum, log) => sum + log.messages.get().filter(waits).length, 0);
+  past(room: Room): Past {
+    const known = this.#pasts.get(room.uri);
+    if (known !== undefined) return known;
+    const timeline = room.timeline({ limit: PAGE });
+    const past = { timeline, notes: new Notes(timeline) };
+    this.#pasts.set(room.uri, past);
+    room.state.subscribe((state) => { past.notes.changed(state); }, { signal: this.#listening.signal });
+    return past;
   }
 
   /** Does something, says what came of it, and resolves to whether it was done. */
@@ -112,10 +117,8 @@ export class Session {
     await this.client.close();
   }
 
-  #heard(message: Message): void {
-    const room = this.client.room(message.room);
-    if (room) this.log(room).put(message);
-    if (message.delivery.state === "failed") this.say({ kind: "alert", text: `Message not sent. ${errorWords(message.delivery.error)}` });
+  #heard({ delivery }: Message): void {
+    if (delivery.state === "failed") this.say({ kind: "alert", text: `Message not sent. ${errorWords(delivery.error)}`, retry: delivery.retry });
   }
 
   #failed(error: unknown, words: ErrorWords = {}): void {

@@ -3,6 +3,7 @@
 import type { Room } from "@mimi-edge/client";
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
+import { actionButton } from "./forms.js";
 import { View } from "./glue.js";
 import type { Network } from "./network.js";
 import { go, hrefOf, inRoom, narrow, paneOf, place, withoutPanel, type Place } from "./place.js";
@@ -112,6 +113,7 @@ class Shell extends View {
       <div class="notice ${notice?.kind ?? "none"}">
         <p role="status">${text("status")}</p>
         <p role="alert">${text("alert")}</p>
+        ${notice?.retry === undefined ? nothing : actionButton("Retry", () => { void this.session.act(async () => { await notice.retry?.(); return undefined; }); })}
         ${notice === undefined ? nothing : html`<button type="button" aria-label="Dismiss what is said here" @click=${() => { this.session.say(undefined); }}>✕</button>`}
       </div>`;
   }
