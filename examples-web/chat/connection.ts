@@ -2,6 +2,7 @@
 
 import type { Sync } from "@mimi-edge/client";
 import { html, nothing, type TemplateResult } from "lit";
+import { actionButton } from "./forms.js";
 import { View } from "./glue.js";
 import { count } from "./words.js";
 
@@ -39,9 +40,16 @@ class Connection extends View {
     return html`
       <div class="connection" ?data-away=${said !== "" && isAway}>
         <p role="status">${said}</p>
-        ${said !== "" && isAway ? html`<p class="quiet">${nextTry(sync)}</p>` : nothing}
+        ${said !== "" && isAway ? html`<p class="quiet">${nextTry(sync)}</p> ${actionButton("Try now", () => { this.#tryNow(); })}` : nothing}
       </div>
     `;
+  }
+
+  /** Who begins anew does not wait for the next turn. */
+  #tryNow(): void {
+    const { client } = this.session;
+    client.pause();
+    client.resume();
   }
 }
 

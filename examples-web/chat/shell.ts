@@ -7,7 +7,7 @@ import { actionButton } from "./forms.js";
 import { View } from "./glue.js";
 import type { Network } from "./network.js";
 import { go, hrefOf, inRoom, narrow, paneOf, place, withoutPanel, type Place } from "./place.js";
-import { syncWords } from "./words.js";
+import { nameOf, syncWords } from "./words.js";
 import "./connection.js";
 import "./people.js";
 import "./protocol.js";
@@ -23,6 +23,8 @@ class Shell extends View {
   #before: Place = place.get();
   /** Whether the protocol was ever looked at: from then on it is followed. */
   #isTraced = false;
+  /** In all rooms. */
+  #unread = 0;
   /** What opened the panel: the focus goes back there. */
   #opener: Element | null = null;
 
@@ -47,6 +49,7 @@ class Shell extends View {
     const { client, person } = this.session;
     const now = this.watch.use(place);
     const room = now.room === undefined ? undefined : this.watch.use(client.rooms).find(({ uri }) => uri === now.room);
+    this.#unread = this.watch.use(client.rooms).reduce((sum, { state }) => sum + this.watch.use(state).unread, 0);
     const sync = this.watch.use(client.sync);
     const [icon, words] = syncWords(sync);
     const { thread, tab, why } = this.watch.use(client.runtime);
@@ -122,6 +125,7 @@ class Shell extends View {
     const before = this.#before;
     const now = place.get();
     this.#before = now;
+    document.title = `${this.#unread > 0 ? `(${String(this.#unread)}) ` : ""}${now.room === undefined ? this.session.person.user : nameOf(now.room)} – mimi`;
     if (now.panel !== before.panel) this.#moved(before, now);
     else if (now.view !== before.view || now.room !== before.room) this.#focus(now.view === "rooms" ? ".pane.nav" : "#title");
   }

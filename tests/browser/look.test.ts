@@ -62,9 +62,11 @@ test("a phone shows one pane at a time, with addresses and a way back, and axe f
   await alice.add("balcony@alpha.example", "ben@bravo.example");
   await alice.send("balcony@alpha.example", "can you read this on a phone?");
   await tab.getByText("1 unread").waitFor();
+  assert.equal(await tab.title(), "(1) ben@bravo.example – mimi");
   await clean(tab, "rooms");
   await enter(tab, "balcony@alpha.example");
   assert.deepEqual(await shown(), ["balcony"]);
+  await tab.waitForFunction(() => document.title === "balcony – mimi");
   await write(tab, "yes");
   await tab.locator(".mine").getByText(/^accepted/).waitFor();
   await clean(tab, "room");

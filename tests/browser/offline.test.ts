@@ -33,6 +33,7 @@ test("messages that were written offline survive a reload and arrive once each, 
   await status(bob.tab(), "Offline. 2 messages wait on this device.").waitFor();
   assert.deepEqual(await own(bob.tab(), "trip").locator(".text").allTextContents(), ["first", "third"]);
   await place.providers.restart("bravo.example");
+  await bob.tab().getByRole("button", { name: "Try now" }).click();
   await bob.connected();
   const read = async (): Promise<string[]> => (await alice.received("trip@alpha.example")).map(({ text }) => text);
   await until(async () => ((await read()).length >= 2 ? true : undefined), async () => `Alice reads ${JSON.stringify(await read())}`);
