@@ -17,7 +17,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { bundleClient, writeSameTypes } from "./client-bundles.mjs";
 import { digest } from "./digest.mjs";
 import { wasmEnv, setUpBuild } from "./setup.mjs";
-import { at, cargoTarget, command, must, root, say } from "./shell.mjs";
+import { at, cargoTarget, command, has, must, root, say } from "./shell.mjs";
 
 export const TARGET = "wasm32-unknown-unknown";
 
@@ -190,6 +190,9 @@ function finishPackage(name) {
   copyFileSync(at("npm", name, "package.json"), join(folder, "package.json"));
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
     copyFileSync(at(licence), join(folder, licence));
+  }
+  for (const text of ["README.md", "docs"]) {
+    if (has("npm", name, text)) cpSync(at("npm", name, text), join(folder, text), { recursive: true });
   }
   link(folder, at("node_modules/@mimi-edge", name));
   const { bin = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));

@@ -10,14 +10,24 @@ import type { Browser, Page } from "playwright-core";
 export interface PageFile { readonly body: Uint8Array | string; readonly type: string }
 
 /** Serves an empty page that runs this module, bundled with these plugins, and these files beside it, until `stop`. */
-export async function bareServer(entry: string, files: Readonly<Record<string, PageFile>> = {}, plugins: Plugin[] = []): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+export async function bareServer(entry: string, files: Readonly<Record<string, PageFile>> = {}, plugins: Plugin[] = []): Promise<FileServer> {
   const bundled = await build({ entryPoints: [entry], bundle: true, format: "esm", target: "es2022", write: false, sourcemap: "inline", external: ["./client.wasm", "./dist/*"], plugins });
-  const all: Readonly<Record<string, PageFile>> = {
+  return await fileServer({
     "/": { body: '<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>', type: "text/html; charset=utf-8" },
     "/page.js": { body: bundled.outputFiles[0]?.text ?? "", type: "text/javascript" },
     ...files,
-  };
-  const server = createServer((request, response) => { answer(response, all[request.url ?? ""]); });
+  });
+}
+
+/** Something that serves files on loopback. */
+export interface FileServer { readonly url: string; readonly stop: () => Promise<void> }
+
+/** Serves these files, by path, until `stop`. */
+export async function fileServer(files: Readonly<Record<string, PageFile>>): Promise<FileServer> {
+  const server = createServer((request, response) => {
+    const [path = ""] = (request.url ?? "").split("?");
+    answer(response, files[path]);
+  });
   await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
   return {
     url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/`,
