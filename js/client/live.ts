@@ -116,27 +116,35 @@ export class TypedEvents<M> implements Emitter<M> {
   }
 
   /** Every event from now on, until the signal or until the client is closed. */
-  async *events({ signal }: Signal = {}): AsyncGenerator<AnyEvent<M>, void, undefined> {
+  events({ signal }: Signal = {}): AsyncGenerator<AnyEvent<M>, void, undefined> {
     const waiting: (AnyEvent<M> | undefined)[] = [];
     let wake: (() => void) | undefined;
     const push = (event: AnyEvent<M> | undefined): void => { waiting.push(event); wake?.(); };
-    const abort = (): void => { push(undefined); };
-    if (this.#ended || signal?.aborted === true) return;
-    this.#streams.add(push);
-    signal?.addEventListener("abort", abort, { once: true });
-    try {
-      for (;;) {
-        while (waiting.length > 0) {
-          const event = waiting.shift();
-          if (event === undefined) return;
-          yield event;
-        }
-        await new Promise<void>((resolve) => { wake = resolve; });
-      }
-    } finally {
+    const abort = (): void => { stop(); push(undefined); };
+    const stop = (): void => {
       this.#streams.delete(push);
       signal?.removeEventListener("abort", abort);
+    };
+    if (this.#ended || signal?.aborted === true) push(undefined);
+    else {
+      this.#streams.add(push);
+      signal?.addEventListener("abort", abort, { once: true });
     }
+    // What comes before the first iteration waits for it.
+    return (async function* iterate() {
+      try {
+        for (;;) {
+          while (waiting.length > 0) {
+            const event = waiting.shift();
+            if (event === undefined) return;
+            yield event;
+          }
+          await new Promise<void>((resolve) => { wake = resolve; });
+        }
+      } finally {
+        stop();
+      }
+    })();
   }
 
   /** Tells everybody who listens. */

@@ -104,3 +104,13 @@ test("the stream drops nothing, and ends with its signal or with the client", as
   assert.deepEqual(await long, [["one", 1], ["two", "a"], ["one", 2], ["one", 3]]);
   assert.deepEqual(await collect(), []);
 });
+
+test("a stream has what happened since it was asked for, before anybody took from it", async () => {
+  const events = new TypedEvents<Map>();
+  const stream = events.events();
+  events.emit("one", 1);
+  const taken = stream[Symbol.asyncIterator]();
+  assert.deepEqual((await taken.next()).value, { type: "one", detail: 1 });
+  events.end();
+  assert.equal((await taken.next()).done, true);
+});
