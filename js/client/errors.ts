@@ -60,11 +60,16 @@ export function closedError(): MimiError {
   return new MimiError("closed", "the client was closed");
 }
 
+/** What a wait that `signal` ended rejects with. */
+export function abortedError({ reason }: AbortSignal): MimiError {
+  return new MimiError("aborted", "the wait was aborted", { cause: reason });
+}
+
 /** Rejects when `signal` is aborted before `promise` settles. It ends the wait, not the work. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;
   return await new Promise<T>((resolve, reject) => {
-    const abort = (): void => { reject(new MimiError("aborted", "the wait was aborted", { cause: signal.reason })); };
+    const abort = (): void => { reject(abortedError(signal)); };
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => { signal.removeEventListener("abort", abort); });

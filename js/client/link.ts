@@ -1,4 +1,4 @@
-import { MimiError, errorOf, orAborted, plainOf, type PlainError } from "./errors.js";
+import { MimiError, abortedError, errorOf, orAborted, plainOf, type PlainError } from "./errors.js";
 import { CALLS, type Answer, type Args, type AskName, type CallName, type OnceName } from "./host/calls.js";
 import { PORT_VERSION, type FromHost, type Port, type Push, type Snapshot } from "./host/port.js";
 import { deferred, type Deferred } from "./live.js";
@@ -96,8 +96,12 @@ export class Link {
     return (await answered.promise) as Answer<N>;
   }
 
-  /** A call that takes its time. Resolves when the wish is stored. `signal` ends the wait, not the work. */
+  /**
+   * A call that takes its time. Resolves when the wish is stored. `signal` ends the wait, not the work; with
+   * one that is aborted already nothing is asked for.
+   */
   async ask<N extends AskName>(signal: AbortSignal | undefined, name: N, ...args: Args<N>): Promise<Asked> {
+    if (signal?.aborted === true) throw abortedError(signal);
     const [number, call] = this.#issue(name, args);
     const release = (): void => { this.#release(number, call); };
     try {

@@ -151,6 +151,15 @@ test("messages that a face missed between two hosts are told once, in order, and
   assert.deepEqual(missed, [[[], 3], [Array.from({ length: 451 }, (_, index) => index + 3), 453]]);
 });
 
+test("with a signal that is aborted already nothing is asked for", async () => {
+  const core = new FakeRooms();
+  const { link, attach } = face();
+  attach(await host(core));
+  await assert.rejects(link.ask(AbortSignal.abort(), "removeUser", ROOM, BOB), has("aborted"));
+  await assert.rejects(link.fulfil(AbortSignal.abort(), "removeUser", ROOM, BOB), has("aborted"));
+  assert.deepEqual(core.calls, []);
+});
+
 test("a failure is told as an event for all when the face that waits for it is gone or waits no more", async () => {
   const core = new FakeRooms();
   core.states.set(ROOM, joined);
