@@ -11,6 +11,7 @@ import { Link } from "./link.js";
 import { LiveValue, TypedEvents, guarded, type Emitter, type Live, type Signal } from "./live.js";
 import { itemOf, messageOf, unreadableOf, type CoreDelivery, type TimelineItem } from "./message.js";
 import { isNamed, type ClientOptions, type CreateRoomOptions } from "./options.js";
+import { Positions } from "./positions.js";
 import { Room } from "./room.js";
 import type { Runtime, Sync } from "./sync.js";
 import { uri, type ClientUri, type RoomUri, type UserUri } from "./uri.js";
@@ -50,8 +51,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
   readonly #devices: LiveValue<readonly Device[]>;
   /** Rooms that this device was cut off from, and how. */
   readonly #cutOff = new Map<RoomUri, "gap" | "diverged">();
-  /** The position up to which each room's messages were told. */
-  readonly #positions = new Map<RoomUri, number>();
+  /** Up to where each room's messages were told. */
+  readonly #positions = new Positions();
   readonly #events = new TypedEvents<ClientEvents>();
   readonly #link: Link;
   readonly #connection: Connection;
@@ -99,7 +100,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
         else client.#attached(snapshot);
       },
       pushed: (push) => { if (client !== undefined) client.#pushed(push); },
-      seen: () => Object.fromEntries(client === undefined ? [] : client.#positions),
+      seen: () => (client === undefined ? {} : client.#positions.all()),
     });
     try {
       await orAborted(opening, options.signal);
@@ -242,6 +243,8 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     for (const room of this.#rooms.get()) room.attached();
     for (const entry of snapshot.missed) this.#came(itemOf(this, entry));
     for (const event of snapshot.unsent) this.#delivered(event);
+    const unsent = new Set(snapshot.unsent.map(({ key }) => key));
+    for (const room of this.#rooms.get()) room.onlyUnsent(unsent);
     this.#note(snapshot);
   }
 
@@ -250,7 +253,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     for (const [address, state] of rooms) {
       if (state?.phase === "gap" || state?.phase === "diverged") this.#cutOff.set(address as RoomUri, state.phase);
     }
-    for (const [address, position] of Object.entries(positions)) this.#positions.set(address as RoomUri, position);
+    for (const [address, position] of Object.entries(positions)) this.#positions.advance(address, position);
   }
 
   #pushed(push: Push): void {
@@ -287,7 +290,7 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   #forget(address: RoomUri): void {
     this.room(address)?.end(new MimiError("room-unknown", "the room is no more"));
-    this.#positions.delete(address);
+    this.#positions.forget(address);
     this.#rooms.set(this.#rooms.get().filter((room) => room.uri !== address));
   }
 
@@ -336,20 +339,20 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
     }
   }
 
-  /** The room's log has something at its next place. */
+  /** The room's log has something at a place, which may have been told already: by the host before, or with what was missed. */
   #came(item: TimelineItem): void {
-    if (item.position !== undefined) this.#positions.set(item.room, item.position);
-    this.#told(item);
+    const isNew = item.position === undefined || this.#positions.advance(item.room, item.position);
+    this.room(item.room)?.told(item);
+    if (isNew) this.#emit(item);
   }
 
   /** A message of this device is somewhere else. */
   #delivered(event: CoreDelivery): void {
     const own = this.room(event.room as RoomUri)?.delivered(event);
-    if (own !== undefined) this.#told(own);
+    if (own !== undefined) this.#emit(own);
   }
 
-  #told(item: TimelineItem): void {
-    this.room(item.room)?.told(item);
+  #emit(item: TimelineItem): void {
     if (item.problem === undefined) this.#events.emit("message", item);
     else this.#events.emit("undecryptable", item);
   }

@@ -18,7 +18,7 @@ export interface Sent {
    * The hub's timestamp, once it took the message. Rejects when it is given up for now, with
    * `not-allowed`, `gap`, `diverged`, `epoch-too-old`, `room-unknown`, `too-large`, or with `internal`
    * for an answer that is none of the protocol: the message is kept, and its delivery has `retry`. Rejects
-   * with `aborted` when it was taken back, and with `closed` when the client was closed before (the
+   * with `aborted` when it was taken back, also with the room's creation, and with `closed` when the client was closed before (the
    * message stays stored, and the event `message` tells what comes of it when the client is open again).
    */
   readonly accepted: Promise<UnixMillis>;
@@ -30,6 +30,13 @@ export interface Sent {
 export interface TimelineOptions {
   /** How many messages to begin with, and to go further back with: 1 or more. Default: 50. */
   readonly limit?: number;
+}
+
+/** Who waits for a message. */
+interface Waiting {
+  readonly accepted: Deferred<UnixMillis>;
+  /** Whether it is known that a host has stored the message. */
+  isStored: boolean;
 }
 
 /** What came of {@link Room.add}: `devices` is the number of the user's devices in the room. */
@@ -71,7 +78,9 @@ export class Room {
   readonly #link: Link;
   readonly #self: Self;
   /** Who waits for messages, by key. */
-  readonly #sent = new Map<string, Deferred<UnixMillis>>();
+  readonly #sent = new Map<string, Waiting>();
+  /** Why nothing happens any more. */
+  #ended: MimiError | undefined;
   readonly #timelines = new Set<RoomTimeline>();
   readonly #actions: MessageActions = {
     cancel: (key) => this.#link.once("cancelMessage", this.uri, key),
@@ -165,11 +174,14 @@ export class Room {
    */
   async send(content: string | Uint8Array): Promise<Sent> {
     const bytes: Bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
+    if (this.#ended !== undefined) throw this.#ended;
     const accepted = deferred<UnixMillis>();
     const key = messageKey();
-    this.#sent.set(key, accepted);
+    const waiting: Waiting = { accepted, isStored: false };
+    this.#sent.set(key, waiting);
     try {
       await this.#link.once("send", this.uri, key, bytes);
+      waiting.isStored = true;
     } catch (error) {
       this.#sent.delete(key);
       throw error;
@@ -247,7 +259,7 @@ export class Room {
   /** @internal A message of this device is somewhere else now: one who waits for it is told. */
   delivered(event: CoreDelivery): Message {
     const message = this.#own(event);
-    this.#settle(message);
+    this.told(message);
     return message;
   }
 
@@ -262,20 +274,34 @@ export class Room {
     for (const timeline of [...this.#timelines]) timeline.again();
   }
 
+  /**
+   * @internal Another host has told what is in the log, and that no messages of this device but those of
+   * these keys are to come there: the others that were stored were taken back.
+   */
+  onlyUnsent(keys: ReadonlySet<string>): void {
+    for (const [key, { accepted, isStored }] of this.#sent) {
+      if (!isStored || keys.has(key)) continue;
+      accepted.reject(takenBack());
+      this.#sent.delete(key);
+    }
+  }
+
   /** @internal Nothing happens any more. */
   end(error: MimiError): void {
+    this.#ended = error;
     this.#state.end();
     for (const timeline of [...this.#timelines]) timeline.close();
-    for (const accepted of this.#sent.values()) accepted.reject(error);
+    for (const { accepted } of this.#sent.values()) accepted.reject(error);
+    this.#sent.clear();
   }
 
   /** Tells who waits for a message what came of it, if that is known. */
   #settle({ key, delivery }: Message): void {
-    const accepted = this.#sent.get(key);
+    const accepted = this.#sent.get(key)?.accepted;
     switch (delivery.state) {
       case "accepted": accepted?.resolve(delivery.at); break;
       case "failed": accepted?.reject(delivery.error); break;
-      case "cancelled": accepted?.reject(new MimiError("aborted", "the message was taken back")); break;
+      case "cancelled": accepted?.reject(takenBack()); break;
       default: return;
     }
     this.#sent.delete(key);
@@ -305,6 +331,9 @@ export class Room {
     });
   }
 }
+
+/** What the wait for a message that was taken back ends with. */
+function takenBack(): MimiError { return new MimiError("aborted", "the message was taken back"); }
 
 function checkLimit(limit: number): void {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_MESSAGES) throw new MimiError("bad-argument", `a limit is a number from 1 to ${String(MOST_MESSAGES)}`);

@@ -117,6 +117,29 @@ test("a message is accepted when the hub says so, and when it is found in the lo
   assert.deepEqual([await told.accepted, await found.accepted], [7, 8]);
 });
 
+test("another host that has a stored message neither to be sent nor in the log had it taken back", async () => {
+  const { room: one } = room(joined);
+  const [kept, gone] = [await one.send("kept"), await one.send("gone")];
+  const sending = one.send("on its way to the host");
+  one.onlyUnsent(new Set([kept.key]));
+  await assert.rejects(gone.accepted, (error) => MimiError.is(error, "aborted"));
+  const sent = await sending;
+  for (const { key } of [kept, sent]) one.delivered({ room: address, key, content: new Uint8Array(), writtenAt: 6, state: "accepted", at: 7 });
+  assert.deepEqual([await kept.accepted, await sent.accepted], [7, 7]);
+});
+
+test("with the room end the waits for its messages, its iterations, and the right to send", async () => {
+  const { room: one, calls } = room(joined);
+  const { accepted } = await one.send("in time");
+  const states = (async () => { for await (const _ of one.state) { /* until it ends */ } })();
+  one.end(new MimiError("room-unknown", "the room is no more"));
+  await states;
+  const isUnknown = (error: unknown): boolean => MimiError.is(error, "room-unknown");
+  await assert.rejects(accepted, isUnknown);
+  await assert.rejects(one.send("too late"), isUnknown);
+  assert.equal(calls.length, 1);
+});
+
 test("what is to be done is listed, and can be taken back by its number", async () => {
   const { room: one, calls } = room({ ...joined, pending: [{ id: 9, what: "remove", user: bob, state: "retrying", tries: 2 }] });
   const [change] = one.state.get().pending;
