@@ -52,6 +52,8 @@ export class Link {
   #face: Face | undefined;
   #port: Port | undefined;
   #host: string | undefined;
+  /** What it has told a host that it has no answer of yet: what it wants of it goes there after that. */
+  #attaching: { readonly rests: boolean } | undefined;
   #next = 1;
   #rests = false;
   #failure: MimiError | undefined;
@@ -68,6 +70,7 @@ export class Link {
   attach(port: Port): void {
     if (this.#failure !== undefined) return;
     this.#port = port;
+    this.#attaching = { rests: this.#rests };
     port.post({ type: "attach", face: this.name, version: PORT_VERSION, trace: this.#trace, rests: this.#rests, ...(this.#host === undefined ? {} : { seen: this.#face?.seen() ?? {} }) });
   }
 
@@ -87,7 +90,7 @@ export class Link {
   /** The face needs the host's work no more, or again; the hosts after it hear of that too. */
   rest(rests: boolean): void {
     this.#rests = rests;
-    this.#port?.post({ type: "rest", face: this.name, rests });
+    if (this.#attaching === undefined) this.#port?.post({ type: "rest", face: this.name, rests });
   }
 
   /** A call that is answered at once. */
@@ -128,14 +131,20 @@ export class Link {
     const number = this.#next++;
     if (this.#failure === undefined) {
       this.#calls.set(number, call);
-      this.#send(number, call);
+      try {
+        this.#send(number, call);
+      } catch (error) {
+        // Structured cloning refuses it.
+        this.#calls.delete(number);
+        call.answered.reject(new MimiError("bad-argument", `an argument of ${name} is of another type`, { cause: error }));
+      }
     } else call.answered.reject(this.#failure);
     return [number, call];
   }
 
   /** Sends a call to the host, unless there is none yet or it has it. */
   #send(number: number, call: Call): void {
-    if (this.#host === undefined || call.host === this.#host) return;
+    if (this.#host === undefined || this.#attaching !== undefined || call.host === this.#host) return;
     const again = call.host !== undefined;
     call.host = this.#host;
     const { name, args, intent } = call;
@@ -201,9 +210,12 @@ export class Link {
   }
 
   #attached(host: string, snapshot: Snapshot): void {
-    if (host === this.#host) return;
+    const isOther = host !== this.#host;
+    const attaching = this.#attaching;
     this.#host = host;
-    this.#face?.attached(snapshot);
+    this.#attaching = undefined;
+    if (isOther) this.#face?.attached(snapshot);
+    if (attaching !== undefined && attaching.rests !== this.#rests) this.rest(this.#rests);
     for (const [number, call] of this.#calls) this.#send(number, call);
     this.#first.resolve();
   }

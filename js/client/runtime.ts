@@ -1,7 +1,7 @@
 import { errorOf, fromCore } from "./errors.js";
-import { findHost, guestLock, isFromFace, serveGuests } from "./host/guests.js";
+import { findHost, guestLock, isFromHost, serveGuests } from "./host/guests.js";
 import { openHost } from "./host/open.js";
-import type { Carrier, FromFace, FromHost } from "./host/port.js";
+import type { Carrier } from "./host/port.js";
 import { begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
 import { init, loadModule } from "./init.js";
 import { checkedOptions } from "./key-packages.js";
@@ -42,7 +42,7 @@ export async function visit(access: StoreAccess, link: Link): Promise<Release> {
   const stop = new AbortController();
   const finding = findHost(access, stop.signal).then((channel) => {
     if (channel === undefined) return undefined;
-    channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => { if (!isFromFace(data)) link.receive(data); };
+    channel.onmessage = ({ data }: MessageEvent<unknown>) => { if (isFromHost(data)) link.receive(data); };
     link.attach({ post: (message) => { channel.postMessage(message); } });
     return channel;
   }).catch((error: unknown) => {

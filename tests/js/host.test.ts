@@ -2,7 +2,7 @@
 // how their calls get over a change of the host.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { MimiError } from "../../js/client/errors.js";
 import { Host, type HostParts } from "../../js/client/host/host.js";
 import { Instance } from "../../js/client/host/instance.js";
@@ -27,11 +27,16 @@ async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-async function host(core: FakeRooms, apply: Store["apply"] = async () => undefined): Promise<Host> {
+type OpenCore = HostParts["openCore"];
+
+async function host(core: FakeRooms, apply: Store["apply"] = async () => undefined, { instance = new Instance(() => undefined), openCore = async () => undefined }: { instance?: Instance; openCore?: () => Promise<void> } = {}): Promise<Host> {
   const store: Store = { rows: async () => [], apply, close: async () => undefined };
   const opened: unknown = core;
-  const openCore: HostParts["openCore"] = async () => opened as Awaited<ReturnType<HostParts["openCore"]>>;
-  const parts = { openCore, instance: new Instance(() => undefined), store, transport: new Transport("http://127.0.0.1:9", undefined), webSocket: class { /* never made */ } as unknown as typeof WebSocket, thread: "main" as const };
+  const open: OpenCore = async () => {
+    await openCore();
+    return opened as Awaited<ReturnType<OpenCore>>;
+  };
+  const parts = { openCore: open, instance, store, transport: new Transport("http://127.0.0.1:9", undefined), webSocket: class { /* never made */ } as unknown as typeof WebSocket, thread: "main" as const };
   return await Host.open(parts);
 }
 
@@ -228,4 +233,140 @@ test("a face of another version is told so, and nothing of an earlier host is be
   attach(await host(core));
   link.receive({ host: "an earlier one", type: "push", push: { type: "end", error: { code: "internal", message: "", retryable: false }, expected: false } });
   assert.deepEqual(types(), ["attached", "attached"]);
+});
+
+/** Posts as one face does, and what a host answers it. */
+function raw(to: Host) {
+  const answers: FromHost[] = [];
+  const carrier: Carrier = { goesOn: false, post: (answer) => { answers.push(answer); } };
+  const call = (number: number, name: string, ...args: unknown[]): void => { to.receive({ type: "call", face: "f", call: number, name: name as "send", args, again: false }, carrier); };
+  return { answers, call, attach: () => { to.receive({ type: "attach", face: "f", version: PORT_VERSION, trace: false, rests: false }, carrier); } };
+}
+/** Something that a test lets happen. */
+function gate() {
+  let open!: () => void;
+  const passed = new Promise<void>((resolve) => { open = resolve; });
+  return { open, passed };
+}
+const trap = (): never => { throw new Error("unreachable"); };
+
+test("what a face wants between two hosts goes to the second one, once that has told it what there is", async () => {
+  const core = new FakeRooms();
+  const { link, attach } = face();
+  attach(await host(core));
+  const second = await host(core);
+  const posted: FromFace[] = [];
+  link.attach({ post: (message) => { posted.push(message); } });
+  const sending = link.once("send", ROOM, "00", Uint8Array.of(1));
+  link.rest(true);
+  assert.deepEqual(posted.map(({ type }) => type), ["attach"]);
+  const later: FromFace[] = [];
+  const carrier: Carrier = { goesOn: false, post: (message) => { link.receive(message); } };
+  link.attach({ post: (message) => { later.push(message); second.receive(message, carrier); } });
+  await sending;
+  assert.deepEqual([later.map(({ type }) => type), core.calls.map(([name]) => name)], [["attach", "call"], ["send"]]);
+});
+
+test("a rest that begins while the next host is not there yet is told to it", async () => {
+  const core = new FakeRooms();
+  const { link } = face();
+  const second = await host(core);
+  const posted: FromFace[] = [];
+  link.attach({ post: (message) => { posted.push(message); } });
+  link.rest(true);
+  const [attach] = posted;
+  assert.ok(attach !== undefined);
+  second.receive(attach, { goesOn: false, post: (message) => { link.receive(message); } });
+  assert.deepEqual(posted.map((message) => [message.type, "rests" in message && message.rests]), [["attach", false], ["rest", true]]);
+});
+
+test("while the core is made anew no call is done: its face makes it again", async () => {
+  const core = new FakeRooms();
+  core.syncRooms = trap;
+  const made = await host(core);
+  const { attach, call, answers } = raw(made);
+  attach();
+  let starts = 0;
+  core.isRegistered = () => {
+    starts += 1;
+    call(2, "send", ROOM, "00", Uint8Array.of(1));
+    return false;
+  };
+  call(1, "syncRooms");
+  await until(() => answers.at(-1)?.type === "hosting");
+  assert.deepEqual([starts, core.calls], [1, []]);
+});
+
+test("arguments of another type are refused before the core has them, and nothing is made anew", async () => {
+  const core = new FakeRooms();
+  const { link, attach, types } = face();
+  const instance = new Instance(() => undefined);
+  attach(await host(core, undefined, { instance }));
+  const wrong: unknown[][] = [[ROOM, 5, Uint8Array.of(1)], [ROOM, "00", [1]], [undefined, "00", Uint8Array.of(1)], [ROOM, "00", Uint8Array.of(1), 1]];
+  for (const args of wrong) await assert.rejects(link.once("send", ...(args as [string, string, Uint8Array])), has("bad-argument"));
+  for (const users of [5, [5], [{ user: BOB, roles: "admin" }]]) await assert.rejects(link.ask(undefined, "createRoom", ROOM, "B", true, users as []), has("bad-argument"));
+  await assert.rejects(link.once("send", ROOM, "00", trap as unknown as Uint8Array), has("bad-argument"));
+  await assert.rejects(link.once("free" as "syncRooms"), has("bad-argument"));
+  await assert.rejects(link.once("toString" as "syncRooms"), has("bad-argument"));
+  assert.deepEqual([core.calls, instance.epoch, types()], [[], 0, ["attached"]]);
+  // What was refused does not come again.
+  attach(await host(core));
+  await link.once("syncRooms");
+  assert.deepEqual(core.calls, []);
+});
+
+test("who attaches while a core is made anew that cannot be is refused, not left waiting", async () => {
+  const core = new FakeRooms();
+  core.syncRooms = trap;
+  const { passed, open } = gate();
+  let opened = 0;
+  const made = await host(core, undefined, { openCore: async () => {
+    if ((opened += 1) === 1) return;
+    await passed;
+    throw new MimiError("storage-newer", "it is");
+  } });
+  const one = raw(made);
+  one.attach();
+  one.call(1, "syncRooms");
+  await until(() => opened === 2);
+  const late = raw(made);
+  late.attach();
+  assert.equal(late.answers.length, 0);
+  open();
+  await until(() => late.answers.length > 0);
+  const [refusal] = late.answers;
+  assert.ok(refusal?.type === "refused");
+  assert.equal(refusal.error.code, "storage-newer");
+});
+
+test("who attaches after another device of the thread trapped is told what there is once the core is made anew", async () => {
+  const instance = new Instance(() => undefined);
+  const made = await host(new FakeRooms(), undefined, { instance });
+  assert.throws(() => instance.call(trap), has("internal"));
+  const { attach, answers } = raw(made);
+  attach();
+  await until(() => answers.length > 0);
+  assert.deepEqual(answers.map(({ type }) => type), ["snapshot"]);
+});
+
+test("a host that is closed while its core cannot be made anew waits for nothing", async () => {
+  const core = new FakeRooms();
+  core.syncRooms = trap;
+  const { passed, open } = gate();
+  let opened = 0;
+  const made = await host(core, undefined, { openCore: async () => {
+    if ((opened += 1) === 1) return;
+    await passed;
+    throw new MimiError("internal", "not now");
+  } });
+  const { attach, call } = raw(made);
+  attach();
+  call(1, "syncRooms");
+  await until(() => opened === 2);
+  const timers = mock.method(globalThis, "setTimeout");
+  const closed = made.close();
+  open();
+  await closed;
+  assert.deepEqual([opened, timers.mock.callCount()], [2, 0]);
+  mock.restoreAll();
 });

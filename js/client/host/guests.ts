@@ -16,7 +16,10 @@ function guestChannel(secret: string): BroadcastChannel { return new BroadcastCh
 function bellOf(name: string): BroadcastChannel { return new BroadcastChannel(`mimi-edge bell ${name}`); }
 
 /** Whether what came on the channel is for a host. */
-export function isFromFace(message: FromFace | FromHost): message is FromFace { return "face" in message; }
+export function isFromFace(message: unknown): message is FromFace { return isTold(message) && "face" in message && typeof message.face === "string"; }
+/** Whether what came on the channel is for guests. */
+export function isFromHost(message: unknown): message is FromHost { return isTold(message) && "host" in message; }
+function isTold(message: unknown): message is object { return typeof message === "object" && message !== null && "type" in message; }
 
 /** Serves the guests of a device until the result is called; nobody when its store is not one that tabs share. */
 export function serveGuests(host: Host, name: string): () => void {
@@ -24,10 +27,17 @@ export function serveGuests(host: Host, name: string): () => void {
   const channel = guestChannel(host.channel);
   const stop = new AbortController();
   const carrier: Carrier = { post: (message) => { channel.postMessage(message); }, goesOn: true };
-  channel.onmessage = ({ data }: MessageEvent<FromFace | FromHost>) => {
+  const watched = new Set<string>();
+  const watch = async (face: string): Promise<void> => {
+    watched.add(face);
+    await whenGone(name, face, stop.signal);
+    watched.delete(face);
+    host.detach(face);
+  };
+  channel.onmessage = ({ data }: MessageEvent<unknown>) => {
     if (!isFromFace(data)) return;
     host.receive(data, carrier);
-    if (data.type === "attach") void whenGone(name, data.face, stop.signal).then(() => { host.detach(data.face); }, () => undefined);
+    if (data.type === "attach" && !watched.has(data.face)) watch(data.face).catch(() => undefined);
   };
   host.announce(carrier);
   const bell = bellOf(name);

@@ -1,11 +1,11 @@
 import type { ClientCore } from "#wasm/client";
-import { MimiError, fromCore, plainOf } from "../errors.js";
+import { MimiError, closedError, fromCore, plainOf } from "../errors.js";
 import { deferred, type Deferred } from "../live.js";
 import type { Store } from "../store.js";
 import type { SharedStore } from "../store/indexeddb.js";
 import { uri, type ClientUri } from "../uri.js";
 import { askedBefore } from "./again.js";
-import { CALLS, callCore } from "./calls.js";
+import { CALLS, callCore, requireCall } from "./calls.js";
 import { Engine, SPOILED, type CoreEvent, type Fault } from "./engine.js";
 import type { Instance } from "./instance.js";
 import { PORT_VERSION, type Carrier, type FromFace, type FromHost, type Push, type Snapshot } from "./port.js";
@@ -117,7 +117,8 @@ export class Host {
       return;
     }
     const face = this.#faces.get(message.face);
-    if (face === undefined) return;
+    // Who is about to attach again sends it again then.
+    if (face === undefined || this.#restarting !== undefined) return;
     switch (message.type) {
       case "call": void this.#call(face, message); break;
       case "release": this.#release(face, message.call); break;
@@ -166,10 +167,11 @@ export class Host {
     const rest = fault === undefined ? 0 : this.#restAfterFault(Date.now());
     const isBack = await this.#makeAnew(rest);
     this.#restarting = undefined;
-    if (!isBack) return;
-    const carriers = new Set([...this.#faces.values()].map(({ carrier }) => carrier));
-    this.#faces.clear();
-    for (const carrier of carriers) this.announce(carrier);
+    if (isBack) {
+      const carriers = new Set([...this.#faces.values()].map(({ carrier }) => carrier));
+      this.#faces.clear();
+      for (const carrier of carriers) this.announce(carrier);
+    }
     for (const [attach, carrier] of this.#waiting.splice(0)) this.#attach(attach, carrier);
   }
 
@@ -201,11 +203,13 @@ export class Host {
     return rest;
   }
 
-  #attach({ face, version, trace, rests, seen }: Attach, carrier: Carrier): void {
+  #attach(attach: Attach, carrier: Carrier): void {
+    const { face, version, trace, rests, seen } = attach;
     if (this.#isLeft(carrier)) return;
     try {
       if (version !== PORT_VERSION) throw new MimiError("incompatible", "another version of this package has this device open");
       if (this.#failure !== undefined) throw this.#failure;
+      if (this.#isClosing) throw closedError();
       const { engine, view } = this.#work;
       const snapshot = engine.read(() => view.snapshot(this.#parts.thread, seen));
       this.#faces.set(face, { carrier, trace, rests, waits: this.#faces.get(face)?.waits ?? new Map() });
@@ -213,58 +217,63 @@ export class Host {
       this.#post(carrier, { type: "snapshot", to: face, snapshot });
       this.#restIfAllDo();
     } catch (error) {
-      this.#post(carrier, { type: "refused", to: face, error: plainOf(fromCore(error)) });
+      // Another device of this thread has trapped: the core is made anew now.
+      if (error === SPOILED && this.#restarting !== undefined) this.#waiting.push([attach, carrier]);
+      else this.#post(carrier, { type: "refused", to: face, error: plainOf(fromCore(error)) });
     }
   }
 
+  /** Does a call. Its answers are those of the work that it was done by: a face that waits for the next one's does not take them. */
   async #call(face: Attached, call: Call): Promise<void> {
+    const work = this.#work;
     const { name, args } = call;
     try {
+      requireCall(name, args);
       switch (CALLS[name]) {
         case "read": case "step": {
-          const result = await this.#work.engine.step((core, now) => callCore(core, name, args, now));
-          this.#post(face.carrier, { type: "answer", to: call.face, call: call.call, result });
+          const result = await work.engine.step((core, now) => callCore(core, name, args, now));
+          this.#post(face.carrier, { type: "answer", to: call.face, call: call.call, result }, work);
           break;
         }
-        case "ask": await this.#ask(face, call, undefined); break;
-        case "change": await this.#ask(face, call, args[0] as string); break;
+        case "ask": await this.#ask(work, face, call, undefined); break;
+        case "change": await this.#ask(work, face, call, args[0] as string); break;
       }
     } catch (error) {
-      this.#fail(face, call, "failure", error);
+      this.#fail(work, face, call, "failure", error);
     }
   }
 
   /** Asks the core for what takes its time, unless an earlier host has done so. */
-  async #ask(face: Attached, call: Call, room: string | undefined): Promise<void> {
-    const { engine, view } = this.#work;
+  async #ask(work: Work, face: Attached, call: Call, room: string | undefined): Promise<void> {
+    const { engine, view } = work;
     const before = call.again ? engine.read((core) => askedBefore(core, call)) : undefined;
-    const asked = before === undefined ? await this.#askCore(call, room) : before === "done" ? DONE : { id: before, done: engine.outcome(before) };
+    const asked = before === undefined ? await this.#askCore(engine, call, room) : before === "done" ? DONE : { id: before, done: engine.outcome(before) };
     face.waits.set(call.call, asked.id);
     // A change of each room was asked for with it.
     if (call.name === "revokeDevice") this.#push({ type: "state", state: engine.read(() => view.rooms()) ?? {} });
-    this.#post(face.carrier, { type: "answer", to: call.face, call: call.call, result: asked.id });
+    this.#post(face.carrier, { type: "answer", to: call.face, call: call.call, result: asked.id }, work);
     try {
       const result = await asked.done;
-      this.#post(face.carrier, { type: "settled", to: call.face, call: call.call, result });
+      this.#post(face.carrier, { type: "settled", to: call.face, call: call.call, result }, work);
     } catch (error) {
-      this.#fail(face, call, "settled", error);
+      this.#fail(work, face, call, "settled", error);
     } finally {
       face.waits.delete(call.call);
     }
   }
 
-  async #askCore(call: Call, room: string | undefined): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
-    if (call.name === "requestPseudonym") return await this.#askForPseudonym(call);
-    return await this.#work.engine.ask(room, (core, now) => {
+  async #askCore(engine: Engine, call: Call, room: string | undefined): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
+    if (call.name === "requestPseudonym") return await this.#askForPseudonym(engine, call);
+    return await engine.ask(room, (core, now) => {
       const id = callCore(core, call.name, call.args, now) as number;
       if (call.name === "deleteUser") this.#deletions.add(id);
       return id;
     });
   }
 
-  async #askForPseudonym(call: Call): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
+  async #askForPseudonym(engine: Engine, call: Call): Promise<{ readonly id: number; readonly done: Promise<unknown> }> {
     const issued = deferred<string>();
-    await this.#work.engine.step((core, now) => {
+    await engine.step((core, now) => {
       callCore(core, call.name, call.args, now);
       this.#pseudonyms.push(issued);
     });
@@ -313,18 +322,18 @@ export class Host {
     }
   }
 
-  #fail({ carrier }: Attached, { face, call }: Call, type: "failure" | "settled", error: unknown): void {
+  #fail(work: Work, { carrier }: Attached, { face, call }: Call, type: "failure" | "settled", error: unknown): void {
     // It comes again.
     if (error === SPOILED) return;
     const failed = fromCore(error);
-    if (failed.code !== "closed" || !this.#isLeft(carrier)) this.#post(carrier, { type, to: face, call, error: plainOf(failed) });
+    if (failed.code !== "closed" || !this.#isLeft(carrier)) this.#post(carrier, { type, to: face, call, error: plainOf(failed) }, work);
   }
 
   /** Whether the next host goes on with the faces on a carrier. */
   #isLeft(carrier: Carrier): boolean { return this.#isClosing && carrier.goesOn; }
 
-  #post(carrier: Carrier, message: WithoutHost<FromHost>): void {
-    carrier.post({ host: this.#work.id, ...message });
+  #post(carrier: Carrier, message: WithoutHost<FromHost>, { id }: Work = this.#work): void {
+    carrier.post({ host: id, ...message });
   }
 
   /** The engine rests while all faces do. */
@@ -346,6 +355,7 @@ export class Host {
 
 /** Waits, until `signal` ends it. */
 async function pause(millis: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, millis);
     signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
