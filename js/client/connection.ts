@@ -1,5 +1,6 @@
 import { MimiError, closedError, fromCore } from "./errors.js";
 import { ownerLock } from "./host/guests.js";
+import { Rests, pause } from "./host/rests.js";
 import type { Link } from "./link.js";
 import { LiveValue, type Live } from "./live.js";
 import { takeLock, type Release } from "./lock.js";
@@ -24,6 +25,9 @@ export class Connection {
   readonly #stop = new AbortController();
   readonly #opening: Promise<void>;
   #inheriting: Promise<void> | undefined;
+  /** How long to wait before another worker, after others died. */
+  readonly #rests = new Rests();
+  #reviving: Promise<void> | undefined;
   #owning: Release | undefined;
   #visiting: Release | undefined;
   #host: Opened | undefined;
@@ -51,6 +55,7 @@ export class Connection {
     this.#stop.abort();
     await this.#opening;
     await this.#inheriting;
+    await this.#reviving;
     await this.#host?.close();
     this.#link.fail(closedError());
     await this.#visiting?.();
@@ -86,8 +91,23 @@ export class Connection {
 
   async #own(name: string | undefined): Promise<void> {
     this.#host = await openHostFor(this.#options, name, this.#link);
-    const { thread, why } = this.#host;
+    const { thread, why, gone } = this.#host;
     this.#runtime.set({ thread, tab: "owner", ...(why === undefined ? {} : { why }) });
+    void gone?.then(() => { this.#reviving = this.#revive(name); });
+  }
+
+  /** Opens another host after the worker of the last one died: what is stored, and each call, goes on there. */
+  async #revive(name: string | undefined): Promise<void> {
+    await pause(this.#rests.next(), this.#stop.signal);
+    if (this.#stop.signal.aborted) return;
+    try {
+      if (name === undefined) throw new MimiError("internal", "the worker ended, and all that was in its memory with it");
+      await this.#own(name);
+    } catch (error) {
+      this.#link.fail(fromCore(error));
+      // A guest may be able to.
+      await this.#owning?.();
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { errorOf, fromCore } from "./errors.js";
+import { MimiError, errorOf, fromCore } from "./errors.js";
 import { findHost, guestLock, isFromHost, serveGuests } from "./host/guests.js";
 import { openHost } from "./host/open.js";
 import type { Carrier } from "./host/port.js";
@@ -16,7 +16,11 @@ import { indexedDbStore, type SharedStore, type StoreAccess } from "./store/inde
 import type { Runtime } from "./sync.js";
 
 /** A host that runs for this client. */
-export interface Opened extends Pick<Runtime, "thread" | "why"> { close(): Promise<void> }
+export interface Opened extends Pick<Runtime, "thread" | "why"> {
+  close(): Promise<void>;
+  /** Resolves when the worker in which it runs has died. */
+  readonly gone?: Promise<void>;
+}
 
 /**
  * Opens a host where the options want it, with this link attached, and serves guests if it has a name for
@@ -67,13 +71,27 @@ function crossingOf({ user, provider, pseudonym, keyPackages, store, fetch, WebS
   return { ...parts, store: { name, key: store?.key } };
 }
 
-async function hostInWorker(worker: Worker, module: WebAssembly.Module, options: WorkerHostOptions, link: Link): Promise<Pick<Opened, "close">> {
+async function hostInWorker(worker: Worker, module: WebAssembly.Module, options: WorkerHostOptions, link: Link): Promise<Pick<Opened, "close" | "gone">> {
   const { port1: port, port2 } = new MessageChannel();
   const post = (message: ToWorker): void => { port.postMessage(message); };
-  const opened = deferred<void>();
-  const closed = deferred<void>();
+  const life = `mimi-edge worker ${crypto.randomUUID()}`;
+  const [opened, closed, gone] = [deferred<void>(), deferred<void>(), deferred<void>()];
+  const stop = new AbortController();
+  const end = (): void => {
+    stop.abort();
+    port.close();
+    worker.terminate();
+  };
+  const outlive = async (): Promise<void> => {
+    const release = await takeLock(life, { signal: stop.signal });
+    end();
+    opened.reject(new MimiError("internal", "the worker ended", { retryable: true }));
+    gone.resolve();
+    await release?.();
+  };
   port.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     switch (data.type) {
+      case "alive": outlive().catch(() => undefined); break;
       case "opened":
         link.attach({ post });
         opened.resolve();
@@ -83,21 +101,18 @@ async function hostInWorker(worker: Worker, module: WebAssembly.Module, options:
       default: link.receive(data);
     }
   };
-  const end = (): void => {
-    port.close();
-    worker.terminate();
-  };
   try {
-    worker.postMessage(begin({ module, options, port: port2 }), [port2]);
+    worker.postMessage(begin({ module, options, port: port2, life }), [port2]);
     await opened.promise;
   } catch (error) {
     end();
     throw error;
   }
   return {
+    gone: gone.promise,
     async close() {
       post({ type: "close" });
-      await closed.promise;
+      await Promise.race([closed.promise, gone.promise]);
       end();
     },
   };

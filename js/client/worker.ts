@@ -10,6 +10,7 @@ import { serveGuests } from "./host/guests.js";
 import { openHost } from "./host/open.js";
 import type { Carrier, FromHost } from "./host/port.js";
 import { READY, isBegin, type Begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
+import { takeLock } from "./lock.js";
 import { memoryStore, type Store } from "./store.js";
 import { indexedDbStore, type SharedStore } from "./store/indexeddb.js";
 
@@ -23,8 +24,9 @@ async function openStore(store: WorkerHostOptions["store"]): Promise<Store | Sha
   return store === "memory" ? memoryStore() : await indexedDbStore({ ...store, wait: true });
 }
 
-async function run({ module, options, port }: Begin): Promise<void> {
+async function run({ module, options, port, life }: Begin): Promise<void> {
   const post = (message: FromWorker): void => { port.postMessage(message); };
+  if ("locks" in navigator) void takeLock(life, {}).then(() => { post({ type: "alive" }); });
   try {
     initSync({ module });
     const { store } = options;

@@ -92,6 +92,40 @@ test("what goes wrong in the worker is the same error on the page", async () => 
   assert.equal(await open(one, name), "storage-key");
 });
 
+test("a worker that dies is replaced: the tab stays the owner, calls of all tabs go on, and the end of the client does not wait for it", async () => {
+  const { visit, complaints } = await origin();
+  const name = user();
+  const [one, two] = [await visit(), await visit()];
+  await open(one, name);
+  await open(two, name);
+  await isLive(two);
+  const id = `clubhouse-${name.slice(0, name.indexOf("@"))}`;
+  const room = `clubhouse-${name}`;
+  await one.evaluate((id) => tab.create(id), id);
+  for (const [text, page] of [["from the owner", one], ["from the guest", two]] as const) {
+    assert.equal(await one.evaluate(() => tab.endWorker()), text === "from the owner" ? 1 : 2);
+    await page.evaluate(([room, text]) => tab.accepted(room, text), [room, text] as const);
+  }
+  for (const page of [one, two]) assert.deepEqual(await page.evaluate((room) => tab.history(room), room), ["from the owner", "from the guest"]);
+  assert.deepEqual([await runtime(one), await runtime(two)], [{ thread: "worker", tab: "owner" }, { thread: "worker", tab: "guest" }]);
+
+  await one.evaluate(async () => {
+    tab.endWorker();
+    await tab.close();
+  });
+  await when(two, () => tab.runtime().tab === "owner");
+  await isLive(two);
+  assert.deepEqual(complaints, []);
+
+  await open(one, user(), { store: "memory" });
+  const created = one.evaluate(async () => {
+    tab.endWorker();
+    await tab.create("clubhouse");
+  });
+  await assert.rejects(created, /all that was in its memory with it/);
+  await one.evaluate(() => tab.close());
+});
+
 test("two clients of one device in one page are owner and guest, as in two tabs", async () => {
   const { visit } = await origin();
   const name = user();

@@ -9,6 +9,7 @@ import { CALLS, callCore, requireCall } from "./calls.js";
 import { Engine, SPOILED, type CoreEvent, type Fault } from "./engine.js";
 import type { Instance } from "./instance.js";
 import { PORT_VERSION, type Carrier, type FromFace, type FromHost, type Push, type Snapshot } from "./port.js";
+import { Rests, pause, restBeforeAttempt } from "./rests.js";
 import type { Transport } from "./transport.js";
 import { View } from "./view.js";
 
@@ -24,11 +25,6 @@ export interface HostParts {
   readonly thread: Snapshot["thread"];
 }
 
-/** The first and the longest rest after faults that follow each other, in ms; it doubles in between. */
-const FIRST_REST_MILLIS = 250;
-const LONGEST_REST_MILLIS = 60_000;
-/** After so long without a fault, in ms, the next one is a first one. */
-const CALM_MILLIS = 2 * LONGEST_REST_MILLIS;
 /** How often it is tried to make a core anew that fails while that is done. */
 const MOST_ATTEMPTS = 5;
 
@@ -71,8 +67,8 @@ export class Host {
   /** Ends the pauses between attempts to make the core anew. */
   readonly #stop = new AbortController();
   #work: Work;
-  /** When the last fault was, in ms since 1970, and how long nothing was sent after it, in ms. */
-  #last = { fault: 0, rest: 0 };
+  /** How long nothing is sent after faults: what is sent, or comes, may have been the cause. */
+  readonly #rests = new Rests();
   readonly #device: ClientUri;
   readonly #faces = new Map<string, Attached>();
   /** Who waits for pseudonyms, in the order in which they were asked for. */
@@ -164,7 +160,7 @@ export class Host {
   async #restart(fault: Fault | undefined): Promise<void> {
     if (fault !== undefined) this.#push({ type: "fault", what: fault.what, error: plainOf(fault.error) });
     for (const waiting of this.#pseudonyms.splice(0)) waiting.reject(SPOILED);
-    const rest = fault === undefined ? 0 : this.#restAfterFault(Date.now());
+    const rest = fault === undefined ? 0 : this.#rests.next();
     const isBack = await this.#makeAnew(rest);
     this.#restarting = undefined;
     if (isBack) {
@@ -190,17 +186,9 @@ export class Host {
           return false;
         }
       }
-      await pause(Math.min(FIRST_REST_MILLIS * 2 ** attempt, LONGEST_REST_MILLIS), this.#stop.signal);
+      await pause(restBeforeAttempt(attempt), this.#stop.signal);
     }
     return false;
-  }
-
-  /** How long to send nothing, in ms: what is sent, or comes, may have been the cause. */
-  #restAfterFault(now: number): number {
-    const isFirst = now - this.#last.fault > CALM_MILLIS;
-    const rest = isFirst ? 0 : Math.min(Math.max(2 * this.#last.rest, FIRST_REST_MILLIS), LONGEST_REST_MILLIS);
-    this.#last = { fault: now, rest };
-    return rest;
   }
 
   #attach(attach: Attach, carrier: Carrier): void {
@@ -351,13 +339,4 @@ export class Host {
       ? (exchange) => { this.#push({ type: "exchange", exchange: { ...exchange, from, to } }, ({ trace }) => trace); }
       : undefined;
   }
-}
-
-/** Waits, until `signal` ends it. */
-async function pause(millis: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, millis);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
-  });
 }

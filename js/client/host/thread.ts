@@ -18,13 +18,16 @@ export interface WorkerHostOptions {
   readonly store: "memory" | { readonly name: string; readonly key: StoreKey | undefined };
 }
 
-/** The first message to a worker; everything after it goes through `port`. */
-export interface Begin { readonly tag: typeof TAG; readonly module: WebAssembly.Module; readonly options: WorkerHostOptions; readonly port: MessagePort }
+/**
+ * The first message to a worker; everything after it goes through `port`. The worker holds the lock `life`
+ * while it lives, where there are locks: nothing else says that a worker is no more.
+ */
+export interface Begin { readonly tag: typeof TAG; readonly module: WebAssembly.Module; readonly options: WorkerHostOptions; readonly port: MessagePort; readonly life: string }
 
 /** From the page to the worker's port. */
 export type ToWorker = FromFace | { readonly type: "close" };
 /** From the worker's port to the page. */
-export type FromWorker = FromHost | { readonly type: "opened" | "closed" } | { readonly type: "failed"; readonly error: PlainError };
+export type FromWorker = FromHost | { readonly type: "alive" | "opened" | "closed" } | { readonly type: "failed"; readonly error: PlainError };
 
 /** The first message of a worker: its script runs. */
 export const READY = { tag: TAG, version: PORT_VERSION } as const;

@@ -7,6 +7,15 @@ declare global {
   var tab: typeof api;
 }
 
+/** The workers of this tab. */
+const workers: Worker[] = [];
+globalThis.Worker = class extends Worker {
+  constructor(...args: ConstructorParameters<typeof Worker>) {
+    super(...args);
+    workers.push(this);
+  }
+};
+
 let client: Client | undefined;
 /** The keys of messages of others as the events told them, by room. */
 const told: string[] = [];
@@ -32,6 +41,11 @@ const api = {
     return client.runtime.get();
   },
   close: (): Promise<void> => current().close(),
+  /** Ends the worker as it ends when it has no memory; resolves to how many there were so far. */
+  endWorker(): number {
+    workers.at(-1)?.terminate();
+    return workers.length;
+  },
   /** Erases a device; resolves to the code of what went wrong, if anything did. */
   remove: (user: string): Promise<string | undefined> => Client.delete({ user: uri.user(user) }).then(() => undefined, (error: unknown) => (MimiError.is(error) ? error.code : String(error))),
   runtime: (): Runtime => current().runtime.get(),
