@@ -37,7 +37,8 @@ export interface Change {
   readonly attempt: number;
   /**
    * Takes the wish back; whoever waits for it gets `aborted`. Resolves to false when that comes too
-   * late: it is on its way to the hub, or over. With a room's creation goes all that waits for it.
+   * late: it is on its way to the hub, or done. With a room's creation goes the room, and all that waits
+   * there: {@link Room.send}'s messages are taken back.
    */
   cancel(): Promise<boolean>;
 }

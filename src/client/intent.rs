@@ -163,6 +163,14 @@ pub(super) fn all(
     rows.iter().map(|(_, row)| decode_row(row)).collect()
 }
 
+/// A room's intents as the application sees them, in order.
+pub(super) fn shown(
+    transaction: &Transaction<'_>,
+    room: &Room,
+) -> Result<Vec<PendingIntent>, InternalError> {
+    Ok(all(transaction, &room.uri)?.iter().filter_map(|intent| intent.shown(room)).collect())
+}
+
 /// The intent of a room whose turn it is: one that has been asked for something, else the oldest, but
 /// for those that wait for consent.
 pub(super) fn first(

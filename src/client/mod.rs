@@ -210,6 +210,16 @@ impl Client {
         Ok(rooms.into_iter().map(|room| (room.uri, room.phase)).collect())
     }
 
+    /// What this device has still to do in a room, in order; also in one of which it has nothing yet.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn pending(&self, room: &RoomUri) -> Result<Vec<PendingIntent>> {
+        let transaction = Transaction::new(&self.storage);
+        let known = transaction.load(&tables::room(room))?;
+        Ok(known.map_or(Ok(Vec::new()), |known| intent::shown(&transaction, &known))?)
+    }
+
     /// A room as it stands; `None` when this device does not know it, or has nothing of it yet.
     ///
     /// # Errors

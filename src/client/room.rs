@@ -237,8 +237,7 @@ pub(super) fn state(step: &mut Step<'_>, uri: &RoomUri) -> Result<Option<RoomSta
     let outlook = Outlook::of(&group)?;
     let rights = rights(&room, &outlook.list, &step.identity.client.user());
     let participants = participants(&outlook, &verification::all(&step.transaction)?);
-    let intents = intent::all(&step.transaction, uri)?;
-    let pending = intents.iter().filter_map(|intent| intent.shown(&room)).collect();
+    let pending = intent::shown(&step.transaction, &room)?;
     Ok(Some(RoomState {
         room: uri.clone(),
         hub: uri.domain().clone(),

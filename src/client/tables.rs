@@ -32,6 +32,7 @@ const HISTORY: u8 = 0x13;
 const LOGGED: u8 = 0x18;
 const UNDECRYPTABLE: u8 = 0x19;
 const READ: u8 = 0x1A;
+const CANCELLED: u8 = 0x1B;
 const KNOWN: u8 = 0x20;
 
 /// The version of the rows.
@@ -122,6 +123,11 @@ pub(super) fn intent(room: &RoomUri, id: u64) -> Vec<u8> {
 /// All of [`intent`] of one room.
 pub(super) fn intents(room: &RoomUri) -> Vec<u8> {
     Key::table(INTENTS).text(room.as_str()).build()
+}
+
+/// That an intent was taken back; by room and id.
+pub(super) fn cancelled(room: &RoomUri, id: u64) -> Vec<u8> {
+    Key::table(CANCELLED).text(room.as_str()).number(id).build()
 }
 
 /// `Outgoing`, by room and key.

@@ -7,6 +7,7 @@ use super::{
     leave,
     request::{Lane, Request},
     step::Step,
+    tables,
     task::Task,
 };
 use crate::{
@@ -25,7 +26,7 @@ const MOST_REQUESTS: u32 = 5;
 impl Client {
     /// Gives up something that is still to be done in a room, and says whether it was not too late:
     /// what is sent already is not called back, but for a request for consent. With a creation goes
-    /// all that was to be done and said in the room.
+    /// all that was to be done and said in the room. The same call again says the same.
     ///
     /// # Errors
     /// When the storage fails.
@@ -33,7 +34,7 @@ impl Client {
         self.step(now, |step| {
             let (Some(intent), Some(known)) = (intent::load(step, room, id)?, step.room(room)?)
             else {
-                return Ok(false);
+                return Ok(step.transaction.read(&tables::cancelled(room, id))?.is_some());
             };
             match &intent.task {
                 _ if intent.is_committing(&known) => return Ok(false),
@@ -48,6 +49,7 @@ impl Client {
             // What it asked for and is not answered yet has no purpose any more and is in the way.
             let lane = encode_row(&Lane::Intents(room.clone()))?;
             step.outbox.wake(&mut step.transaction, &lane, step.now)?;
+            step.transaction.store(tables::cancelled(room, id), &())?;
             intent::advance(step, room)?;
             Ok(true)
         })

@@ -269,7 +269,7 @@ fn participant(participant: &Participant) -> JsValue {
     ])
 }
 
-fn pending(intent: &PendingIntent) -> JsValue {
+pub(super) fn pending(intent: &PendingIntent) -> JsValue {
     object([
         ("id", number(intent.id)),
         ("what", intent.what.as_str().into()),

@@ -280,6 +280,16 @@ impl ClientCore {
         self.client.mark_read(&room_uri(room)?, whole(position), at(now)).map_err(failure)
     }
 
+    /// What this device has still to do in a room, in order, as `roomState` has it; also in one of which
+    /// it has nothing yet.
+    ///
+    /// # Errors
+    /// When the address is none, or the state is broken.
+    pub fn pending(&self, room: &str) -> Result<Array, JsValue> {
+        let pending = self.client.pending(&room_uri(room)?).map_err(failure)?;
+        Ok(pending.iter().map(convert::pending).collect())
+    }
+
     /// A room as it stands; `undefined` when this device has none of this address.
     ///
     /// # Errors

@@ -145,7 +145,7 @@ impl ClientCore {
         self.client.sync_rooms(at(now)).map_err(failure)
     }
 
-    /// Takes an intent back; false when it is over or cannot be stopped any more.
+    /// Takes an intent back; false when it is done or cannot be stopped any more.
     ///
     /// # Errors
     /// When the address is none, or the state is broken.

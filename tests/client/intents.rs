@@ -20,8 +20,9 @@ fn what_waits_can_be_taken_back_and_what_is_on_its_way_cannot() {
     assert_eq!(states, [PendingState::Committing, PendingState::Queued]);
 
     assert!(!world.ask(ALICE, |alice, now| alice.cancel_intent(&room(), removal, now)));
-    assert!(world.ask(ALICE, |alice, now| alice.cancel_intent(&room(), renewal, now)));
-    assert!(!world.ask(ALICE, |alice, now| alice.cancel_intent(&room(), renewal, now)));
+    for _ in ["once", "and whoever does not know whether that was heard says it again"] {
+        assert!(world.ask(ALICE, |alice, now| alice.cancel_intent(&room(), renewal, now)));
+    }
     let aborted = Event::IntentFailed {
         room: room(),
         id: renewal,
@@ -44,6 +45,20 @@ fn deliveries(world: &World) -> Vec<Delivery> {
         _ => None,
     };
     events.filter_map(delivery).collect()
+}
+
+#[test]
+fn what_is_to_be_done_is_listed_in_a_room_of_which_this_device_has_nothing_yet() {
+    let mut world = World::new();
+    let creation = create(&mut world, HubProposals::On);
+    let alice = &mut world.devices[ALICE].client;
+    assert_eq!(alice.room_state(&room()).unwrap(), None, "the external sender is not known");
+    let pending = alice.pending(&room()).unwrap();
+    let listed: Vec<_> = pending.iter().map(|intent| (intent.id, intent.what)).collect();
+    assert_eq!(listed, [(creation, IntentKind::Create)]);
+
+    world.run();
+    assert_eq!(world.devices[ALICE].client.pending(&room()).unwrap(), []);
 }
 
 fn create(world: &mut World, hub_proposals: HubProposals) -> u64 {

@@ -3,7 +3,7 @@
 import type { CoreEvent } from "../../js/client/host/engine.js";
 import type { CoreAnswer } from "../../js/client/host/transport.js";
 import type { CoreDelivery, CoreMessage } from "../../js/client/message.js";
-import type { CoreRoomState } from "../../js/client/room-state.js";
+import type { CorePending, CoreRoomState } from "../../js/client/room-state.js";
 import type { RowChange } from "../../js/client/store.js";
 
 /** What the pump needs of a core: its next answers are the arrays' elements. */
@@ -42,7 +42,10 @@ export class FakeRooms extends FakeCore {
   next = 1;
   user() { return "alice@alpha.example"; }
   device() { return "alice@alpha.example/phone"; }
-  rooms() { return [...this.states.keys()]; }
+  /** What is to be done in rooms without a state. */
+  readonly begun = new Map<string, CorePending[]>();
+  rooms() { return [...this.states.keys(), ...this.begun.keys()]; }
+  pending(room: string) { return this.begun.get(room) ?? this.states.get(room)?.pending ?? []; }
   roomState(room: string) { return structuredClone(this.states.get(room)); }
   availableRooms() { return []; }
   devices() { return [{ uri: this.device(), registeredAt: 1 }]; }
@@ -58,6 +61,7 @@ export class FakeRooms extends FakeCore {
   syncRooms() { /* nothing */ }
   cancel() { return true; }
   createRoom(...call: unknown[]) { return this.#noted("createRoom", call); }
+  joinRoom(...call: unknown[]) { return this.#noted("joinRoom", call); }
   removeUser(...call: unknown[]) { return this.#noted("removeUser", call); }
   send(...call: unknown[]) { this.#noted("send", call); }
   #noted(name: string, call: unknown[]) {

@@ -122,6 +122,20 @@ test("a call that no host has answered goes to the next one; one that was stored
   assert.equal(core.calls.length, 3);
 });
 
+test("a creation or a join goes on at the next host while that has nothing of the room yet", async () => {
+  for (const [name, what] of [["createRoom", "create"], ["joinRoom", "join"]] as const) {
+    const core = new FakeRooms();
+    const { link, attach } = face();
+    // Nothing comes back from the first one.
+    attach(await host(core), { loses: (message) => "host" in message && message.type !== "snapshot" });
+    const asking = name === "createRoom" ? link.ask(undefined, name, ROOM, "B", true, []) : link.ask(undefined, name, ROOM);
+    core.begun.set(ROOM, [{ id: 1, what, state: "queued", tries: 0 }]);
+    attach(await host(core));
+    const { intent } = await asking;
+    assert.deepEqual([core.calls.length, intent()], [1, 1]);
+  }
+});
+
 test("what a call waits for goes on at the next host while it is to be done, and is asked for again when it is not", async () => {
   const core = new FakeRooms();
   const pending = [{ id: 1, what: "remove" as const, user: BOB, state: "queued" as const, tries: 0 }];

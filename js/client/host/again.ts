@@ -1,6 +1,6 @@
 import type { ClientCore } from "#wasm/client";
 import { MimiError, isFromCore } from "../errors.js";
-import type { ChangeKind, CoreRoomState } from "../room-state.js";
+import type { ChangeKind, CorePending, CoreRoomState } from "../room-state.js";
 import type { CallName } from "./calls.js";
 import type { CoreDevice, FromFace } from "./port.js";
 
@@ -14,21 +14,18 @@ const SINGLE: { readonly [N in CallName]?: ChangeKind } = { createRoom: "create"
  */
 export function askedBefore(core: ClientCore, { name, args, intent }: Extract<FromFace, { readonly type: "call" }>): number | "done" | undefined {
   if (name === "revokeDevice") return (core.devices() as CoreDevice[]).some(({ uri }) => uri === args[0]) ? undefined : "done";
-  const state = roomStateOf(core, args[0]);
-  if (state === undefined) return undefined;
-  const waiting = state.pending.find(({ id, what }) => id === intent || what === SINGLE[name]);
+  const [room] = args;
+  if (typeof room !== "string" || !core.rooms().includes(room)) return undefined;
+  // A room that is about to be created or joined has no state yet.
+  const waiting = (core.pending(room) as CorePending[]).find(({ id, what }) => id === intent || what === SINGLE[name]);
   if (waiting !== undefined) return waiting.id;
+  const phase = readRoom(core, room)?.phase;
   switch (name) {
-    case "createRoom": return "done";
-    case "joinRoom": return state.phase === "joined" ? "done" : undefined;
-    case "leave": return state.phase === "left" ? "done" : undefined;
+    case "createRoom": return phase === undefined ? undefined : "done";
+    case "joinRoom": return phase === "joined" ? "done" : undefined;
+    case "leave": return phase === "left" ? "done" : undefined;
     default: return undefined;
   }
-}
-
-/** The state of the room that a call is about, if it is about one. */
-function roomStateOf(core: ClientCore, room: unknown): CoreRoomState | undefined {
-  return typeof room === "string" && core.rooms().includes(room) ? readRoom(core, room) : undefined;
 }
 
 /** A room as the core has it: nothing of one that it cannot read, so that the others go on. */
