@@ -190,7 +190,7 @@ function fields(exchange: Exchange, body: Field): TemplateResult {
     ${lines.length > MOST_LINES ? html`<p class="quiet">And ${lines.length - MOST_LINES} more.</p>` : nothing}`;
 }
 
-/** A body that nobody decodes, such as a directory's JSON. */
+/** A body that nobody decodes. */
 function undecoded(body: Uint8Array): Field { return { name: "body", type: "opaque", start: 0, end: body.length, value: body }; }
 
 /** Where a lane is, in percent of the figure's width. */

@@ -12,7 +12,7 @@ use crate::{
     mls::ratchet_tree,
     time::UnixMillis,
     transport::Response,
-    wire::{Directory, RatchetTreeOption, RatchetTreeSupport, uri::Domain},
+    wire::{RatchetTreeOption, RatchetTreeSupport, decode_exact, uri::Domain},
 };
 
 /// For how long a hub's word will do, in milliseconds (D13).
@@ -47,9 +47,7 @@ pub(super) fn answered(
     response: &Response,
 ) -> Result<Settled> {
     let takes_references = response.is_success()
-        && Directory::from_json(&response.body).is_ok_and(|directory| {
-            directory.ratchet_tree_support() == RatchetTreeSupport::ByReference
-        });
+        && decode_exact(&response.body) == Ok(RatchetTreeSupport::ByReference);
     note(step, domain, takes_references)?;
     Ok(Settled::Delivered)
 }

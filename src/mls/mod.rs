@@ -18,6 +18,7 @@ pub mod upload;
 mod algorithms;
 mod crypto;
 mod hpke;
+mod join_config;
 mod provider;
 mod signature;
 mod snapshot;

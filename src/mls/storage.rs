@@ -1,13 +1,13 @@
 //! openmls' storage of a member, as rows of a [`Transaction`].
 //!
-//! Rows are postcard, under [`MLS_TABLE`] ‖ label ‖ key. One value of openmls can be read by
-//! self-describing formats only, a group's configuration; it is JSON.
+//! Rows are postcard, under [`MLS_TABLE`] ‖ label ‖ key.
 
 use std::cell::RefCell;
 
 use openmls_traits::storage::{CURRENT_VERSION as VERSION, Entity, Key, StorageProvider, traits};
 use serde::Serialize;
 
+use super::join_config;
 use crate::{
     error::InternalError,
     storage::{self, Transaction, decode_row, encode_row},
@@ -269,9 +269,7 @@ impl StorageProvider<VERSION> for MlsStorage<'_, '_> {
         group: &G,
         config: &E,
     ) -> Result<()> {
-        let json = serde_json::to_vec(config).map_err(|_| InternalError::Codec("json"))?;
-        self.transaction.borrow_mut().write(key(CONFIG, group)?, json);
-        Ok(())
+        self.write(key(CONFIG, group)?, config)
     }
 
     fn mls_group_join_config<
@@ -281,9 +279,8 @@ impl StorageProvider<VERSION> for MlsStorage<'_, '_> {
         &self,
         group: &G,
     ) -> Result<Option<E>> {
-        let json = self.transaction.borrow().read(&key(CONFIG, group)?)?;
-        let decode = |json: Vec<u8>| serde_json::from_slice(&json);
-        json.map(decode).transpose().map_err(|_| InternalError::Storage("a row does not decode"))
+        let row = self.transaction.borrow().read(&key(CONFIG, group)?)?;
+        row.map(|row| join_config::decode(&row)).transpose()
     }
 
     fn delete_group_config<G: traits::GroupId<VERSION>>(&self, group: &G) -> Result<()> {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     devices,
     key_packages::{Issued, issued, note_welcome},
-    user::table,
+    user::{ratchet_tree_support, table},
 };
 use crate::{
     error::{InternalError, ProtocolError, Result},
@@ -20,8 +20,8 @@ use crate::{
     storage::{Key, Transaction, decode_row},
     transport::{Effect, Response, RoomFacts},
     wire::{
-        Directory, EventPage, FanoutMessage, FromProvider, LogEvent, RoomList, RoomSummary,
-        decode_exact, encode,
+        EventPage, FanoutMessage, FromProvider, LogEvent, RoomList, RoomSummary, decode_exact,
+        encode,
         uri::{ClientUri, RoomUri},
     },
 };
@@ -207,12 +207,7 @@ pub(super) fn rooms(
 pub(super) fn room_list(step: &Step<'_>) -> Result<RoomList, InternalError> {
     let mut list = RoomList { rooms: Vec::new() };
     for (room, RoomFacts { cipher_suite, profile }) in rooms(&step.transaction)? {
-        let hub = room.domain();
-        let directory = match step.config.domain == *hub {
-            true => Some(Directory::of(hub)),
-            false => step.directory(hub)?.and_then(|json| Directory::from_json(&json).ok()),
-        };
-        let ratchet_tree = directory.map(|directory| directory.ratchet_tree_support());
+        let ratchet_tree = ratchet_tree_support(step, room.domain())?;
         let room_id = room.to_wire();
         list.rooms.push(RoomSummary { room_id, cipher_suite, profile, ratchet_tree });
     }

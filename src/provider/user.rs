@@ -14,16 +14,16 @@ use super::{
     socket::{self, CatchUp, Noted},
 };
 use crate::{
-    error::{ProtocolError, Result},
+    error::{InternalError, ProtocolError, Result},
     mls::{MlsCrypto, credential::credential_of_hub},
     object::{Ask, Call, Lane, LaneRequest, Reply, Role, Step, plain_refusal},
     storage::{decode_row, encode_row},
     transport::{
-        Effect, Endpoint, IncomingRequest, JSON, ObjectCall, ObjectClass, ObjectName, Outcome,
-        Response, RoomFacts, SocketId, Source,
+        Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outcome, Response,
+        RoomFacts, SocketId, Source,
     },
     wire::{
-        Directory, KeyMaterialRequest, decode_exact, encode,
+        Directory, KeyMaterialRequest, RatchetTreeSupport, decode_exact, encode,
         uri::{ClientUri, Domain, RoomUri, UserUri},
     },
 };
@@ -400,14 +400,23 @@ fn external_sender(step: &Step<'_>, cipher_suite: u16) -> Result<Response> {
     Ok(Response::tls(200, encode(&sender)?))
 }
 
-/// The directory document of a provider: this one's, or another one's that is fetched if it is not
-/// known (D13).
+/// Which trees a provider takes in an update, when its directory document is known (A23, D13).
+pub(super) fn ratchet_tree_support(
+    step: &Step<'_>,
+    domain: &Domain,
+) -> Result<Option<RatchetTreeSupport>, InternalError> {
+    let directory = match step.config.domain == *domain {
+        true => Some(Directory::of(domain)),
+        false => step.directory(domain)?.and_then(|json| Directory::from_json(&json).ok()),
+    };
+    Ok(directory.map(|directory| directory.ratchet_tree_support()))
+}
+
+/// What a device has to know of a provider's directory document: this one's, or another one's that is
+/// fetched if it is not known (D13).
 fn directory(step: &Step<'_>, domain: Domain) -> Result<Reply> {
-    let own = &step.config.domain;
-    let known =
-        if *own == domain { Some(Directory::of(own).to_json()?) } else { step.directory(&domain)? };
-    if let Some(document) = known {
-        return Ok(Reply::Respond(json(document)));
+    if let Some(support) = ratchet_tree_support(step, &domain)? {
+        return Ok(Reply::Respond(Response::tls(200, encode(&support)?)));
     }
     let then = encode_row(&Then::Directory(domain.clone()))?;
     Ok(Reply::Ask(Ask { call: Call::Directory(domain), label: "directory".into(), then }))
@@ -415,13 +424,9 @@ fn directory(step: &Step<'_>, domain: Domain) -> Result<Reply> {
 
 /// The directory was asked for: here it is, or the provider did not give one.
 fn directory_fetched(step: &Step<'_>, domain: &Domain, outcome: Outcome) -> Result<Response> {
-    match (step.directory(domain)?, outcome) {
-        (Some(document), _) => Ok(json(document)),
+    match (ratchet_tree_support(step, domain)?, outcome) {
+        (Some(support), _) => Ok(Response::tls(200, encode(&support)?)),
         (None, Some(_)) => Err(ProtocolError::BadGateway("directory document").into()),
         (None, None) => Err(ProtocolError::HubUnresponsive.into()),
     }
-}
-
-fn json(body: Vec<u8>) -> Response {
-    Response { status: 200, headers: vec![("content-type".into(), JSON.into())], body }
 }

@@ -13,7 +13,7 @@
 //! | `POST delete-user` | – | 200: the user of the device is deleted, for good (D19) |
 //! | `GET rooms` | – | 200 [`RoomList`] |
 //! | `GET external-sender/{suite}` | – | 200 RFC 9420's `ExternalSender` |
-//! | `GET directory/{domain}` | – | 200 that provider's directory document (JSON) |
+//! | `GET directory/{domain}` | – | 200 [`RatchetTreeSupport`], from that provider's directory document (D13) |
 //! | `POST consent` | [`ConsentEntry`](super::ConsentEntry) | 200 [`ConsentState`] |
 //! | `GET consent` | – | 200 [`ConsentState`] |
 //! | `GET events/{room}?after=N` | – | 200 [`EventPage`] |

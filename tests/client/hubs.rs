@@ -4,8 +4,8 @@ use mimi_edge::{
     client::Event,
     transport::Response,
     wire::{
-        self, Directory, FromProvider, RatchetTreeOption, UpdateContent, UpdateRequest,
-        uri::{Domain, RoomUri},
+        self, FromProvider, RatchetTreeOption, RatchetTreeSupport, UpdateContent, UpdateRequest,
+        uri::RoomUri,
     },
 };
 
@@ -23,9 +23,7 @@ fn by_reference(world: &World) -> Vec<bool> {
 }
 
 fn directory() -> Response {
-    let domain = Domain::parse("alpha.example").unwrap();
-    let body = Directory::of(&domain).to_json().unwrap();
-    Response { status: 200, headers: Vec::new(), body }
+    Response::tls(200, wire::encode(&RatchetTreeSupport::ByReference).unwrap())
 }
 
 /// Alice in a room whose hub takes trees by reference.
@@ -46,6 +44,20 @@ fn a23_d13_a_hub_that_offers_it_gets_trees_by_reference() {
     }
     assert_eq!(by_reference(&world), [true, true]);
     assert_eq!(world.desk.count("GET directory/"), 1);
+}
+
+#[test]
+fn a23_d13_a_hub_of_which_nothing_else_is_known_gets_whole_trees() {
+    let full = Response::tls(200, wire::encode(&RatchetTreeSupport::Full).unwrap());
+    for answer in [full, Response::tls(200, b"{}".to_vec()), Response::empty(502)] {
+        let mut world = World::new();
+        world.desk.answer("directory/alpha.example", Some(answer));
+        world.create();
+        world.run();
+        world.ask(ALICE, |alice, now| alice.update_keys(&room(), now));
+        world.run();
+        assert_eq!(by_reference(&world), [false]);
+    }
 }
 
 #[test]

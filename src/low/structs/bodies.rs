@@ -6,8 +6,8 @@ use super::{
         CONSENT_ENTRY, CONSENT_STATE, DEVICE_LIST, DEVICE_REGISTRATION, EVENT_PAGE, FANOUT_MESSAGE,
         FROM_CLIENT, FROM_PROVIDER, GROUP_INFO_REQUEST, GROUP_INFO_RESPONSE, KEY_MATERIAL_REQUEST,
         KEY_MATERIAL_RESPONSE, KEY_PACKAGE_LIST, KEY_PACKAGE_STOCK, PENDING_PROPOSALS_RESPONSE,
-        PSEUDONYM_GRANT, ROOM_CREATION, ROOM_LIST, SUBMIT_MESSAGE_RESPONSE, UPDATE_REQUEST,
-        UPDATE_ROOM_RESPONSE,
+        PSEUDONYM_GRANT, RATCHET_TREE_SUPPORT, ROOM_CREATION, ROOM_LIST, SUBMIT_MESSAGE_RESPONSE,
+        UPDATE_REQUEST, UPDATE_ROOM_RESPONSE,
     },
     mls::{EXTERNAL_SENDER, MLS_MESSAGE},
     read::{Depth, Field, read},
@@ -40,6 +40,7 @@ static BODIES: &[Body] = &[
     ("rooms", &[&ROOM_CREATION], &[&ROOM_LIST]),
     ("pseudonyms", &[&DEVICE_REGISTRATION], &[&PSEUDONYM_GRANT]),
     ("external-sender", &[], &[&EXTERNAL_SENDER]),
+    ("directory", &[], &[&RATCHET_TREE_SUPPORT]),
     ("consent", &[&CONSENT_ENTRY], &[&CONSENT_STATE]),
     ("events", &[], &[&EVENT_PAGE]),
     ("inbox", &[], &[&EVENT_PAGE]),
@@ -47,7 +48,7 @@ static BODIES: &[Body] = &[
 ];
 
 /// The fields of a body, MLS' own structs among them; `None` when the endpoint is not known, or its
-/// body is empty, JSON, or does not decode.
+/// body is empty or does not decode.
 ///
 /// To be shown: it says what the bytes are, not that they are valid.
 #[must_use]

@@ -288,6 +288,9 @@ pub(super) static ROOM_CREATION: Type = Struct(
     &[Field("groupInfo", &GROUP_INFO), Field("ratchetTreeOption", &RATCHET_TREE_OPTION)],
 );
 
+pub(super) static RATCHET_TREE_SUPPORT: Type =
+    Names(1, "RatchetTreeSupport", &[(1, "full"), (5, "byReference")]);
+
 pub(super) static ROOM_LIST: Type = Struct(
     "RoomList",
     &[Field(
@@ -298,10 +301,7 @@ pub(super) static ROOM_LIST: Type = Struct(
                 Field("roomId", &Text),
                 Field("cipherSuite", &Uint(2)),
                 Field("profile", &Optional(&Names(1, "RoomProfile", &[(1, "A"), (2, "B")]))),
-                Field(
-                    "ratchetTree",
-                    &Optional(&Names(1, "RatchetTreeSupport", &[(1, "full"), (5, "byReference")])),
-                ),
+                Field("ratchetTree", &Optional(&RATCHET_TREE_SUPPORT)),
             ],
         )),
     )],
