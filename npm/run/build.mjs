@@ -13,6 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { bundleClient, writeSameTypes } from "./client-bundles.mjs";
 import { digest } from "./digest.mjs";
@@ -69,6 +70,7 @@ async function wasm(name, { feature, release = {} }, profile) {
     say(`build: ${name} wasm (${profile})`);
     const args = ["build", "--lib", "--target", TARGET, "--profile", PROFILES[profile]];
     args.push("--no-default-features", "--features", feature);
+    if (profile === "release") args.push(...withoutPathsOf(machineFolders()));
     const changes = profile === "release" ? release : {};
     await must("cargo", args, { env: { ...wasmEnv, ...changes, CARGO_TARGET_DIR: cargoTarget } });
     mkdirSync(dirname(compiled), { recursive: true });
@@ -85,6 +87,22 @@ async function wasm(name, { feature, release = {} }, profile) {
     args.push("--omit-default-module-path", "--remove-name-section", "--remove-producers-section");
     await must("wasm-bindgen", [...args, compiled]);
   });
+}
+
+/** Where this machine keeps sources that are compiled into the modules, the innermost last. */
+export function machineFolders() {
+  const cargo = process.env.CARGO_HOME || join(homedir(), ".cargo");
+  const rustup = process.env.RUSTUP_HOME || join(homedir(), ".rustup");
+  const crates = join(cargo, "registry", "src");
+  const registries = existsSync(crates) ? readdirSync(crates).map((name) => join(crates, name)) : [];
+  return [homedir(), rustup, cargo, ...registries, root, cargoTarget];
+}
+
+/** Cargo's arguments for modules in whose panics a source has no machine's path; rustc takes the last prefix that fits. */
+function withoutPathsOf(folders) {
+  const flags = folders.map((folder) => `--remap-path-prefix=${folder.replace(/\/$/, "")}=.`);
+  // Joined to the flags of .cargo/config.toml; RUSTFLAGS would replace those.
+  return ["--config", `target.${TARGET}.rustflags=${JSON.stringify(flags)}`];
 }
 
 async function clientPackage() {
