@@ -199,6 +199,8 @@ fn every_body_is_shown() {
         }
         assert!(count > 0, "{start} has no sample");
     }
+    let told = inspect("directory", Direction::Response, &[5]).unwrap();
+    assert_eq!(told.value, Value::Name("byReference"));
     assert_eq!(inspect("update", Direction::Request, &[]), None);
     assert_eq!(inspect("notify", Direction::Request, &[]), None);
     assert_eq!(inspect("elsewhere", Direction::Request, &[0]), None);
