@@ -1,4 +1,5 @@
 import type { Device, Pseudonym } from "./account.js";
+import { between, type Shown } from "./between.js";
 import { Connection, erase } from "./connection.js";
 import { Consent } from "./consent.js";
 import { MimiError, errorOf, orAborted } from "./errors.js";
@@ -237,15 +238,25 @@ export class Client implements Emitter<ClientEvents>, AsyncDisposable {
 
   /** Another host does the work now, as the one before would have gone on. */
   #attached(snapshot: Snapshot): void {
+    const before = this.#shown();
     const fresh = this.#show(snapshot);
     for (const room of this.#rooms.get()) if (!snapshot.rooms.some(([address]) => address === room.uri)) this.#forget(room.uri);
     for (const room of fresh) this.#events.emit("room", room);
+    for (const event of between(before, this.#shown())) this.#happened(event, false, []);
     for (const room of this.#rooms.get()) room.attached();
     for (const entry of snapshot.missed) this.#came(itemOf(this, entry));
     for (const event of snapshot.unsent) this.#delivered(event);
     const unsent = new Set(snapshot.unsent.map(({ key }) => key));
     for (const room of this.#rooms.get()) room.onlyUnsent(unsent);
     this.#note(snapshot);
+  }
+
+  #shown(): Shown {
+    return {
+      devices: this.#devices.get().map(({ uri }) => uri),
+      requests: this.consent.incoming.get().map(({ from: user, room, at }) => ({ user, at, ...(room === undefined ? {} : { room }) })),
+      phases: new Map(this.#rooms.get().map(({ uri, state }) => [uri, state.get().phase])),
+    };
   }
 
   /** Notes where a host was when this client attached. */
