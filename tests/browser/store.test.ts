@@ -217,6 +217,28 @@ test("storage-full: nothing of the delta is written, and the same store writes o
   assert.deepEqual(await attempt(), { code: "none", lengths: [["a", 1, "2"], ["b", 3_000_000, "x"]] });
 });
 
+test("a delta of which one change cannot be written is not written at all", async (t) => {
+  const page = await freshPage(t, browser, url, "storePage");
+  const result = await page.evaluate(async () => {
+    const { indexedDbStore, rows, codeOf, read } = window.storePage;
+    const store = await indexedDbStore({ name: "alice" });
+    await store.apply(rows({ a: "1" }));
+    const { put } = IDBObjectStore.prototype;
+    let puts = 0;
+    IDBObjectStore.prototype.put = function (this: IDBObjectStore, ...args: Parameters<typeof put>) {
+      puts += 1;
+      if (puts === 2) throw new DOMException("refused", "DataCloneError");
+      return put.apply(this, args);
+    };
+    const code = await codeOf(store.apply(rows({ a: "2", b: "2" })));
+    IDBObjectStore.prototype.put = put;
+    const after = await read(store);
+    await store.apply(rows({ c: "3" }));
+    return { code, after, later: await read(store) };
+  });
+  assert.deepEqual(result, { code: "internal", after: { a: "1" }, later: { a: "1", c: "3" } });
+});
+
 test("a database that somebody else deletes or upgrades is let go at once, told, and never written to as if it were the same", async (t) => {
   const page = await freshPage(t, browser, url, "storePage");
   const results = await page.evaluate(async () => {

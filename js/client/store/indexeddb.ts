@@ -239,8 +239,14 @@ async function write(db: IDBDatabase, stores: readonly string[], act: (transacti
     const transaction = db.transaction(stores, "readwrite", { durability: "strict" });
     transaction.oncomplete = () => { resolve(); };
     transaction.onabort = () => { reject(storageError(transaction.error)); };
-    act(transaction);
-    transaction.commit();
+    try {
+      act(transaction);
+      transaction.commit();
+    } catch (error) {
+      // What was put already would be committed.
+      reject(storageError(error));
+      transaction.abort();
+    }
   });
 }
 
