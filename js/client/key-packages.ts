@@ -16,7 +16,7 @@ export interface KeyPackageStock {
   readonly nextExpiry?: UnixMillis;
 }
 
-/** Which KeyPackages a device has at its provider. What is given holds for later openings, too. */
+/** Which KeyPackages a device has at its provider. What is given holds for later openings, too; what is not given stays as it was. */
 export interface KeyPackageOptions {
   /** How many for one use each: 1 to 100, by default 20. Below half of it they are replenished. */
   readonly target?: number;

@@ -8,7 +8,7 @@ use openmls_traits::{OpenMlsProvider, storage::StorageProvider};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Client, ErrorCode, Event, IntentId, KeyPackageOptions, Stock,
+    Client, ErrorCode, Event, IntentId, KeyPackageChoice, KeyPackageOptions, Stock,
     identity::Account,
     intent,
     request::{Request, Settled},
@@ -143,9 +143,9 @@ impl Client {
 }
 
 /// Takes in what the application wants, as the device is opened.
-pub(super) fn choose(step: &mut Step<'_>, options: Option<KeyPackageOptions>) -> Result<()> {
+pub(super) fn choose(step: &mut Step<'_>, choice: KeyPackageChoice) -> Result<()> {
     let mut care = Care::load(&step.transaction)?;
-    let Some(options) = options.map(KeyPackageOptions::check).transpose()? else { return Ok(()) };
+    let options = care.options.after(choice)?;
     if care.options == options {
         return Ok(());
     }

@@ -60,7 +60,8 @@ pub use message::{
     Delivery, HistoryEntry, Message, MessageKey, OwnMessage, Reading, Undecryptable,
 };
 pub use options::{
-    AddOptions, ClientOptions, CreateOptions, HubProposals, KeyPackageOptions, LastResort,
+    AddOptions, ClientOptions, CreateOptions, HubProposals, KeyPackageChoice, KeyPackageOptions,
+    LastResort,
 };
 pub use pseudonyms::Pseudonym;
 pub use safety_number::{SafetyNumber, epoch_code};

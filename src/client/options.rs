@@ -18,15 +18,20 @@ pub struct ClientOptions {
     pub device: Option<String>,
     /// The pseudonym that the user is; its client is then the device (R92).
     pub pseudonym: Option<Pseudonym>,
-    /// Which KeyPackages the device is to have; `None`: as it was, at first the default.
-    pub key_packages: Option<KeyPackageOptions>,
+    /// Which KeyPackages the device is to have.
+    pub key_packages: KeyPackageChoice,
 }
 
 impl ClientOptions {
     /// The client of `user`, of any name.
     #[must_use]
     pub const fn new(user: UserUri) -> Self {
-        Self { user, device: None, pseudonym: None, key_packages: None }
+        Self {
+            user,
+            device: None,
+            pseudonym: None,
+            key_packages: KeyPackageChoice { target: None, lifetime_days: None },
+        }
     }
 
     /// The client of a pseudonym, for one room (R91).
@@ -34,6 +39,15 @@ impl ClientOptions {
     pub fn of_pseudonym(pseudonym: Pseudonym) -> Self {
         Self { pseudonym: Some(pseudonym.clone()), ..Self::new(pseudonym.user()) }
     }
+}
+
+/// What an application says of [`KeyPackageOptions`]; `None`: as it was, at first the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyPackageChoice {
+    /// [`KeyPackageOptions::target`].
+    pub target: Option<u32>,
+    /// [`KeyPackageOptions::lifetime_days`].
+    pub lifetime_days: Option<u32>,
 }
 
 /// Which KeyPackages a device has at its provider.
@@ -54,11 +68,17 @@ impl KeyPackageOptions {
     /// The longest life, in days (D4).
     pub const LONGEST_DAYS: u32 = 84;
 
-    /// Whether they are within the bounds.
+    /// What they are after this choice.
     ///
     /// # Errors
-    /// [`UsageError::BadArgument`] when not.
-    pub(super) fn check(self) -> Result<Self, UsageError> {
+    /// [`UsageError::BadArgument`] when that is out of bounds.
+    pub(super) fn after(self, choice: KeyPackageChoice) -> Result<Self, UsageError> {
+        let target = choice.target.unwrap_or(self.target);
+        let lifetime_days = choice.lifetime_days.unwrap_or(self.lifetime_days);
+        Self { target, lifetime_days }.check()
+    }
+
+    fn check(self) -> Result<Self, UsageError> {
         if !(1..=Self::MOST).contains(&self.target) {
             return Err(UsageError::BadArgument("a target of 1 to 100 KeyPackages"));
         }

@@ -16,7 +16,7 @@ use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    client::{Client, ClientOptions, ErrorCode, KeyPackageOptions, Pseudonym},
+    client::{Client, ClientOptions, ErrorCode, KeyPackageChoice, Pseudonym},
     error::{Error, UsageError},
     js::{self, number, object, whole},
     mls::MlsCrypto,
@@ -61,8 +61,8 @@ fn client_uri(text: &str) -> Result<ClientUri, JsValue> {
 #[wasm_bindgen]
 impl ClientCore {
     /// The device that these rows are of (objects `{key, value}`); a new device of `user` when there
-    /// are none, or the one of a pseudonym, if its bytes are given. With a number of KeyPackages or of
-    /// days for which they are valid, both hold from now on (by default 20 and 84).
+    /// are none, or the one of a pseudonym, if its bytes are given. A number of KeyPackages, or of days
+    /// for which they are valid, holds from now on (by default 20 and 84).
     ///
     /// # Errors
     /// When the rows or the pseudonym are of another user, the rows of a newer version, or the numbers out
@@ -94,13 +94,7 @@ impl ClientCore {
                 ClientOptions::of_pseudonym(pseudonym)
             }
         };
-        if key_packages.is_some() || lifetime_days.is_some() {
-            let usual = KeyPackageOptions::default();
-            options.key_packages = Some(KeyPackageOptions {
-                target: key_packages.unwrap_or(usual.target),
-                lifetime_days: lifetime_days.unwrap_or(usual.lifetime_days),
-            });
-        }
+        options.key_packages = KeyPackageChoice { target: key_packages, lifetime_days };
         let client = Client::open(&options, rows, MlsCrypto::new(), at(now)).map_err(failure)?;
         Ok(Self { client })
     }

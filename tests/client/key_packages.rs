@@ -2,7 +2,7 @@
 
 use mimi_edge::{
     client::{
-        AddOptions, Client, ClientOptions, ErrorCode, Event, KeyPackageOptions, LastResort, Stock,
+        AddOptions, Client, ClientOptions, ErrorCode, Event, KeyPackageChoice, LastResort, Stock,
     },
     error::{Error, UsageError},
     mls::{
@@ -57,7 +57,11 @@ fn counts(world: &World) -> Vec<(usize, usize)> {
 }
 
 fn options(target: u32, lifetime_days: u32) -> ClientOptions {
-    let key_packages = Some(KeyPackageOptions { target, lifetime_days });
+    choice(Some(target), Some(lifetime_days))
+}
+
+fn choice(target: Option<u32>, lifetime_days: Option<u32>) -> ClientOptions {
+    let key_packages = KeyPackageChoice { target, lifetime_days };
     ClientOptions { key_packages, ..ClientOptions::new(user("dave@delta.example")) }
 }
 
@@ -129,6 +133,21 @@ fn the_application_says_how_many_and_how_old_and_it_is_kept() {
     assert_eq!(counts(&world), [(3, 1), (4, 0)]);
     let newest = &checked(&world, 1)[0];
     assert_eq!(newest.not_after.0, now.0 / 1000 * 1000 + 84 * DAY_MILLIS);
+}
+
+#[test]
+fn what_the_application_leaves_out_stays_as_it_was() {
+    let mut world = dave(3, 30);
+    let now = world.now;
+    world.devices[0].reopen_with(choice(Some(7), None), now);
+    world.run();
+    assert_eq!(counts(&world), [(3, 1), (4, 0)]);
+    for key_package in checked(&world, 1) {
+        assert_eq!(key_package.not_after.0, now.0 / 1000 * 1000 + 30 * DAY_MILLIS);
+    }
+    world.devices[0].reopen_with(choice(None, Some(84)), now);
+    world.run();
+    assert_eq!(world.devices[0].client.key_package_stock().unwrap().target, 7);
 }
 
 #[test]
