@@ -2,6 +2,10 @@
 /**
  * The low layer, for those who bring their own flow: synchronous, without network, clock and storage.
  * Bytes go in; bytes and changes come out. Everything here needs {@link init} to have ended.
+ *
+ * A trap of the core, in a call here or of a client on the same thread, throws `internal`, and ends all identities,
+ * groups and KeyPackage stores: each of their calls throws `internal` from then on. Load them again from
+ * what is stored.
  */
 
 export { MimiError, type ErrorCode } from "./errors.js";

@@ -26,9 +26,9 @@ export async function trappingWorker(): Promise<string> {
   return outputFiles[0]?.text ?? "";
 }
 
-/** The package for Node, with that core. */
-export async function trappingClient(): Promise<typeof import("@mimi-edge/client")> {
+/** The package for Node with its low layer, with that core. */
+export async function trappingClient(): Promise<typeof import("@mimi-edge/client") & { readonly low: typeof import("@mimi-edge/client/low") }> {
   const outfile = join("build/tests/trapping", "client.mjs");
-  await build({ entryPoints: ["js/client/entry/node.ts"], outfile, bundle: true, platform: "node", format: "esm", external: ["ws"], plugins: [trappingCore] });
-  return (await import(pathToFileURL(outfile).href)) as typeof import("@mimi-edge/client");
+  await build({ stdin: { contents: 'export * from "./entry/node.js"; export * as low from "./low.js";', resolveDir: resolve("js/client"), loader: "ts" }, outfile, bundle: true, platform: "node", format: "esm", external: ["ws"], plugins: [trappingCore] });
+  return (await import(pathToFileURL(outfile).href)) as Awaited<ReturnType<typeof trappingClient>>;
 }

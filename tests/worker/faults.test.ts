@@ -132,3 +132,36 @@ test("a device whose store is gone for good says so", async () => {
   await assert.rejects(client.findRooms(), has("storage-damaged"));
   assert.deepEqual(told, ["storage internal", "error storage-damaged"]);
 });
+
+test("a trap of a client or of a low call ends what the low layer had made, and the client goes on; all is loaded again from what is stored", async () => {
+  const { client, told } = await device("lena@alpha.example");
+  const room = await client.createRoom();
+  const { Group, Identity } = trapping.low;
+  const [content, trap] = ["hello", "trap"].map((text) => new TextEncoder().encode(text)) as [Uint8Array, Uint8Array];
+  const identity = Identity.create(uri.client("lena@alpha.example/low"));
+  const saved = identity.save();
+  const group = Group.create(identity, uri.room("low@alpha.example"), { now: Date.now() });
+  const rows = group.takeWrites();
+  const load = () => Group.load(Identity.load(saved), rows);
+  const refuses = (act: () => unknown, code: "internal" | "bad-argument"): void => { assert.throws(act, has(code)); };
+
+  refuses(() => group.encrypt(trap), "internal");
+  await (await room.send("after a trap of the low layer")).accepted;
+  for (const act of [() => group.encrypt(content), () => group.members(), () => group.takeWrites(), () => identity.save(), () => Group.load(identity, rows)]) refuses(act, "internal");
+  group[Symbol.dispose]();
+  const second = load();
+  assert.ok(second.encrypt(content).length > 0);
+  assert.deepEqual(told, []);
+
+  await assert.rejects(room.send("trap"), has("internal"));
+  refuses(() => second.encrypt(content), "internal");
+  const third = load();
+  // What is no argument at all is no trap.
+  refuses(() => Group.load(Identity.load(saved), undefined as unknown as typeof rows), "bad-argument");
+  refuses(() => third.process("message" as unknown as Uint8Array), "bad-argument");
+  assert.ok(third.encrypt(content).length > 0);
+  third[Symbol.dispose]();
+  refuses(() => third.encrypt(content), "bad-argument");
+  await (await room.send("after all of it")).accepted;
+  assert.deepEqual(told, ["fault internal"]);
+});

@@ -1,9 +1,9 @@
-import { ClientCore, __wbg_reset_state } from "#wasm/client";
+import { ClientCore } from "#wasm/client";
 import { fromCore } from "../errors.js";
 import type { KeyPackageOptions } from "../key-packages.js";
 import { Host, type HostParts } from "./host.js";
-import { Instance } from "./instance.js";
 import { Transport } from "./transport.js";
+import { instance } from "./wasm.js";
 
 /** What a host is opened with. */
 export interface HostOptions extends Pick<HostParts, "thread" | "webSocket"> {
@@ -14,9 +14,6 @@ export interface HostOptions extends Pick<HostParts, "thread" | "webSocket"> {
   readonly openStore: () => Promise<HostParts["store"]>;
   readonly fetch?: typeof fetch | undefined;
 }
-
-/** The wasm instance of this thread. */
-const instance = new Instance(__wbg_reset_state);
 
 /** Opens the device that a store holds, or makes a new one, and starts its work. The wasm is there already. */
 export async function openHost({ user, provider, pseudonym, keyPackages, openStore, fetch, webSocket, thread }: HostOptions): Promise<Host> {

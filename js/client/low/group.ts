@@ -4,7 +4,7 @@ import type { Bytes, UnixMillis } from "../message.js";
 import type { Profile, Role } from "../room-state.js";
 import type { ClientUri, RoomUri, UserUri } from "../uri.js";
 import { AppSync, type Participants } from "./app-sync.js";
-import { call, owned } from "./core.js";
+import { Held, call, owned } from "./core.js";
 import type { Identity, KeyPackageStore, Write } from "./key-packages.js";
 
 /** A leaf of a group. */
@@ -121,14 +121,14 @@ type FromCore =
  */
 export class Group implements Disposable {
   readonly room: RoomUri;
-  readonly #core: LowGroup;
+  readonly #held: Held<LowGroup>;
   #state: State | undefined;
   #pending: Pending | undefined;
   /** The commit that was received last, if it was the last message. */
   #received: ReceivedCommit | undefined;
 
   private constructor(core: LowGroup) {
-    this.#core = core;
+    this.#held = new Held(core);
     this.room = core.room() as RoomUri;
   }
 
@@ -191,7 +191,7 @@ export class Group implements Disposable {
   /** The commit of this device that waits; the same object until it is accepted or rejected. After a crash it is still there: send it again, the hub answers the same. */
   get pending(): Pending | undefined {
     if (this.#pending === undefined) {
-      const core = this.#core.pending() as PendingData | undefined;
+      const core = call(() => this.#core.pending() as PendingData | undefined);
       if (core !== undefined) this.#pending = this.#face(core);
     }
     return this.#pending;
@@ -241,10 +241,12 @@ export class Group implements Disposable {
   }
 
   /** What changed since the last time: to be persisted at once, before anything is sent. */
-  takeWrites(): readonly Write[] { return this.#core.takeWrites() as readonly Write[]; }
+  takeWrites(): readonly Write[] { return call(() => this.#core.takeWrites() as readonly Write[]); }
 
   /** Frees its memory. */
-  [Symbol.dispose](): void { this.#core.free(); }
+  [Symbol.dispose](): void { this.#held.free(); }
+
+  get #core(): LowGroup { return this.#held.core; }
 
   get #current(): State { return (this.#state ??= call(() => this.#core.state() as State)); }
 

@@ -1,7 +1,7 @@
 import { LowIdentity, LowKeyPackages, inspectKeyPackage as inspectInCore } from "#wasm/client";
 import type { Bytes, UnixMillis } from "../message.js";
 import type { ClientUri, UserUri } from "../uri.js";
-import { call, owned } from "./core.js";
+import { Held, call, owned } from "./core.js";
 
 /** A change of one row: its new value, or `null` for its deletion. Persist all of one call at once, and only then send. */
 export interface Write {
@@ -21,11 +21,10 @@ export class Identity implements Disposable {
   readonly suite: CipherSuite;
   /** The public key. */
   readonly signatureKey: Bytes;
-  /** @internal */
-  readonly core: LowIdentity;
+  readonly #held: Held<LowIdentity>;
 
   private constructor(core: LowIdentity) {
-    this.core = core;
+    this.#held = new Held(core);
     const { client, user, suite, signatureKey } = core.describe() as Pick<Identity, "client" | "user" | "suite" | "signatureKey">;
     [this.client, this.user, this.suite, this.signatureKey] = [client, user, suite, signatureKey];
   }
@@ -38,11 +37,14 @@ export class Identity implements Disposable {
   /** The identity that {@link save} gave. Throws `bad-argument` when the bytes are none, `storage-newer` for those of a newer version. */
   static load(saved: Uint8Array): Identity { return new Identity(call(() => LowIdentity.load(saved))); }
 
+  /** @internal */
+  get core(): LowIdentity { return this.#held.core; }
+
   /** The identity with its private key: to be kept as secret as that. */
   save(): Bytes { return call(() => owned(this.core.save())); }
 
   /** Frees its memory; what was made with it goes on working. */
-  [Symbol.dispose](): void { this.core.free(); }
+  [Symbol.dispose](): void { this.#held.free(); }
 }
 
 /** A KeyPackage whose private keys are in the store. */
@@ -59,10 +61,12 @@ export interface StoredKeyPackage {
 
 /** The KeyPackages of one device, with their private keys. */
 export class KeyPackageStore implements Disposable {
-  /** @internal */
-  readonly core: LowKeyPackages;
+  readonly #held: Held<LowKeyPackages>;
 
-  private constructor(core: LowKeyPackages) { this.core = core; }
+  private constructor(core: LowKeyPackages) { this.#held = new Held(core); }
+
+  /** @internal */
+  get core(): LowKeyPackages { return this.#held.core; }
 
   /** The store that these rows are of; a new one without rows. */
   static open(identity: Identity, rows: Iterable<Write> = []): KeyPackageStore {
@@ -91,10 +95,10 @@ export class KeyPackageStore implements Disposable {
   delete(ref: Uint8Array): void { call(() => { this.core.delete(ref); }); }
 
   /** What changed since the last time. */
-  takeWrites(): readonly Write[] { return this.core.takeWrites() as readonly Write[]; }
+  takeWrites(): readonly Write[] { return call(() => this.core.takeWrites() as readonly Write[]); }
 
   /** Frees its memory. */
-  [Symbol.dispose](): void { this.core.free(); }
+  [Symbol.dispose](): void { this.#held.free(); }
 }
 
 /** What a KeyPackage of anybody is (bytes without MLSMessage header). Throws `invalid-proposal` when it is not valid at `now`: signatures, lifetime, cipher suite, credential. */
