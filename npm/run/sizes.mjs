@@ -12,6 +12,8 @@ const WASM_FILES = [
   ["client wasm", "build/client/client.wasm", 430_000],
   ["hub wasm", "build/hub/hub.wasm", 450_000],
 ];
+/** What is no part of a script. */
+const EXTERNAL = ["*.wasm", "./dist/*", "cloudflare:*", "node:*"];
 const SCRIPTS = [
   ["client JS, minified", "build/client/index.js"],
   ["hub JS, minified", "build/hub/worker.js"],
@@ -34,7 +36,7 @@ function print(name, bytes) {
 await command(async () => {
   await setUpBuild();
   await build("release");
-  const { transform } = await import("esbuild");
+  const { build: bundle } = await import("esbuild");
   const heads = ["raw", "gzip", "brotli"].map((head) => head.padStart(12));
   process.stdout.write(`${"".padEnd(22)}${heads.join("")}\n`);
   let status = 0;
@@ -47,8 +49,10 @@ await command(async () => {
     }
   }
   for (const [name, path] of SCRIPTS) {
-    const { code } = await transform(readFileSync(at(path), "utf8"), { minify: true, format: "esm" });
-    print(name, Buffer.from(code));
+    // With all that it imports at once; what import() loads is left out.
+    const options = { entryPoints: [at(path)], bundle: true, minify: true, write: false, format: "esm", external: EXTERNAL };
+    const { outputFiles } = await bundle(options);
+    print(name, Buffer.from(outputFiles[0].contents));
   }
   return status;
 });
