@@ -40,6 +40,16 @@ export type CoreEvent =
   | { readonly type: "intentDone"; readonly room: string; readonly id: number }
   | { readonly type: "intentFailed"; readonly room: string; readonly id: number; readonly what: Change["what"]; readonly user?: string; readonly code: ErrorCode; readonly retryable: boolean };
 
+/** Why a change of a room was given up, for developers. */
+const REASONS: { readonly [C in ErrorCode]?: string } = {
+  "no-consent": "the user has not agreed to be added, or there is none of that name",
+  "no-key-package": "no device of the user can be added now",
+  "conflict": "the address is taken, or others changed the room faster again and again",
+  "not-allowed": "the room's policy or the hub forbids it",
+  "hub-unresponsive": "the room's hub does not answer",
+  "aborted": "it was taken back",
+};
+
 /** Timers cannot wait longer than 24.8 days: one that comes too early asks again. */
 const LONGEST_TIMER_MILLIS = 0x7fff_ffff;
 /** After an error that the core returned, in ms: it may be due again at once. */
@@ -273,7 +283,7 @@ export class Engine {
       case "intentDone": case "consentDone": case "accountDone": this.fulfil(event.id); break;
       case "keyPackagesMade": this.#waiting(event.id)?.resolve(event.made); break;
       case "intentFailed":
-        this.#waiting(event.id)?.reject(new MimiError(event.code, "it could not be done", { retryable: event.retryable }));
+        this.#waiting(event.id)?.reject(new MimiError(event.code, REASONS[event.code] ?? "it could not be done", { retryable: event.retryable }));
         break;
       case "consentFailed": case "accountFailed": this.#waiting(event.id)?.reject(new MimiError(event.code, "the provider did not take it")); break;
       default:
