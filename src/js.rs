@@ -22,10 +22,15 @@ pub(crate) fn bytes(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }
 
-/// Milliseconds or a number of ours as a JavaScript number: exact up to 2^53.
-#[allow(clippy::cast_precision_loss, reason = "see above")]
+/// Milliseconds or a number of ours as a JavaScript number.
 pub(crate) fn number(number: u64) -> JsValue {
-    JsValue::from_f64(number as f64)
+    JsValue::from_f64(as_f64(number))
+}
+
+/// As [`number`], for an export that returns one: exact up to 2^53.
+#[allow(clippy::cast_precision_loss, reason = "see above")]
+pub(crate) fn as_f64(number: u64) -> f64 {
+    number as f64
 }
 
 /// A time or a number of ours, as JavaScript gives it back.

@@ -18,7 +18,7 @@ use wasm_bindgen::prelude::*;
 use crate::{
     client::{Client, ClientOptions, ErrorCode, KeyPackageChoice, Pseudonym},
     error::{Error, UsageError},
-    js::{self, number, object, whole},
+    js::{self, as_f64, number, object, whole},
     mls::MlsCrypto,
     time::UnixMillis,
     transport::Outgoing,
@@ -293,10 +293,4 @@ impl ClientCore {
         let state = self.client.room_state(&room_uri(room)?).map_err(failure)?;
         Ok(state.map_or(JsValue::UNDEFINED, |state| convert::room_state(&state)))
     }
-}
-
-/// A number of ours: exact up to 2^53.
-#[allow(clippy::cast_precision_loss, reason = "see above")]
-fn as_f64(number: u64) -> f64 {
-    number as f64
 }

@@ -8,7 +8,7 @@ use mimi_edge::{
 
 use super::{
     desk::submit_response,
-    world::{ALICE, BOB, World, room},
+    world::{ALICE, BOB, World, deliveries, room},
 };
 
 /// Content and place of each message of a device that has not come back from the log.
@@ -16,16 +16,6 @@ fn unsent(world: &World, who: usize) -> Vec<(String, Delivery)> {
     let unsent = world.devices[who].client.unsent(&room()).unwrap();
     let text = |content| String::from_utf8(content).unwrap();
     unsent.into_iter().map(|message| (text(message.content), message.delivery)).collect()
-}
-
-fn deliveries(world: &World, who: usize, key: &str) -> Vec<Delivery> {
-    let events = world.devices[who].events.iter();
-    events
-        .filter_map(|event| match event {
-            Event::Delivery(own) if own.key == key => Some(own.delivery),
-            _ => None,
-        })
-        .collect()
 }
 
 /// The texts of a room's log, as a device has them.

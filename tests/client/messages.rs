@@ -3,23 +3,13 @@
 use super::{
     desk::submit_response,
     rogue::{self, Twin},
-    world::{ALICE, BOB, CATHY, World, room},
+    world::{ALICE, BOB, CATHY, World, deliveries, room},
 };
 use mimi_edge::{
     client::{Delivery, Event, HistoryEntry},
     transport::Response,
     wire::{EventPage, FromProvider, SubmitStatus, encode},
 };
-
-fn deliveries(world: &World, who: usize, key: &str) -> Vec<Delivery> {
-    let events = world.devices[who].events.iter();
-    events
-        .filter_map(|event| match event {
-            Event::Delivery(own) if own.key == key => Some(own.delivery),
-            _ => None,
-        })
-        .collect()
-}
 
 fn received(world: &World, who: usize) -> Vec<String> {
     let events = world.devices[who].events.iter();

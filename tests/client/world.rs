@@ -3,7 +3,8 @@
 
 use mimi_edge::{
     client::{
-        AddOptions, Client, ClientOptions, CreateOptions, ErrorCode, Event, IntentId, RoomState,
+        AddOptions, Client, ClientOptions, CreateOptions, Delivery, ErrorCode, Event, IntentId,
+        RoomState,
     },
     error::Error,
     mls::MlsCrypto,
@@ -310,4 +311,15 @@ impl World {
             assert_eq!(state.pending, Vec::new());
         }
     }
+}
+
+/// What a device was told of one of its messages, in order.
+pub fn deliveries(world: &World, who: usize, key: &str) -> Vec<Delivery> {
+    let events = world.devices[who].events.iter();
+    events
+        .filter_map(|event| match event {
+            Event::Delivery(own) if own.key == key => Some(own.delivery),
+            _ => None,
+        })
+        .collect()
 }

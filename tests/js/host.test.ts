@@ -329,20 +329,26 @@ test("arguments of another type are refused before the core has them, and nothin
   assert.deepEqual(core.calls, []);
 });
 
-test("who attaches while a core is made anew that cannot be is refused, not left waiting", async () => {
-  const core = new FakeRooms();
-  core.syncRooms = trap;
+/** A host whose core is opened once; the next time it fails, as soon as `open` is called. */
+async function openedOnce(core: FakeRooms, failure: MimiError): Promise<{ readonly made: Host; readonly open: () => void; readonly opened: () => number }> {
   const { passed, open } = gate();
   let opened = 0;
   const made = await host(core, undefined, { openCore: async () => {
     if ((opened += 1) === 1) return;
     await passed;
-    throw new MimiError("storage-newer", "it is");
+    throw failure;
   } });
+  return { made, open, opened: () => opened };
+}
+
+test("who attaches while a core is made anew that cannot be is refused, not left waiting", async () => {
+  const core = new FakeRooms();
+  core.syncRooms = trap;
+  const { made, open, opened } = await openedOnce(core, new MimiError("storage-newer", "it is"));
   const one = raw(made);
   one.attach();
   one.call(1, "syncRooms");
-  await until(() => opened === 2);
+  await until(() => opened() === 2);
   const late = raw(made);
   late.attach();
   assert.equal(late.answers.length, 0);
@@ -366,21 +372,15 @@ test("who attaches after another device of the thread trapped is told what there
 test("a host that is closed while its core cannot be made anew waits for nothing", async () => {
   const core = new FakeRooms();
   core.syncRooms = trap;
-  const { passed, open } = gate();
-  let opened = 0;
-  const made = await host(core, undefined, { openCore: async () => {
-    if ((opened += 1) === 1) return;
-    await passed;
-    throw new MimiError("internal", "not now");
-  } });
+  const { made, open, opened } = await openedOnce(core, new MimiError("internal", "not now"));
   const { attach, call } = raw(made);
   attach();
   call(1, "syncRooms");
-  await until(() => opened === 2);
+  await until(() => opened() === 2);
   const timers = mock.method(globalThis, "setTimeout");
   const closed = made.close();
   open();
   await closed;
-  assert.deepEqual([opened, timers.mock.callCount()], [2, 0]);
+  assert.deepEqual([opened(), timers.mock.callCount()], [2, 0]);
   mock.restoreAll();
 });
