@@ -1,9 +1,12 @@
 //! What a provider is told when it starts.
 
+use serde::Deserialize;
+
 use crate::wire::uri::Domain;
 
 /// Whether somebody may claim a user's KeyPackages without a word of the user (R102).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum ConsentDefault {
     /// Yes: development and tests.
     Allow,
@@ -12,7 +15,8 @@ pub enum ConsentDefault {
 }
 
 /// What a claim for a user who does not exist is answered (R34).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum UnknownUsers {
     /// The same as for one who gives no consent: nobody learns who exists.
     #[default]
@@ -22,7 +26,8 @@ pub enum UnknownUsers {
 }
 
 /// Who may register a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Registration {
     /// Anybody, under any name: the first device creates the user. Development only.
     Open,
@@ -88,5 +93,29 @@ impl ProviderConfig {
     #[must_use]
     pub fn hub_key(&self, scheme: u16) -> Option<&HubKey> {
         self.hub_keys.iter().find(|key| key.scheme == scheme)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The default of a setting in the table that operators read.
+    fn setting(path: &str) -> Value {
+        let table = include_str!("../js/hub/config/settings.json");
+        let table: Vec<Value> = serde_json::from_str(table).expect("the table is JSON");
+        let row = table.into_iter().find(|row| row["path"] == path).expect("the setting");
+        row["default"].clone()
+    }
+
+    #[test]
+    fn d22_the_usual_retention_is_the_one_of_the_settings() {
+        const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+        let Retention { give_up_millis, log_millis, log_events } = Retention::default();
+        assert_eq!(setting("retention.giveUpDays"), give_up_millis / DAY_MILLIS);
+        assert_eq!(setting("retention.logDays"), log_millis / DAY_MILLIS);
+        assert_eq!(setting("retention.logEvents"), log_events);
     }
 }

@@ -2,6 +2,7 @@
 
 import module from "./hub.wasm";
 import { Settings, __wbg_reset_state, initSync } from "#wasm/hub";
+import { readConfig, type HubConfig } from "./config/config.js";
 import type { FollowedRoom, HubRoom, User } from "./objects.js";
 
 /** The Worker's bindings; js/hub/cli/workerd-config.ts says what each of them holds. */
@@ -9,11 +10,9 @@ export interface Env {
   HUB_ROOM: DurableObjectNamespace<HubRoom>;
   FOLLOWED_ROOM: DurableObjectNamespace<FollowedRoom>;
   USER: DurableObjectNamespace<User>;
-  DOMAIN: string;
+  CONFIG: string;
   HUB_KEYS: string;
-  CONSENT: string;
-  UNKNOWN_USERS?: string;
-  RETENTION?: string;
+  ADMIN_TOKEN?: string;
   DEV?: string;
   TRACE?: string;
   PEERS?: Record<string, string>;
@@ -25,18 +24,16 @@ initSync({ module });
 /** Grows with each trap: what an object holds of an older epoch is gone. */
 let epoch = 0;
 let settings: Settings | undefined;
+let config: HubConfig | undefined;
 
-/** The provider's settings, parsed once per epoch. */
+/** The operator's configuration, read once per isolate. Throws a ConfigError when it cannot be used. */
+export function configOf(env: Env): HubConfig {
+  return (config ??= readConfig(env.CONFIG, env).config);
+}
+
+/** The core's settings, parsed once per epoch. */
 export function settingsOf(env: Env): Settings {
-  settings ??= new Settings(
-    env.DOMAIN,
-    env.HUB_KEYS,
-    env.CONSENT,
-    env.UNKNOWN_USERS ?? "hidden",
-    env.DEV === "1" ? "open" : "closed",
-    env.RETENTION ?? "",
-  );
-  return settings;
+  return (settings ??= new Settings(env.HUB_KEYS, JSON.stringify(configOf(env))));
 }
 
 /**

@@ -1,7 +1,7 @@
 // The trace of a provider in development: what it exchanges with other providers and with devices.
 
 import { answerCode, callingDevice } from "#wasm/hub";
-import { callCore, type Env } from "./core.js";
+import { callCore, configOf, type Env } from "./core.js";
 import type { Answer } from "./http.js";
 
 /** A request as it is traced; `path` is the URL's, with its query, percent-encoded. */
@@ -42,7 +42,7 @@ export function traceClock(): number {
 
 /** Traces a request to another provider and its answer, if there was one. */
 export function traceProvider(env: Env, at: number, to: string, what: string, request: TracedRequest, answer: Answer | undefined): void {
-  if (env.TRACE === "1") traceExchange({ from: env.DOMAIN, to, via: "provider", what, at }, request, answer);
+  if (env.TRACE === "1") traceExchange({ from: configOf(env).domain, to, via: "provider", what, at }, request, answer);
 }
 
 /** Traces a device's request and our answer. */
@@ -52,13 +52,13 @@ export function traceClient(env: Env, at: number, request: TracedRequest & { hea
   const device = callCore(undefined, () => callingDevice(method, path, headers, body));
   // "/client/v1/update/…" is an update.
   const what = path.split(/[/?]/)[3] ?? "";
-  traceExchange({ from: device ?? "", to: env.DOMAIN, via: "client", what, at }, request, answer);
+  traceExchange({ from: device ?? "", to: configOf(env).domain, via: "client", what, at }, request, answer);
 }
 
 /** Traces a frame of a device's socket. */
 export function traceFrame(env: Env, at: number, direction: "in" | "out", device: string, frame: Uint8Array): void {
   if (env.TRACE !== "1") return;
-  const [from, to] = direction === "in" ? [device, env.DOMAIN] : [env.DOMAIN, device];
+  const [from, to] = direction === "in" ? [device, configOf(env).domain] : [configOf(env).domain, device];
   write({ from, to, via: "socket", method: "", path: `/client/v1/socket/${device}`, what: "frame", at, endedAt: at, bytes: frame.length, request: base64(frame) });
 }
 

@@ -1,6 +1,7 @@
 // The Worker: reads a request, asks the core which object it is for, and passes it on.
 
 import { routeRequest } from "#wasm/hub";
+import { administer } from "./admin/router.js";
 import { callCore, settingsOf, type Env } from "./core.js";
 import { readAtMost, type Answer } from "./http.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
@@ -8,8 +9,9 @@ import { traceClient, traceClock, type TracedRequest } from "./trace.js";
 
 export { FollowedRoom, HubRoom, User } from "./objects.js";
 
-/** The listener through which a request came; the configuration sets it. */
-interface Props { listener: "client" | "mimi" }
+/** The listener through which a request came; where there is one socket for each, the runtime says it. */
+type Listener = "client" | "mimi" | "admin";
+interface Props { listener?: Listener }
 interface Routed { respond?: Answer; call?: ObjectCall; socket?: SocketObject }
 /** The object that holds a socket. */
 type SocketObject = Pick<ObjectCall, "class" | "name">;
@@ -19,12 +21,22 @@ const MAX_BODY_BYTES = 8 << 20;
 
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext<Props>): Promise<Response> {
-    const clients = ctx.props.listener === "client";
+    const listener = listenerOf(request, ctx.props);
+    if (listener === "admin") return await administer(request, env, ctx.props.listener === "admin");
+    const clients = listener === "client";
     if (clients && request.method === "OPTIONS") return withCors(request, env, new Response(null, { status: 204 }));
     const response = await respond(request, env, clients);
     return clients ? withCors(request, env, response) : response;
   },
 };
+
+/** On the edge all come through one: there the path decides. */
+function listenerOf(request: Request, props: Props | undefined): Listener {
+  if (props?.listener !== undefined) return props.listener;
+  const { pathname } = new URL(request.url);
+  if (pathname.startsWith("/client/v1/")) return "client";
+  return pathname.startsWith("/admin/v1/") ? "admin" : "mimi";
+}
 
 async function respond(request: Request, env: Env, clients: boolean): Promise<Response> {
   const at = traceClock();

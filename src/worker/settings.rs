@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
+    js::whole,
     wire::uri::Domain,
 };
 
@@ -21,30 +22,34 @@ struct HubKeys {
     public: String,
 }
 
-/// The binding `RETENTION`: what is not there is as usual (D22).
+/// What the core needs of the operator's settings, whole: `js/hub/config` has put the defaults in.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RetentionDays {
-    give_up_days: Option<u64>,
-    log_days: Option<u64>,
-    log_events: Option<u64>,
+#[serde(rename_all = "camelCase")]
+struct CoreSettings {
+    domain: String,
+    consent: ConsentDefault,
+    unknown_users: UnknownUsers,
+    registration: Registration,
+    retention: RetentionDays,
 }
 
-fn parse_retention(text: &str) -> Result<Retention, JsError> {
-    const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
-    let usual = Retention::default();
-    if text.is_empty() {
-        return Ok(usual);
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RetentionDays {
+    give_up_days: f64,
+    log_days: f64,
+    log_events: u64,
+}
+
+impl From<RetentionDays> for Retention {
+    fn from(RetentionDays { give_up_days, log_days, log_events }: RetentionDays) -> Self {
+        const DAY_MILLIS: f64 = 24.0 * 60.0 * 60.0 * 1000.0;
+        Self {
+            give_up_millis: whole(give_up_days * DAY_MILLIS),
+            log_millis: whole(log_days * DAY_MILLIS),
+            log_events,
+        }
     }
-    let RetentionDays { give_up_days, log_days, log_events } = serde_json::from_str(text)
-        .map_err(|_| JsError::new("RETENTION is not the JSON it should be"))?;
-    let millis =
-        |days: Option<u64>, usual: u64| days.map_or(usual, |days| days.saturating_mul(DAY_MILLIS));
-    Ok(Retention {
-        give_up_millis: millis(give_up_days, usual.give_up_millis),
-        log_millis: millis(log_days, usual.log_millis),
-        log_events: log_events.unwrap_or(usual.log_events),
-    })
 }
 
 /// A provider's settings, checked once and shared by all objects of an isolate.
@@ -55,21 +60,16 @@ pub struct Settings {
 
 #[wasm_bindgen]
 impl Settings {
-    /// Settings from the text of the bindings: the domain, the hub's keys as JSON, `allow` or `ask`,
-    /// `hidden` or `told`, `open` or `closed`, and how long things are kept as JSON, or nothing.
+    /// Settings from the binding `HUB_KEYS` and the operator's settings, both JSON.
     ///
     /// # Errors
     /// A text that says which of them is not as it should be; it never holds a key.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        domain: &str,
-        hub_keys: &str,
-        consent: &str,
-        unknown_users: &str,
-        registration: &str,
-        retention: &str,
-    ) -> Result<Settings, JsError> {
-        let domain = Domain::parse(domain).map_err(|_| JsError::new("DOMAIN is no domain"))?;
+    pub fn new(hub_keys: &str, settings: &str) -> Result<Settings, JsError> {
+        let settings: CoreSettings = serde_json::from_str(settings)
+            .map_err(|error| JsError::new(&format!("the settings: {error}")))?;
+        let domain =
+            Domain::parse(&settings.domain).map_err(|_| JsError::new("domain is no domain"))?;
         let keys: HubKeys = serde_json::from_str(hub_keys)
             .map_err(|_| JsError::new("HUB_KEYS is not the JSON it should be"))?;
         let decode = |text: &str| {
@@ -80,28 +80,13 @@ impl Settings {
             private: decode(&keys.ed25519)?,
             public: decode(&keys.public)?,
         };
-        let consent_default = match consent {
-            "allow" => ConsentDefault::Allow,
-            "ask" => ConsentDefault::Ask,
-            _ => return Err(JsError::new("CONSENT is allow or ask")),
-        };
-        let unknown_users = match unknown_users {
-            "hidden" => UnknownUsers::Hidden,
-            "told" => UnknownUsers::Told,
-            _ => return Err(JsError::new("UNKNOWN_USERS is hidden or told")),
-        };
-        let registration = match registration {
-            "open" => Registration::Open,
-            "closed" => Registration::Closed,
-            _ => return Err(JsError::new("REGISTRATION is open or closed")),
-        };
         let config = ProviderConfig {
             domain,
             hub_keys: vec![hub_key],
-            consent_default,
-            unknown_users,
-            registration,
-            retention: parse_retention(retention)?,
+            consent_default: settings.consent,
+            unknown_users: settings.unknown_users,
+            registration: settings.registration,
+            retention: settings.retention.into(),
         };
         Ok(Self { config: Rc::new(config) })
     }

@@ -30,7 +30,7 @@ export interface Providers {
 /** Starts one provider for each domain, with an empty state, under the built Worker. */
 export async function startProviders(
   worker: string,
-  options: Partial<Pick<ProviderOptions, "consent" | "trace" | "onTrace" | "onLog">> & { readonly ports?: readonly number[] } = {},
+  options: Partial<Pick<ProviderOptions, "consent" | "trace" | "onTrace" | "onLog" | "settings">> & { readonly ports?: readonly number[] } = {},
 ): Promise<Providers> {
   // A durable event costs milliseconds on a disk and microseconds in memory.
   const folder = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "mimi-edge-"));
@@ -41,10 +41,10 @@ export async function startProviders(
   const port = (domain: string): number => ports.get(domain) ?? Number.NaN;
   const start = async (domain: string): Promise<void> => {
     const peers = DOMAINS.filter((other) => other !== domain).map((other) => ({ domain: other, address: `127.0.0.1:${String(port(other) + 1)}` }));
-    const { consent, trace, onTrace, onLog } = options;
+    const { consent, trace, onTrace, onLog, settings } = options;
     running.set(domain, await startProvider({
       domain, port: port(domain), peers, caDir, stateDir: join(folder, domain), worker,
-      ...(consent === undefined ? {} : { consent }), ...(trace === undefined ? {} : { trace }), ...(onTrace === undefined ? {} : { onTrace }), ...(onLog === undefined ? {} : { onLog }),
+      ...(consent === undefined ? {} : { consent }), ...(trace === undefined ? {} : { trace }), ...(onTrace === undefined ? {} : { onTrace }), ...(onLog === undefined ? {} : { onLog }), ...(settings === undefined ? {} : { settings }),
     }));
   };
   const provider = (domain: string): Provider => {

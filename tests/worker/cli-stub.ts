@@ -8,10 +8,8 @@
 
 interface Env {
   readonly HUB_ROOM: { getByName(name: string): { fetch: typeof fetch } };
-  readonly DOMAIN: string;
+  readonly CONFIG: string;
   readonly HUB_KEYS: string;
-  readonly CONSENT: string;
-  readonly UNKNOWN_USERS: string;
   readonly TRACE?: string;
   readonly PEERS: Record<string, string>;
   readonly [binding: string]: unknown;
@@ -94,20 +92,22 @@ async function echo(request: ArrivedRequest, env: Env, context: Context): Promis
     url: request.url,
     headers: Object.fromEntries(request.headers),
     sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""),
-    env: { DOMAIN: env.DOMAIN, HUB_KEYS: env.HUB_KEYS, CONSENT: env.CONSENT, UNKNOWN_USERS: env.UNKNOWN_USERS, TRACE: env.TRACE },
+    env: { HUB_KEYS: env.HUB_KEYS, TRACE: env.TRACE },
+    settings: JSON.parse(env.CONFIG),
   });
 }
 
 async function ask(env: Env, domain: string, request: Request): Promise<Response> {
+  const { domain: own } = JSON.parse(env.CONFIG) as { domain: string };
   const fetcher = env[env.PEERS[domain] ?? ""] as { fetch: typeof fetch } | undefined;
   const url = `https://${domain}/v1/echo`;
-  const headers = { from: `mimi@${env.DOMAIN}` };
+  const headers = { from: `mimi@${own}` };
   const init = { method: "POST", headers, body: await request.arrayBuffer() };
   try {
     const answer = await (fetcher?.fetch(url, init) ?? fetch(url, init));
     if (env.TRACE === "1") {
-      const record = { from: env.DOMAIN, to: domain, via: "provider", request: "AQID", response: "BAUG" };
-      console.log(`mimi-trace ${JSON.stringify({ from: "a device", to: env.DOMAIN, via: "client" })}`);
+      const record = { from: own, to: domain, via: "provider", request: "AQID", response: "BAUG" };
+      console.log(`mimi-trace ${JSON.stringify({ from: "a device", to: own, via: "client" })}`);
       console.log(`mimi-trace ${JSON.stringify(record)}`);
     }
     console.log("asked");

@@ -28,7 +28,8 @@ export interface Seen {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly sha256: string;
-  readonly env: { DOMAIN: string; HUB_KEYS: string; CONSENT: string; UNKNOWN_USERS: string; TRACE?: string };
+  readonly env: { HUB_KEYS: string; TRACE?: string };
+  readonly settings: { domain: string; consent: string; unknownUsers: string };
 }
 
 export interface Answer {

@@ -114,7 +114,7 @@ test("several providers know each other, and all end at Ctrl-C", async () => {
   ];
   assert.equal(await run.printed(/^ready$/m), expected.join("\n"));
   const asked = await echo(`http://127.0.0.1:${port + 2}`, "localhost", "/client/v1/ask/a.example");
-  assert.equal(asked.env.DOMAIN, "a.example");
+  assert.equal(asked.settings.domain, "a.example");
   assert.equal(asked.headers["from"], "mimi@b.example");
   const states = [join(folder, ".mimi/a.example"), join(folder, ".mimi/b.example")];
   const workerds = (await Promise.all(states.map(workerdOf))).map(identify);
@@ -146,7 +146,7 @@ test("r34_r102_what_others_are_told_of_users_reaches_the_worker", async () => {
   ] as const) {
     const run = await alpha("--state", "consent", ...args);
     const seen = await echo(new URL(run.clientUrl).origin, "localhost", "/client/v1/echo");
-    assert.deepEqual([seen.env.CONSENT, seen.env.UNKNOWN_USERS], expected);
+    assert.deepEqual([seen.settings.consent, seen.settings.unknownUsers], expected);
     run.child.kill("SIGTERM");
     assert.equal((await run.ended).status, 0);
   }
@@ -222,7 +222,7 @@ test("three providers that start at once make one development CA", async () => {
   for (const [index, port] of ports.entries()) {
     const domain = `p${index}.example`;
     const seen = await echo(`https://127.0.0.1:${port + 1}`, domain, "/v1/echo", { trust });
-    assert.equal(seen.env.DOMAIN, domain);
+    assert.equal(seen.settings.domain, domain);
   }
   runs.forEach((run) => run.child.kill("SIGTERM"));
   for (const { status } of await Promise.all(runs.map((run) => run.ended))) {

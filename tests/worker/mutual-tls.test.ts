@@ -218,7 +218,7 @@ test("r2_our_requests_carry_our_certificate_and_the_domain_of_the_peer", async (
   const body = randomBytes(100_000);
   const base = new URL(alpha.clientUrl).origin;
   const seen = await echo(base, "localhost", `/client/v1/ask/${BRAVO}`, { body });
-  assert.equal(seen.env.DOMAIN, BRAVO);
+  assert.equal(seen.settings.domain, BRAVO);
   assert.equal(seen.url, `https://${BRAVO}/v1/echo`);
   assert.equal(seen.headers["host"], BRAVO);
   assert.equal(seen.headers["from"], `mimi@${ALPHA}`);
@@ -261,7 +261,7 @@ test("r2_whoever_makes_the_authority_later_takes_the_one_that_is_there", async (
 test("r2_each_side_verifies_the_certificate_of_the_other", async () => {
   const trust = authority.certificate;
   const seen = await echo(bravo.mimiUrl, BRAVO, "/v1/echo", { trust });
-  assert.equal(seen.env.DOMAIN, BRAVO);
+  assert.equal(seen.settings.domain, BRAVO);
   await assert.rejects(echo(bravo.mimiUrl, ALPHA, "/v1/echo", { trust }), {
     code: "ERR_TLS_CERT_ALTNAME_INVALID",
   });

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
+import { isDomain } from "../config/settings.js";
 import { CliError, systemCode } from "./errors.js";
 import type { ConsentDefault, Peer, UnknownUsers } from "./workerd-config.js";
 
@@ -72,8 +73,6 @@ type Values = ReturnType<typeof parse>["values"];
 const DEFAULT_PORT = 8801;
 const HIGHEST_PORT = 65_535;
 const DEFAULT_FOLDER = ".mimi";
-/** Lower case, as everywhere in MIMI (WIRE D15). */
-const DOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /** Reads the arguments behind the program's name. */
 export function readArguments(args: readonly string[]): Command {
@@ -151,7 +150,7 @@ function readDomains(values: Values): string[] {
 }
 
 function requireDomain(domain: string): void {
-  if (!DOMAIN.test(domain)) {
+  if (!isDomain(domain)) {
     throw usage(`"${domain}" is not a domain in lower case, such as alpha.example`);
   }
 }

@@ -45,6 +45,8 @@ export interface ProviderOptions {
   readonly consent?: ConsentDefault;
   /** `hidden` by default. */
   readonly unknownUsers?: UnknownUsers;
+  /** Further settings, as sections and names of hub.jsonc. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** The main module of the hub's Worker, with its wasm beside it. */
   readonly worker: string;
 }
@@ -55,6 +57,8 @@ export interface Provider {
   readonly clientUrl: string;
   /** `https://HOST:PORT`; what a `Peer` has as its address is the part behind the slashes. */
   readonly mimiUrl: string;
+  /** The unix socket of the operator's requests. */
+  readonly adminSocketPath: string;
   /** workerd's process number. */
   readonly pid: number;
   /** Resolves when workerd has ended, for whatever reason, to words for it. */
@@ -90,16 +94,15 @@ async function start(
   const keypair = await issueCertificate(authority, options.domain);
   await hubKeys(state.path);
   const config = workerdConfig({
-    domain: options.domain,
+    settings: settingsOf(options),
     clientAddress: `${LOOPBACK}:${port}`,
     socketPath: state.socketPath,
+    adminSocketPath: state.adminSocketPath,
     objectsFolder: state.objectsFolder,
     hubKeysFile: state.hubKeysFile,
     keypair,
     trustedCertificate: authority.certificate,
     peers: options.peers,
-    consent: options.consent ?? "allow",
-    unknownUsers: options.unknownUsers ?? "hidden",
     ...(options.trace && { traceSocketPath: state.traceSocketPath }),
     modules: await workerModules(options.worker),
   });
@@ -111,6 +114,17 @@ async function start(
     await trace?.close();
     throw error;
   }
+}
+
+/** The text of hub.jsonc in development. */
+function settingsOf({ domain, consent, unknownUsers, settings }: ProviderOptions): string {
+  return JSON.stringify({
+    domain,
+    consent: consent ?? "allow",
+    unknownUsers: unknownUsers ?? "hidden",
+    registration: "open",
+    ...settings,
+  });
 }
 
 async function run(
@@ -187,6 +201,7 @@ function provider(
     domain,
     clientUrl: `http://${LOOPBACK}:${port}/client/v1`,
     mimiUrl: `https://${LOOPBACK}:${terminator.port}`,
+    adminSocketPath: state.adminSocketPath,
     pid: workerd.pid,
     ended: workerd.ended,
     stop: async () => {

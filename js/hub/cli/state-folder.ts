@@ -73,6 +73,10 @@ export class StateFolder {
     return join(this.#socketFolder, "mimi");
   }
 
+  get adminSocketPath(): string {
+    return join(this.#socketFolder, "admin");
+  }
+
   get traceSocketPath(): string {
     return join(this.#socketFolder, "trace");
   }

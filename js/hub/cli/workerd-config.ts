@@ -8,18 +8,17 @@
  *   traces (trace-stream.ts). `request.cf.tlsClientAuth` is never there.
  * - `"mimi"`: a unix socket behind the TLS terminator, MIMI's paths only. `request.cf.tlsClientAuth`
  *   is always there (terminator.ts); the URL's scheme is https and its host the `Host` of the peer.
+ * - `admin`: a unix socket that only the provider's own user can open, the operator's paths only
+ *   (`/admin/v1`): whoever opens it is the operator.
  *
  * The Worker's environment:
  *
  * | binding | |
  * |---|---|
  * | `HUB_ROOM`, `FOLLOWED_ROOM`, `USER` | namespaces of the exported classes HubRoom, FollowedRoom, User (SQLite) |
- * | `DOMAIN` | text: the provider's domain |
+ * | `CONFIG` | text: JSON with comments, the settings of ../config/settings.json |
  * | `HUB_KEYS` | text: JSON, see HubKeys in hub-key.ts |
- * | `CONSENT` | text: `allow` or `ask` |
- * | `UNKNOWN_USERS` | text: `hidden` or `told`; `hidden` when absent |
- * | `RETENTION` | text: JSON `{"giveUpDays":3,"logDays":28,"logEvents":65536}`, each of which may be absent (D22) |
- * | `DEV` | text `1`: open registration, loopback origins; absent when not in development |
+ * | `DEV` | text `1`: loopback origins; absent when not in development |
  * | `TRACE` | text `1` if exchanges and frames are to be logged, each as one `console.log("mimi-trace " + json)` (trace.ts); else absent |
  * | `PEERS` | JSON object: peer's domain → name of the binding that reaches it |
  * | `PEER_0` … | fetchers: `env[env.PEERS[domain]].fetch(url)`, whatever the URL's scheme and port |
@@ -50,11 +49,14 @@ export interface Peer {
 }
 
 export interface WorkerdConfig {
-  readonly domain: string;
+  /** The operator's settings: the text of hub.jsonc. */
+  readonly settings: string;
   /** `HOST:PORT` of the clients' listener. */
   readonly clientAddress: string;
   /** The unix socket of the providers' listener. */
   readonly socketPath: string;
+  /** The unix socket of the operator's listener. */
+  readonly adminSocketPath: string;
   /** The folder of the objects' databases. */
   readonly objectsFolder: string;
   /** The file whose text becomes `HUB_KEYS`, so that no secret of ours is copied. */
@@ -63,8 +65,6 @@ export interface WorkerdConfig {
   /** The CA of the peers' certificates, in PEM. */
   readonly trustedCertificate: string;
   readonly peers: readonly Peer[];
-  readonly consent: ConsentDefault;
-  readonly unknownUsers: UnknownUsers;
   /** The unix socket of the trace's stream, if exchanges are to be traced. */
   readonly traceSocketPath?: string;
   readonly modules: readonly WorkerModule[];
@@ -78,7 +78,7 @@ export interface WorkerModule {
 }
 
 /** Names of the listeners in workerd's messages. */
-export const LISTENERS = { client: "client", mimi: "mimi" } as const;
+export const LISTENERS = { client: "client", mimi: "mimi", admin: "admin" } as const;
 
 const COMPATIBILITY_DATE = "2026-11-01";
 /** Class and binding; the classes' names are also the names of their folders: never change them. */
@@ -152,6 +152,12 @@ export function workerdConfig(config: WorkerdConfig): string {
       }),
       service: hub(LISTENERS.mimi),
     }),
+    struct({
+      name: text(LISTENERS.admin),
+      address: text(`unix:${config.adminSocketPath}`),
+      http: "()",
+      service: hub(LISTENERS.admin),
+    }),
   ];
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -175,10 +181,8 @@ function hubWorker(config: WorkerdConfig): string {
   );
   const bindings = [
     ...OBJECTS.map(([className, name]) => binding(name, "durableObjectNamespace", text(className))),
-    binding("DOMAIN", "text", text(config.domain)),
+    binding("CONFIG", "text", text(config.settings)),
     binding("HUB_KEYS", "text", embed(config.hubKeysFile)),
-    binding("CONSENT", "text", text(config.consent)),
-    binding("UNKNOWN_USERS", "text", text(config.unknownUsers)),
     binding("DEV", "text", text("1")),
     ...(config.traceSocketPath === undefined ? [] : [binding("TRACE", "text", text("1"))]),
     binding("PEERS", "json", text(JSON.stringify(peers))),
