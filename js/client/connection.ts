@@ -1,6 +1,6 @@
 import { MimiError, closedError, fromCore } from "./errors.js";
 import { ownerLock } from "./host/guests.js";
-import { Rests, pause } from "./host/rests.js";
+import { MOST_ATTEMPTS, Rests, pause } from "./host/rests.js";
 import type { Link } from "./link.js";
 import { LiveValue, type Live } from "./live.js";
 import { takeLock, type Release } from "./lock.js";
@@ -98,15 +98,27 @@ export class Connection {
 
   /** Opens another host after the worker of the last one died: what is stored, and each call, goes on there. */
   async #revive(name: string | undefined): Promise<void> {
-    await pause(this.#rests.next(), this.#stop.signal);
-    if (this.#stop.signal.aborted) return;
     try {
       if (name === undefined) throw new MimiError("internal", "the worker ended, and all that was in its memory with it");
-      await this.#own(name);
+      await this.#ownAgain(name);
     } catch (error) {
       this.#link.fail(fromCore(error));
       // A guest may be able to.
       await this.#owning?.();
+    }
+  }
+
+  /** One that dies while it begins is followed by another, some times. */
+  async #ownAgain(name: string): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      await pause(this.#rests.next(), this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      try {
+        await this.#own(name);
+        return;
+      } catch (error) {
+        if (attempt === MOST_ATTEMPTS || !(MimiError.is(error) && error.code === "internal")) throw error;
+      }
     }
   }
 }

@@ -10,7 +10,7 @@ import { deferred } from "./live.js";
 import { takeLock, type Release } from "./lock.js";
 import { isNamed, type ClientOptions } from "./options.js";
 import { currentPlatform } from "./platform.js";
-import { spawn } from "./spawn.js";
+import { spawn, type LiveWorker } from "./spawn.js";
 import { memoryStore, type Store } from "./store.js";
 import { indexedDbStore, type SharedStore, type StoreAccess } from "./store/indexeddb.js";
 import type { Runtime } from "./sync.js";
@@ -32,12 +32,12 @@ export async function openHostFor(options: ClientOptions, name: string | undefin
   if (wanted === false || crossing === undefined) return await hostHere(options, name, link, wanted === false ? undefined : "what the application gave cannot go to a worker");
   const spawning = spawn(wanted);
   const module = await loadModule(options.wasm).catch(async (error: unknown) => {
-    (await spawning).worker?.terminate();
+    (await spawning).live?.worker.terminate();
     throw error;
   });
-  const { worker, why } = await spawning;
-  if (worker === undefined) return await hostHere(options, name, link, why);
-  return { ...(await hostInWorker(worker, module, crossing, link)), thread: "worker", ...(why === undefined ? {} : { why }) };
+  const { live, why } = await spawning;
+  if (live === undefined) return await hostHere(options, name, link, why);
+  return { ...(await hostInWorker(live, module, crossing, link)), thread: "worker", ...(why === undefined ? {} : { why }) };
 }
 
 /** Attaches a link to the host of another tab, present or to come; it fails without the store's key. The result leaves it. */
@@ -71,10 +71,9 @@ function crossingOf({ user, provider, pseudonym, keyPackages, store, fetch, WebS
   return { ...parts, store: { name, key: store?.key } };
 }
 
-async function hostInWorker(worker: Worker, module: WebAssembly.Module, options: WorkerHostOptions, link: Link): Promise<Pick<Opened, "close" | "gone">> {
+async function hostInWorker({ worker, life }: LiveWorker, module: WebAssembly.Module, options: WorkerHostOptions, link: Link): Promise<Pick<Opened, "close" | "gone">> {
   const { port1: port, port2 } = new MessageChannel();
   const post = (message: ToWorker): void => { port.postMessage(message); };
-  const life = `mimi-edge worker ${crypto.randomUUID()}`;
   const [opened, closed, gone] = [deferred<void>(), deferred<void>(), deferred<void>()];
   const stop = new AbortController();
   const end = (): void => {
@@ -82,7 +81,7 @@ async function hostInWorker(worker: Worker, module: WebAssembly.Module, options:
     port.close();
     worker.terminate();
   };
-  const outlive = async (): Promise<void> => {
+  const outlive = async (life: string): Promise<void> => {
     const release = await takeLock(life, { signal: stop.signal });
     end();
     opened.reject(new MimiError("internal", "the worker ended", { retryable: true }));
@@ -91,7 +90,6 @@ async function hostInWorker(worker: Worker, module: WebAssembly.Module, options:
   };
   port.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     switch (data.type) {
-      case "alive": outlive().catch(() => undefined); break;
       case "opened":
         link.attach({ post });
         opened.resolve();
@@ -101,8 +99,9 @@ async function hostInWorker(worker: Worker, module: WebAssembly.Module, options:
       default: link.receive(data);
     }
   };
+  if (life !== undefined) outlive(life).catch(() => undefined);
   try {
-    worker.postMessage(begin({ module, options, port: port2, life }), [port2]);
+    worker.postMessage(begin({ module, options, port: port2 }), [port2]);
     await opened.promise;
   } catch (error) {
     end();

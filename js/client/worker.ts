@@ -9,7 +9,7 @@ import { fromCore, plainOf } from "./errors.js";
 import { serveGuests } from "./host/guests.js";
 import { openHost } from "./host/open.js";
 import type { Carrier, FromHost } from "./host/port.js";
-import { READY, isBegin, type Begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
+import { isBegin, ready, type Begin, type FromWorker, type ToWorker, type WorkerHostOptions } from "./host/thread.js";
 import { takeLock } from "./lock.js";
 import { memoryStore, type Store } from "./store.js";
 import { indexedDbStore, type SharedStore } from "./store/indexeddb.js";
@@ -24,9 +24,8 @@ async function openStore(store: WorkerHostOptions["store"]): Promise<Store | Sha
   return store === "memory" ? memoryStore() : await indexedDbStore({ ...store, wait: true });
 }
 
-async function run({ module, options, port, life }: Begin): Promise<void> {
+async function run({ module, options, port }: Begin): Promise<void> {
   const post = (message: FromWorker): void => { port.postMessage(message); };
-  if ("locks" in navigator) void takeLock(life, {}).then(() => { post({ type: "alive" }); });
   try {
     initSync({ module });
     const { store } = options;
@@ -50,4 +49,11 @@ async function run({ module, options, port, life }: Begin): Promise<void> {
 
 const scope = globalThis as unknown as Scope;
 scope.addEventListener("message", ({ data }) => { if (isBegin(data)) void run(data); });
-scope.postMessage(READY);
+/** Says that the script runs, and from then on by a lock that it still does. */
+async function live(): Promise<void> {
+  const life = "locks" in navigator ? `mimi-edge worker ${crypto.randomUUID()}` : undefined;
+  if (life !== undefined) await takeLock(life, {});
+  scope.postMessage(ready(life));
+}
+
+void live();

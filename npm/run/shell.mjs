@@ -25,8 +25,9 @@ export function say(line) {
 /**
  * Runs a program in the repository's folder and resolves to its exit code and what it printed.
  * `show`: "all" passes both streams on while they come, "errors" only standard error, "nothing".
+ * After `limitMinutes` it is ended, and has failed.
  */
-export function run(command, args, { env = {}, cwd = root, show = "all" } = {}) {
+export function run(command, args, { env = {}, cwd = root, show = "all", limitMinutes = Infinity } = {}) {
   return new Promise((done) => {
     const child = spawn(command, args, {
       cwd,
@@ -43,9 +44,32 @@ export function run(command, args, { env = {}, cwd = root, show = "all" } = {}) 
       stderr += text;
       if (show !== "nothing") process.stderr.write(text);
     });
+    const end = endAfter(limitMinutes, child, command, () => done({ code: 1, stdout, stderr }));
     child.on("error", (error) => done({ code: 127, stdout, stderr: stderr + error.message }));
-    child.on("close", (code) => done({ code: code ?? 1, stdout, stderr }));
+    child.on("close", (code) => {
+      end.clear();
+      done({ code: code ?? 1, stdout, stderr });
+    });
   });
+}
+
+/** Between being asked to end and being ended. */
+const GRACE_MILLIS = 10_000;
+
+/** Ends a program that takes too long, and does not wait for what it has started. */
+function endAfter(minutes, child, name, ended) {
+  if (minutes === Infinity) return { clear: () => undefined };
+  let timer = setTimeout(() => {
+    say(`${name} is ended: it took longer than ${minutes} minutes`);
+    child.kill("SIGTERM");
+    timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      child.stdout.destroy();
+      child.stderr.destroy();
+      ended();
+    }, GRACE_MILLIS);
+  }, minutes * 60_000);
+  return { clear: () => clearTimeout(timer) };
 }
 
 /** As `run`, for a program that has to succeed. */

@@ -10,6 +10,10 @@ import { at, cargoTarget, has, run, say } from "./shell.mjs";
 /** The tests that run on the module for the official vectors. */
 const VECTORS_TEST = "vectors.test.ts";
 
+/** How long a test file may take, and how long a suite with all that it compiles. */
+const FILE_MINUTES = 8;
+const SUITE_MINUTES = 35;
+
 /** With it cargo builds where the wasm modules are built. */
 export const rustEnv = { CARGO_TARGET_DIR: cargoTarget };
 
@@ -23,7 +27,7 @@ async function rust(names = []) {
   const args = ["test", "--no-fail-fast"];
   // Documentation has no named tests.
   if (names.length > 0) args.push("--lib", "--tests", "--", ...names);
-  const { code, stdout } = await run("cargo", args, { env: rustEnv });
+  const { code, stdout } = await run("cargo", args, { env: rustEnv, limitMinutes: SUITE_MINUTES });
   return finish("rust", code, cargoOutcomes(stdout), rustCounts(stdout));
 }
 
@@ -33,7 +37,7 @@ async function web() {
   await chrome();
   const args = ["test", "--test", "web", "--target", TARGET, "--profile", PROFILES.test];
   args.push("--features", WASM.client.feature);
-  const { code, stdout } = await run("cargo", args, { env: { ...rustEnv, ...wasmEnv } });
+  const { code, stdout } = await run("cargo", args, { env: { ...rustEnv, ...wasmEnv }, limitMinutes: SUITE_MINUTES });
   return finish("web", code, cargoOutcomes(stdout), rustCounts(stdout));
 }
 
@@ -52,13 +56,13 @@ function node(folder) {
       return finish(folder, 1, new Map(), { passed: 0, failed: 1 });
     }
     const tap = join(out, "results.tap");
-    const args = ["--enable-source-maps", "--test"];
+    const args = ["--enable-source-maps", "--test", `--test-timeout=${FILE_MINUTES * 60_000}`];
     args.push("--test-reporter=spec", "--test-reporter-destination=stdout");
     args.push("--test-reporter=tap", `--test-reporter-destination=${tap}`);
     if (names.length > 0) args.push(`--test-name-pattern=^(?:${names.join("|")})$`);
     args.push(...files.map((name) => join(out, name.replace(/\.ts$/, ".mjs"))));
     const env = { ...rustEnv, ...(vectors && { MLS_VECTORS: vectors }) };
-    const { code, stdout } = await run(process.execPath, args, { env });
+    const { code, stdout } = await run(process.execPath, args, { env, limitMinutes: SUITE_MINUTES });
     const outcomes = existsSync(tap) ? tapOutcomes(readFileSync(tap, "utf8")) : new Map();
     return finish(folder, code, outcomes, nodeCounts(stdout));
   };

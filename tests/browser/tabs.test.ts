@@ -126,6 +126,19 @@ test("a worker that dies is replaced: the tab stays the owner, calls of all tabs
   await one.evaluate(() => tab.close());
 });
 
+test("a worker that dies before anything was said to it is told, or replaced where there was one before", async () => {
+  const { visit } = await origin();
+  const name = user();
+  const one = await visit();
+  await one.evaluate(() => { tab.endNextWorkers(1); });
+  assert.equal(await open(one, name), "internal");
+  assert.deepEqual(await open(one, name), { thread: "worker", tab: "owner" });
+  await isLive(one);
+  await one.evaluate(() => { tab.endNextWorkers(1); tab.endWorker(); });
+  await one.evaluate((id) => tab.create(id), `clubhouse-${name.slice(0, name.indexOf("@"))}`);
+  assert.deepEqual(await runtime(one), { thread: "worker", tab: "owner" });
+});
+
 test("two clients of one device in one page are owner and guest, as in two tabs", async () => {
   const { visit } = await origin();
   const name = user();

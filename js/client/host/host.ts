@@ -9,7 +9,7 @@ import { CALLS, callCore, requireCall } from "./calls.js";
 import { Engine, SPOILED, type CoreEvent, type Fault } from "./engine.js";
 import type { Instance } from "./instance.js";
 import { PORT_VERSION, type Carrier, type FromFace, type FromHost, type Push, type Snapshot } from "./port.js";
-import { Rests, pause, restBeforeAttempt } from "./rests.js";
+import { MOST_ATTEMPTS, Rests, pause, restBeforeAttempt } from "./rests.js";
 import type { Transport } from "./transport.js";
 import { View } from "./view.js";
 
@@ -24,9 +24,6 @@ export interface HostParts {
   readonly webSocket: typeof WebSocket;
   readonly thread: Snapshot["thread"];
 }
-
-/** How often it is tried to make a core anew that fails while that is done. */
-const MOST_ATTEMPTS = 5;
 
 type Attach = Extract<FromFace, { readonly type: "attach" }>;
 type Call = Extract<FromFace, { readonly type: "call" }>;

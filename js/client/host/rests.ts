@@ -1,3 +1,5 @@
+/** How often something is tried that fails each time. */
+export const MOST_ATTEMPTS = 5;
 /** The first and the longest rest after faults that follow each other, in ms; it doubles in between. */
 const FIRST_REST_MILLIS = 250;
 const LONGEST_REST_MILLIS = 60_000;

@@ -19,22 +19,25 @@ export interface WorkerHostOptions {
 }
 
 /**
- * The first message to a worker; everything after it goes through `port`. The worker holds the lock `life`
- * while it lives, where there are locks: nothing else says that a worker is no more.
+ * The first message of a worker: its script runs. It holds the lock `life` from before that on while it
+ * lives, where there are locks: nothing else says that a worker is no more.
  */
-export interface Begin { readonly tag: typeof TAG; readonly module: WebAssembly.Module; readonly options: WorkerHostOptions; readonly port: MessagePort; readonly life: string }
+export interface Ready { readonly tag: typeof TAG; readonly version: typeof PORT_VERSION; readonly life: string | undefined }
+
+/** The first message to a worker; everything after it goes through `port`. */
+export interface Begin { readonly tag: typeof TAG; readonly module: WebAssembly.Module; readonly options: WorkerHostOptions; readonly port: MessagePort }
 
 /** From the page to the worker's port. */
 export type ToWorker = FromFace | { readonly type: "close" };
 /** From the worker's port to the page. */
-export type FromWorker = FromHost | { readonly type: "alive" | "opened" | "closed" } | { readonly type: "failed"; readonly error: PlainError };
+export type FromWorker = FromHost | { readonly type: "opened" | "closed" } | { readonly type: "failed"; readonly error: PlainError };
 
-/** The first message of a worker: its script runs. */
-export const READY = { tag: TAG, version: PORT_VERSION } as const;
+/** The first message of a worker. */
+export function ready(life: string | undefined): Ready { return { tag: TAG, version: PORT_VERSION, life }; }
 
-/** Whether a worker says that it is ready, with a script of this version. */
-export function isReady(message: unknown): boolean {
-  const { tag, version } = (message ?? {}) as Partial<typeof READY>;
+/** Whether it is the first message of a worker, with a script of this version. */
+export function isReady(message: unknown): message is Ready {
+  const { tag, version } = (message ?? {}) as Partial<Ready>;
   return tag === TAG && version === PORT_VERSION;
 }
 

@@ -9,10 +9,15 @@ declare global {
 
 /** The workers of this tab. */
 const workers: Worker[] = [];
+/** How many of the next ones end as soon as their scripts run, before anybody hears of it. */
+let stillborn = 0;
 globalThis.Worker = class extends Worker {
   constructor(...args: ConstructorParameters<typeof Worker>) {
     super(...args);
     workers.push(this);
+    if (stillborn === 0) return;
+    stillborn -= 1;
+    this.addEventListener("message", () => { this.terminate(); }, { once: true });
   }
 };
 
@@ -46,6 +51,8 @@ const api = {
     workers.at(-1)?.terminate();
     return workers.length;
   },
+  /** Ends this many of the next workers as soon as their scripts run. */
+  endNextWorkers(count: number): void { stillborn = count; },
   /** Erases a device; resolves to the code of what went wrong, if anything did. */
   remove: (user: string): Promise<string | undefined> => Client.delete({ user: uri.user(user) }).then(() => undefined, (error: unknown) => (MimiError.is(error) ? error.code : String(error))),
   runtime: (): Runtime => current().runtime.get(),
