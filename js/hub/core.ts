@@ -16,6 +16,8 @@ export interface Env {
   DEV?: string;
   TRACE?: string;
   PEERS?: Record<string, string>;
+  /** Reaches every other provider, with our certificate: on the edge. */
+  PEER_MTLS?: Fetcher;
   [binding: string]: unknown;
 }
 
@@ -25,10 +27,16 @@ initSync({ module });
 let epoch = 0;
 let settings: Settings | undefined;
 let config: HubConfig | undefined;
+let given: string | undefined;
+
+/** Takes the operator's configuration from the Worker that has it inside, instead of the binding. */
+export function configure(text: string): void {
+  given = text;
+}
 
 /** The operator's configuration, read once per isolate. Throws a ConfigError when it cannot be used. */
 export function configOf(env: Env): HubConfig {
-  return (config ??= readConfig(env.CONFIG, env).config);
+  return (config ??= readConfig(given ?? env.CONFIG, env).config);
 }
 
 /** The core's settings, parsed once per epoch. */

@@ -64,5 +64,5 @@ export async function readAtMost(limit: number, stream: ReadableStream<Uint8Arra
 /** The way to the URL's provider, with our certificate (mutual TLS). */
 function fetcher(env: Env, url: string): { fetch(url: string, init: RequestInit): Promise<Response> } {
   const binding = env.PEERS?.[new URL(url).hostname];
-  return binding === undefined ? { fetch } : (env[binding] as Fetcher);
+  return binding === undefined ? (env.PEER_MTLS ?? { fetch }) : (env[binding] as Fetcher);
 }

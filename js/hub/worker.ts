@@ -2,7 +2,7 @@
 
 import { routeRequest } from "#wasm/hub";
 import { administer } from "./admin/router.js";
-import { callCore, settingsOf, type Env } from "./core.js";
+import { callCore, configure, settingsOf, type Env } from "./core.js";
 import { readAtMost, type Answer } from "./http.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
 import { traceClient, traceClock, type TracedRequest } from "./trace.js";
@@ -19,7 +19,7 @@ type SocketObject = Pick<ObjectCall, "class" | "name">;
 /** The largest body of all endpoints; the core knows the limit of each. */
 const MAX_BODY_BYTES = 8 << 20;
 
-export default {
+const worker = {
   async fetch(request: Request, env: Env, ctx: ExecutionContext<Props>): Promise<Response> {
     const listener = listenerOf(request, ctx.props);
     if (listener === "admin") return await administer(request, env, ctx.props.listener === "admin");
@@ -29,6 +29,14 @@ export default {
     return clients ? withCors(request, env, response) : response;
   },
 };
+
+export default worker;
+
+/** The Worker with the operator's configuration, the text of hub.jsonc. */
+export function provider(config: string): typeof worker {
+  configure(config);
+  return worker;
+}
 
 /** On the edge all come through one: there the path decides. */
 function listenerOf(request: Request, props: Props | undefined): Listener {

@@ -56,8 +56,8 @@ async function hubKeysOf(state: string): Promise<Record<string, string>> {
 }
 
 const mistakes: readonly (readonly [RegExp, ...string[]])[] = [
-  [/a command is missing; there is: dev/],
-  [/there is no command "serve"; there is: dev/, "serve"],
+  [/a command is missing; there is: init, dev, serve, keygen, config/],
+  [/there is no command "server"; there is: init, dev, /, "server"],
   [/--domain is missing/, "dev"],
   [/'--domian'/, "dev", "--domian", ALPHA],
   [/--domain/, "dev", "--domain"],

@@ -1,104 +1,76 @@
 /**
- * The command line, read into what is to be done. Every mistake is a CliError of one line.
+ * The command line, read by what each command says of itself. Every mistake is a CliError of one line.
  */
 
-import { join } from "node:path";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 import { isDomain } from "../config/settings.js";
 import { CliError, systemCode } from "./errors.js";
-import type { ConsentDefault, Peer, UnknownUsers } from "./workerd-config.js";
+import type { Peer } from "./workerd-config.js";
 
-/** What the command line asks for. */
-export type Command =
-  | { readonly name: "help" }
-  | { readonly name: "version" }
-  | { readonly name: "dev"; readonly providers: readonly ProviderArguments[] };
+type Options = NonNullable<ParseArgsConfig["options"]>;
 
-/** One provider that `dev` is to start. */
-export interface ProviderArguments {
-  readonly domain: string;
-  readonly port: number;
-  readonly peers: readonly Peer[];
-  readonly caDir: string;
-  readonly stateDir: string;
-  readonly fresh: boolean;
-  readonly trace: boolean;
-  readonly consent: ConsentDefault;
-  readonly unknownUsers: UnknownUsers;
+/** What was given for options, by name: a text, `true`, or the texts of one that may be repeated. */
+export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+/** A command of `mimi-hub`. */
+export interface Command {
+  readonly name: string;
+  /** Its lines in the help, the first without its indent. */
+  readonly help: string;
+  readonly options: Options;
+  /** The names of what it takes beside options, those that may be absent in brackets: `[DIR]`. */
+  readonly operands?: readonly string[];
+  /** Does it; resolves to the exit status. */
+  run(values: Values, operands: readonly string[]): Promise<number>;
 }
 
-export const HELP = `mimi-hub - a MIMI provider and hub for one domain
-
-Usage: mimi-hub <command> [options]
-
-  dev                        run a provider on this machine, on loopback, until Ctrl-C
-    --domain D               its domain, for instance alpha.example
-    --port N                 clients connect to port N, other providers to N+1 (default 8801)
-    --peer D2=HOST:PORT      another provider and where it listens for providers; may be repeated
-    --providers D,D2,...     instead of --domain: several providers, each knowing the others, on
-                             ports N, N+2, ...
-    --ca DIR                 the development CA, shared by providers that are to trust each other,
-                             made if there is none (default .mimi/ca)
-    --state DIR              where the state is kept (default .mimi/D; with --providers DIR/D)
-    --fresh                  forget the state first
-    --trace                  one line of JSON per exchange between providers, on standard output;
-                             GET /dev/trace on the clients' port streams them with their bodies,
-                             and what devices exchange with the provider
-    --consent allow|ask      when a user's consent is not recorded (default allow)
-    --unknown-users hidden|told
-                             whether others are told that a user does not exist (default hidden)
-
-  -h, --help                 this text
-  -V, --version              the version
-`;
-
-const OPTIONS = {
-  domain: { type: "string" },
-  providers: { type: "string" },
-  port: { type: "string" },
-  peer: { type: "string", multiple: true },
-  ca: { type: "string" },
-  state: { type: "string" },
-  fresh: { type: "boolean" },
-  trace: { type: "boolean" },
-  consent: { type: "string" },
-  "unknown-users": { type: "string" },
+const COMMON = {
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
-} as const satisfies ParseArgsConfig["options"];
-
-type Values = ReturnType<typeof parse>["values"];
-
-const DEFAULT_PORT = 8801;
+} as const satisfies Options;
 const HIGHEST_PORT = 65_535;
-const DEFAULT_FOLDER = ".mimi";
+
+/** What the command line asks for. */
+export type Request = "help" | "version" | { readonly command: Command; readonly values: Values; readonly operands: readonly string[] };
 
 /** Reads the arguments behind the program's name. */
-export function readArguments(args: readonly string[]): Command {
-  const { values, positionals } = parse(args);
-  if (values.help) {
-    return { name: "help" };
+export function readArguments(args: readonly string[], commands: readonly Command[]): Request {
+  const names = commands.map((command) => command.name);
+  const name = args.find((arg) => !arg.startsWith("-"));
+  const command = commands.find((each) => each.name === name);
+  const options = command?.options ?? {};
+  const { values, positionals } = parse(args, { ...options, ...COMMON }, command !== undefined || name === undefined);
+  if (values["help"] === true) {
+    return "help";
   }
-  if (values.version) {
-    return { name: "version" };
+  if (values["version"] === true) {
+    return "version";
   }
-  const [command, ...rest] = positionals;
+  if (name === undefined) {
+    throw usage(`a command is missing; there is: ${names.join(", ")}`);
+  }
   if (command === undefined) {
-    throw usage("a command is missing; there is: dev");
+    throw usage(`there is no command "${name}"; there is: ${names.join(", ")}`);
   }
-  if (command !== "dev") {
-    throw usage(`there is no command "${command}"; there is: dev`);
-  }
-  if (rest.length > 0) {
-    throw usage(`dev takes options only, not "${rest.join(" ")}"`);
-  }
-  return { name: "dev", providers: readProviders(values) };
+  const operands = positionals.slice(1);
+  checkOperands(command, operands);
+  return { command, values, operands };
 }
 
-function parse(args: readonly string[]) {
+function checkOperands({ name, operands: wanted = [] }: Command, operands: readonly string[]): void {
+  if (wanted.length === 0 && operands.length > 0) {
+    throw usage(`${name} takes options only, not "${operands.join(" ")}"`);
+  }
+  const least = wanted.filter((operand) => !operand.startsWith("[")).length;
+  if (operands.length < least || operands.length > wanted.length) {
+    throw usage(`${name} takes ${wanted.join(" ")}, not "${operands.join(" ")}"`);
+  }
+}
+
+function parse(args: readonly string[], options: Options, strict: boolean): { values: Values; positionals: string[] } {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true });
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict });
   } catch (error) {
     if (systemCode(error)?.startsWith("ERR_PARSE_ARGS_") && error instanceof Error) {
       const [sentence = error.message] = error.message.split(/\. |\n/);
@@ -108,72 +80,45 @@ function parse(args: readonly string[]) {
   }
 }
 
-function readProviders(values: Values): ProviderArguments[] {
-  const domains = readDomains(values);
-  const first = readPort(values.port, domains.length);
-  const listed = (values.peer ?? []).map(readPeer);
-  const folder = values.state ?? DEFAULT_FOLDER;
-  const ownFolder = values.providers === undefined ? values.state : undefined;
-  const ports = domains.map((_, index) => first + 2 * index);
-  return domains.map((domain, index) => {
-    const others = domains.flatMap((other, at) =>
-      other === domain ? [] : [{ domain: other, address: `127.0.0.1:${(ports[at] ?? 0) + 1}` }],
-    );
-    return {
-      domain,
-      port: ports[index] ?? first,
-      peers: distinctPeers(domain, [...others, ...listed]),
-      caDir: values.ca ?? join(DEFAULT_FOLDER, "ca"),
-      stateDir: ownFolder ?? join(folder, domain),
-      fresh: values.fresh ?? false,
-      trace: values.trace ?? false,
-      consent: readConsent(values.consent),
-      unknownUsers: readUnknownUsers(values["unknown-users"]),
-    };
-  });
+/** The text of an option, if it was given. */
+export function textOf(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
 }
 
-function readDomains(values: Values): string[] {
-  if (values.domain !== undefined && values.providers !== undefined) {
-    throw usage("--domain and --providers exclude each other");
+/** The text of an option that has to be there. */
+export function mustHave(values: Values, name: string): string {
+  const value = textOf(values, name);
+  if (value === undefined) {
+    throw usage(`--${name} is missing`);
   }
-  const given = values.domain ?? values.providers;
-  if (given === undefined) {
-    throw usage("--domain is missing");
-  }
-  const domains = values.domain === undefined ? given.split(",") : [given];
-  domains.forEach((domain) => requireDomain(domain));
-  if (new Set(domains).size < domains.length) {
-    throw usage("--providers names a domain twice");
-  }
-  return domains;
+  return value;
 }
 
-function requireDomain(domain: string): void {
-  if (!isDomain(domain)) {
-    throw usage(`"${domain}" is not a domain in lower case, such as alpha.example`);
-  }
+/** The texts of an option that may be repeated. */
+export function textsOf(values: Values, name: string): readonly string[] {
+  const value = values[name];
+  return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
 }
 
-function readPort(given: string | undefined, providers: number): number {
-  const highest = HIGHEST_PORT + 1 - 2 * providers;
-  const port = given === undefined ? DEFAULT_PORT : /^\d{1,5}$/.test(given) ? Number(given) : 0;
-  if (port < 1 || port > highest) {
-    throw usage(`--port takes a number from 1 to ${highest}, not "${given}"`);
-  }
-  return port;
+/** Where something listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
-function readPeer(given: string): Peer {
-  const [, domain, address, port] = /^([^=]*)=([^=]+:(\d{1,5}))$/.exec(given) ?? [];
-  if (domain === undefined || address === undefined || !(Number(port) <= HIGHEST_PORT)) {
-    throw usage(`--peer takes DOMAIN=HOST:PORT, not "${given}"`);
+/** Reads HOST:PORT, where a host may be in brackets. */
+export function readAddress(option: string, given: string): Address {
+  const [, host = "", port = ""] = /^(\[[0-9a-f:]+\]|[^:[\]]+):(\d{1,5})$/i.exec(given) ?? [];
+  if (host === "" || !(Number(port) <= HIGHEST_PORT)) {
+    throw usage(`--${option} takes HOST:PORT, not "${given}"`);
   }
-  requireDomain(domain);
-  return { domain, address };
+  return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
 }
 
-function distinctPeers(domain: string, peers: readonly Peer[]): readonly Peer[] {
+/** Reads DOMAIN=HOST:PORT of each peer; no peer is `domain` itself, or there twice. */
+export function readPeers(domain: string, given: readonly string[], others: readonly Peer[] = []): readonly Peer[] {
+  const peers = [...others, ...given.map(readPeer)];
   const names = peers.map((peer) => peer.domain);
   if (names.includes(domain)) {
     throw usage(`${domain} cannot be its own peer`);
@@ -184,20 +129,36 @@ function distinctPeers(domain: string, peers: readonly Peer[]): readonly Peer[] 
   return peers;
 }
 
-function readConsent(given = "allow"): ConsentDefault {
-  if (given !== "allow" && given !== "ask") {
-    throw usage(`--consent takes allow or ask, not "${given}"`);
+function readPeer(given: string): Peer {
+  const [, domain, address, port] = /^([^=]*)=([^=]+:(\d{1,5}))$/.exec(given) ?? [];
+  if (domain === undefined || address === undefined || !(Number(port) <= HIGHEST_PORT)) {
+    throw usage(`--peer takes DOMAIN=HOST:PORT, not "${given}"`);
   }
-  return given;
+  return { domain: requireDomain(domain), address };
 }
 
-function readUnknownUsers(given = "hidden"): UnknownUsers {
-  if (given !== "hidden" && given !== "told") {
-    throw usage(`--unknown-users takes hidden or told, not "${given}"`);
+/** The text, if it is a domain. */
+export function requireDomain(domain: string): string {
+  if (!isDomain(domain)) {
+    throw usage(`"${domain}" is not a domain in lower case, such as alpha.example`);
   }
-  return given;
+  return domain;
 }
 
-function usage(message: string): CliError {
+/** One of a few words. */
+export function readChoice<const T extends readonly [string, ...string[]]>(
+  option: string,
+  given: string | undefined,
+  choices: T,
+): T[number] {
+  const found = (choices as readonly T[number][]).find((choice) => choice === (given ?? choices[0]));
+  if (found === undefined) {
+    throw usage(`--${option} takes ${choices.join(" or ")}, not "${given ?? ""}"`);
+  }
+  return found;
+}
+
+/** The command line is wrong. */
+export function usage(message: string): CliError {
   return new CliError(message, 2);
 }

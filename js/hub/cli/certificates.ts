@@ -30,7 +30,7 @@ const YEAR_MILLIS = 365 * 24 * HOUR_MILLIS;
 /** Key and certificate of the CA, in one file so that they are made at once. */
 const AUTHORITY_FILE = "ca.pem";
 /** The certificate alone, for `curl --cacert`. */
-const AUTHORITY_CERTIFICATE_FILE = "ca-certificate.pem";
+export const AUTHORITY_CERTIFICATE_FILE = "ca-certificate.pem";
 
 x509.cryptoProvider.set(webcrypto as Crypto);
 

@@ -2,16 +2,16 @@
  * `mimi-hub`, the command line of the hub.
  */
 
-import { fileURLToPath } from "node:url";
-
 import { version } from "../../../npm/hub/package.json";
-import { HELP, readArguments, type ProviderArguments } from "./arguments.js";
+import { readArguments, type Command } from "./arguments.js";
+import { CONFIG } from "./commands/config.js";
+import { DEV } from "./commands/dev.js";
+import { INIT } from "./commands/init.js";
+import { KEYGEN } from "./commands/keygen.js";
+import { SERVE } from "./commands/serve.js";
 import { CliError } from "./errors.js";
-import { startProvider, type Provider } from "./provider-process.js";
 
-/** Beside this program in the package. */
-const WORKER = fileURLToPath(new URL("./worker.js", import.meta.url));
-const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const COMMANDS: readonly Command[] = [INIT, DEV, SERVE, KEYGEN, CONFIG];
 
 try {
   process.exitCode = await run(process.argv.slice(2));
@@ -24,54 +24,26 @@ try {
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const command = readArguments(args);
-  switch (command.name) {
-    case "help":
-      process.stdout.write(HELP);
-      return 0;
-    case "version":
-      process.stdout.write(`mimi-hub ${version}\n`);
-      return 0;
-    case "dev":
-      return dev(command.providers);
+  const request = readArguments(args, COMMANDS);
+  if (request === "help") {
+    process.stdout.write(help());
+    return 0;
   }
-}
-
-/** Runs the providers until a signal; the exit status is 1 if one of them ended by itself. */
-async function dev(wanted: readonly ProviderArguments[]): Promise<number> {
-  const providers: Provider[] = [];
-  const stopped = signalled();
-  try {
-    for (const each of wanted) {
-      providers.push(await startProvider({ ...each, worker: WORKER, onTrace: print }));
-    }
-    for (const { domain, clientUrl, mimiUrl } of providers) {
-      print(`${domain}: clients ${clientUrl}, providers ${mimiUrl} (mutual TLS)`);
-    }
-    print("ready");
-    const failures = providers.map(async ({ domain, ended }) => `${domain}: ${await ended}`);
-    const failure = await Promise.race([stopped, ...failures]);
-    if (failure !== undefined) {
-      process.stderr.write(`mimi-hub: ${failure}\n`);
-    }
-    return failure === undefined ? 0 : 1;
-  } finally {
-    await Promise.all(providers.map((provider) => provider.stop()));
+  if (request === "version") {
+    process.stdout.write(`mimi-hub ${version}\n`);
+    return 0;
   }
+  return request.command.run(request.values, request.operands);
 }
 
-/** Resolves at the first signal to stop; the second one ends the process at once. */
-function signalled(): Promise<undefined> {
-  return new Promise((resolve) => {
-    for (const name of STOP_SIGNALS) {
-      process.once(name, () => {
-        resolve(undefined);
-        process.once(name, () => process.exit(1));
-      });
-    }
-  });
-}
+function help(): string {
+  return `mimi-hub - a MIMI provider and hub for one domain
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+Usage: mimi-hub <command> [options]
+
+${COMMANDS.map((command) => `  ${command.help}`).join("\n\n")}
+
+  -h, --help                 this text
+  -V, --version              the version
+`;
 }

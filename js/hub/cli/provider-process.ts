@@ -1,28 +1,18 @@
 /**
- * A provider in development: one workerd process and its TLS terminator, started and stopped by a
- * program. The command line, the demo and the tests run providers through this module.
+ * A provider in development, started and stopped by a program. The command line, the demo and the tests
+ * run providers through this module.
  */
 
-import { developmentAuthority, issueCertificate, type CertifiedKey } from "./certificates.js";
-import { replaceFile } from "./files.js";
+import { developmentAuthority, issueCertificate } from "./certificates.js";
 import { hubKeys } from "./hub-key.js";
 import { freePortPair, LOOPBACK, requireFree } from "./ports.js";
-import { identify } from "./processes.js";
+import { runProvider, type Provider } from "./run-provider.js";
 import { StateFolder } from "./state-folder.js";
-import { startTerminator, type Terminator } from "./terminator.js";
-import { startTraceStream, type TraceStream } from "./trace-stream.js";
-import {
-  LISTENERS,
-  workerdConfig,
-  workerModules,
-  type ConsentDefault,
-  type Peer,
-  type UnknownUsers,
-} from "./workerd-config.js";
-import { startWorkerd, type WorkerdProcess } from "./workerd-process.js";
+import type { Peer } from "./workerd-config.js";
 
 export { freePortPair } from "./ports.js";
-export type { ConsentDefault, Peer, UnknownUsers } from "./workerd-config.js";
+export type { Provider } from "./run-provider.js";
+export type { Peer } from "./workerd-config.js";
 
 export interface ProviderOptions {
   readonly domain: string;
@@ -42,31 +32,13 @@ export interface ProviderOptions {
   /** Gets what else workerd and the Worker write; standard error by default. */
   readonly onLog?: (line: string) => void;
   /** `allow` by default. */
-  readonly consent?: ConsentDefault;
+  readonly consent?: "allow" | "ask";
   /** `hidden` by default. */
-  readonly unknownUsers?: UnknownUsers;
+  readonly unknownUsers?: "hidden" | "told";
   /** Further settings, as sections and names of hub.jsonc. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** The main module of the hub's Worker, with its wasm beside it. */
   readonly worker: string;
-}
-
-export interface Provider {
-  readonly domain: string;
-  /** `http://HOST:PORT/client/v1`. */
-  readonly clientUrl: string;
-  /** `https://HOST:PORT`; what a `Peer` has as its address is the part behind the slashes. */
-  readonly mimiUrl: string;
-  /** The unix socket of the operator's requests. */
-  readonly adminSocketPath: string;
-  /** workerd's process number. */
-  readonly pid: number;
-  /** Resolves when workerd has ended, for whatever reason, to words for it. */
-  readonly ended: Promise<string>;
-  /** Ends it in order: requests in flight have two seconds. */
-  stop(): Promise<void>;
-  /** Ends it as a crash would: `kill -9` to workerd, connections cut. */
-  kill9(): Promise<void>;
 }
 
 const GRACE_MILLIS = 2_000;
@@ -83,37 +55,29 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
   }
 }
 
-async function start(
-  options: ProviderOptions,
-  state: StateFolder,
-  port: number,
-): Promise<Provider> {
+async function start(options: ProviderOptions, state: StateFolder, port: number): Promise<Provider> {
   await requireFree(port);
   await requireFree(port + 1);
   const authority = await developmentAuthority(options.caDir);
-  const keypair = await issueCertificate(authority, options.domain);
   await hubKeys(state.path);
-  const config = workerdConfig({
+  const setup = {
+    domain: options.domain,
     settings: settingsOf(options),
-    clientAddress: `${LOOPBACK}:${port}`,
-    socketPath: state.socketPath,
-    adminSocketPath: state.adminSocketPath,
-    objectsFolder: state.objectsFolder,
+    clients: { host: LOOPBACK, port },
+    providers: { host: LOOPBACK, port: port + 1 },
     hubKeysFile: state.hubKeysFile,
-    keypair,
+    keypair: await issueCertificate(authority, options.domain),
     trustedCertificate: authority.certificate,
     peers: options.peers,
-    ...(options.trace && { traceSocketPath: state.traceSocketPath }),
-    modules: await workerModules(options.worker),
-  });
-  await replaceFile(state.configFile, config);
-  const trace = options.trace ? await startTraceStream(state.traceSocketPath) : undefined;
-  try {
-    return await run(options, state, { port, keypair, authority, trace });
-  } catch (error) {
-    await trace?.close();
-    throw error;
-  }
+    isDevelopment: true,
+    reachesPublic: false,
+    worker: options.worker,
+    trace: options.trace ?? false,
+    onTrace: options.onTrace,
+    onLog: options.onLog ?? ((line: string) => process.stderr.write(`${line}\n`)),
+    graceMillis: GRACE_MILLIS,
+  };
+  return await runProvider(setup, state);
 }
 
 /** The text of hub.jsonc in development. */
@@ -125,94 +89,4 @@ function settingsOf({ domain, consent, unknownUsers, settings }: ProviderOptions
     registration: "open",
     ...settings,
   });
-}
-
-async function run(
-  options: ProviderOptions,
-  state: StateFolder,
-  parts: {
-    port: number;
-    keypair: CertifiedKey;
-    authority: CertifiedKey;
-    trace: TraceStream | undefined;
-  },
-): Promise<Provider> {
-  const { port, keypair, authority, trace } = parts;
-  const workerd = await runWorkerd(options, state, trace);
-  try {
-    const terminator = await startTerminator({
-      host: LOOPBACK,
-      port: port + 1,
-      keypair,
-      trustedCertificate: authority.certificate,
-      socketPath: state.socketPath,
-    });
-    return provider(options.domain, port, { state, workerd, terminator, trace });
-  } catch (error) {
-    await workerd.kill();
-    throw error;
-  }
-}
-
-function runWorkerd(
-  options: ProviderOptions,
-  state: StateFolder,
-  trace: TraceStream | undefined,
-): Promise<WorkerdProcess> {
-  return startWorkerd(
-    {
-      configFile: state.configFile,
-      listeners: Object.values(LISTENERS),
-      onTrace: (line) => {
-        trace?.publish(line);
-        const exchange = withoutBodies(line);
-        if (exchange !== undefined) {
-          options.onTrace?.(exchange);
-        }
-      },
-      onLog: options.onLog ?? ((line) => process.stderr.write(`${line}\n`)),
-    },
-    (pid) => state.note(identify(pid)),
-  );
-}
-
-/** An exchange between providers as one line without its bodies; undefined for one with a device. */
-function withoutBodies(line: string): string | undefined {
-  const { request: _request, response: _response, via, ...rest } = JSON.parse(line) as {
-    readonly request?: string;
-    readonly response?: string;
-    readonly via: string;
-  };
-  return via === "provider" ? JSON.stringify(rest) : undefined;
-}
-
-function provider(
-  domain: string,
-  port: number,
-  parts: {
-    state: StateFolder;
-    workerd: WorkerdProcess;
-    terminator: Terminator;
-    trace: TraceStream | undefined;
-  },
-): Provider {
-  const { state, workerd, terminator, trace } = parts;
-  return {
-    domain,
-    clientUrl: `http://${LOOPBACK}:${port}/client/v1`,
-    mimiUrl: `https://${LOOPBACK}:${terminator.port}`,
-    adminSocketPath: state.adminSocketPath,
-    pid: workerd.pid,
-    ended: workerd.ended,
-    stop: async () => {
-      await trace?.close();
-      await Promise.all([terminator.close(GRACE_MILLIS), workerd.stop(GRACE_MILLIS)]);
-      await state.release();
-    },
-    kill9: async () => {
-      await trace?.close();
-      await Promise.all([terminator.close(0), workerd.kill()]);
-      await state.release();
-    },
-  };
 }

@@ -25,7 +25,8 @@
  *
  * A fetcher does mutual TLS with our certificate and verifies that the peer's is valid for its
  * domain; `Host` is the URL's. A domain that PEERS does not have is unreachable, and so is
- * everything by the global `fetch`.
+ * everything by the global `fetch`,
+ * unless providers are reached by their domains (`reachesPublic`).
  */
 
 import { readdir, readFile } from "node:fs/promises";
@@ -34,12 +35,6 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { CertifiedKey } from "./certificates.js";
 import { CliError, systemCode } from "./errors.js";
 import { CF_BLOB_HEADER, FORWARDED_PROTO_HEADER } from "./terminator.js";
-
-/** The answer to a claim for which there is no consent entry (WIRE R102). */
-export type ConsentDefault = "allow" | "ask";
-
-/** Whether a claim for a user who does not exist is answered so (WIRE R34). */
-export type UnknownUsers = "hidden" | "told";
 
 /** Another provider and where its terminator listens. */
 export interface Peer {
@@ -66,7 +61,13 @@ export interface WorkerdConfig {
   readonly trustedCertificate: string;
   readonly peers: readonly Peer[];
   /** The unix socket of the trace's stream, if exchanges are to be traced. */
-  readonly traceSocketPath?: string;
+  readonly traceSocketPath?: string | undefined;
+  /** Loopback origins may use the client API. */
+  readonly isDevelopment: boolean;
+  /** The key and certificate of the clients' listener; without it, it speaks plain HTTP. */
+  readonly clientKeypair?: CertifiedKey | undefined;
+  /** Whether providers that are not in `peers` are reached by their domain, at public addresses. */
+  readonly reachesPublic: boolean;
   readonly modules: readonly WorkerModule[];
 }
 
@@ -80,9 +81,10 @@ export interface WorkerModule {
 /** Names of the listeners in workerd's messages. */
 export const LISTENERS = { client: "client", mimi: "mimi", admin: "admin" } as const;
 
-const COMPATIBILITY_DATE = "2026-11-01";
+/** The runtime as it was on this day. */
+export const COMPATIBILITY_DATE = "2026-11-01";
 /** Class and binding; the classes' names are also the names of their folders: never change them. */
-const OBJECTS = [
+export const OBJECTS = [
   ["HubRoom", "HUB_ROOM"],
   ["FollowedRoom", "FOLLOWED_ROOM"],
   ["User", "USER"],
@@ -129,6 +131,7 @@ export function workerdConfig(config: WorkerdConfig): string {
     struct({ name: text("client-gate"), worker: clientGate(config) }),
     struct({ name: text("objects"), disk: disk(config.objectsFolder) }),
     struct({ name: text("nowhere"), external: nowhere() }),
+    ...(config.reachesPublic ? [struct({ name: text("public"), network: publicNetwork(config) })] : []),
     ...(config.traceSocketPath === undefined
       ? []
       : [struct({ name: text("trace"), external: unixServer(config.traceSocketPath) })]),
@@ -140,7 +143,7 @@ export function workerdConfig(config: WorkerdConfig): string {
     struct({
       name: text(LISTENERS.client),
       address: text(config.clientAddress),
-      http: "()",
+      ...clientProtocol(config),
       service: text("client-gate"),
     }),
     struct({
@@ -183,7 +186,7 @@ function hubWorker(config: WorkerdConfig): string {
     ...OBJECTS.map(([className, name]) => binding(name, "durableObjectNamespace", text(className))),
     binding("CONFIG", "text", text(config.settings)),
     binding("HUB_KEYS", "text", embed(config.hubKeysFile)),
-    binding("DEV", "text", text("1")),
+    ...(config.isDevelopment ? [binding("DEV", "text", text("1"))] : []),
     ...(config.traceSocketPath === undefined ? [] : [binding("TRACE", "text", text("1"))]),
     binding("PEERS", "json", text(JSON.stringify(peers))),
     ...config.peers.map((_, index) =>
@@ -199,7 +202,7 @@ function hubWorker(config: WorkerdConfig): string {
     bindings: list(bindings),
     durableObjectNamespaces: list(namespaces),
     durableObjectStorage: struct({ localDisk: text("objects") }),
-    globalOutbound: text("nowhere"),
+    globalOutbound: text(config.reachesPublic ? "public" : "nowhere"),
   });
 }
 
@@ -225,16 +228,29 @@ function hub(listener: string): string {
 }
 
 function peerServer(peer: Peer, config: WorkerdConfig): string {
-  const keypair = struct({
-    privateKey: text(config.keypair.privateKey),
-    certificateChain: text(config.keypair.certificate),
-  });
-  const tlsOptions = struct({
-    keypair,
-    trustedCertificates: list([text(config.trustedCertificate)]),
-  });
-  const https = struct({ tlsOptions, certificateHost: text(peer.domain) });
+  const https = struct({ tlsOptions: peerTls(config), certificateHost: text(peer.domain) });
   return struct({ address: text(peer.address), https });
+}
+
+/** Addresses of machines that anybody reaches: never this one, nor its network. */
+function publicNetwork(config: WorkerdConfig): string {
+  return struct({ allow: list([text("public")]), tlsOptions: peerTls(config) });
+}
+
+/** Our certificate is shown, and the peer's is of the CA that we trust. */
+function peerTls({ keypair, trustedCertificate }: WorkerdConfig): string {
+  return struct({ keypair: pair(keypair), trustedCertificates: list([text(trustedCertificate)]) });
+}
+
+function clientProtocol({ clientKeypair }: WorkerdConfig): Readonly<Record<string, string>> {
+  if (clientKeypair === undefined) {
+    return { http: "()" };
+  }
+  return { https: struct({ options: "()", tlsOptions: struct({ keypair: pair(clientKeypair) }) }) };
+}
+
+function pair({ privateKey, certificate }: CertifiedKey): string {
+  return struct({ privateKey: text(privateKey), certificateChain: text(certificate) });
 }
 
 function nowhere(): string {
