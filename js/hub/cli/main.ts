@@ -13,6 +13,12 @@ import { CliError } from "./errors.js";
 
 const COMMANDS: readonly Command[] = [INIT, DEV, SERVE, KEYGEN, CONFIG];
 
+// Whoever reads our output may have read enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
