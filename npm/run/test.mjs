@@ -6,6 +6,7 @@ import { TARGET, TESTING, WASM, build, buildForTests } from "./build.mjs";
 import { rulesWithoutTest } from "./rules.mjs";
 import { LINKED_TOOLCHAIN, setUpBuild, wasmEnv } from "./setup.mjs";
 import { at, command, run, say, SetupError } from "./shell.mjs";
+import { deployCheck } from "./deploy-check.mjs";
 import { smoke } from "./smoke.mjs";
 import { rustEnv, SUITES } from "./suites.mjs";
 
@@ -26,6 +27,7 @@ const GROUPS = {
   worker: suite("tests/worker", "worker"),
   browser: suite("tests/browser", "browser"),
   smoke: smokeTests,
+  deploy: dryDeploy,
   api: publicSurface,
   bench: quickBench,
 };
@@ -100,6 +102,13 @@ async function smokeTests() {
   say("\n── smoke");
   const { passed, failed } = await smoke({ again: false });
   record("smoke", passed, failed);
+}
+
+/** The packed hub, installed, as it would be deployed. */
+async function dryDeploy() {
+  say("\n── deploy --dry-run");
+  const { passed, failed } = await deployCheck({ again: false });
+  record("deploy --dry-run", passed, failed);
 }
 
 /** The benchmark runs to its end and prints; how fast is not judged. */
