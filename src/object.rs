@@ -38,6 +38,7 @@ mod table {
     pub(super) const OUTBOX_LANES: u8 = 0xF1;
     pub(super) const DIRECTORIES: u8 = 0xF2;
     pub(super) const OUTBOX_DUE: u8 = 0xF3;
+    pub(super) const OUTBOX_SHARED: u8 = 0xF4;
 }
 
 /// What the receiver of an entry may keep beside it in one row, in bytes.
@@ -74,6 +75,21 @@ impl Step<'_> {
     /// When the storage fails.
     pub fn enqueue(&mut self, lane: &Lane, entry: Vec<u8>) -> Result<(), InternalError> {
         self.outbox.enqueue(&mut self.transaction, &encode_row(lane)?, entry, self.now)
+    }
+
+    /// Puts `entry` at the end of each of these lanes, as one row. `number` is larger with each call;
+    /// lanes that get entries this way get all of them this way.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn fan_out(
+        &mut self,
+        lanes: &[Lane],
+        number: u64,
+        entry: Vec<u8>,
+    ) -> Result<(), InternalError> {
+        let lanes = lanes.iter().map(encode_row).collect::<Result<_, _>>()?;
+        self.outbox.enqueue_shared(&mut self.transaction, lanes, number, entry, self.now)
     }
 
     /// Each lane that holds something, with the entry at its head.
@@ -251,12 +267,19 @@ impl<R: Role> Object<R> {
             role,
             storage,
             config,
-            outbox: Outbox::new(table::OUTBOX_ENTRIES, table::OUTBOX_LANES, table::OUTBOX_DUE),
+            outbox: Outbox::new(table::OUTBOX_ENTRIES, table::OUTBOX_LANES, table::OUTBOX_DUE)
+                .sharing(table::OUTBOX_SHARED),
             pending: BTreeMap::new(),
             singly: BTreeMap::new(),
             next_id: 1,
             effects: Vec::new(),
         }
+    }
+
+    /// The object with waits after failures that differ from those of objects of other names.
+    #[must_use]
+    pub fn spread_by(self, name: &str) -> Self {
+        Self { outbox: self.outbox.spread_by(name), ..self }
     }
 
     /// Decides about a request.
@@ -450,16 +473,20 @@ impl<R: Role> Object<R> {
             }
             Err(error) => {
                 self.role.forget();
+                self.outbox.forget();
                 Err(error)
             }
         }
     }
 
-    fn finish(&self, endpoint: Endpoint, result: Result<Reply>, now: UnixMillis) -> Action {
+    fn finish(&mut self, endpoint: Endpoint, result: Result<Reply>, now: UnixMillis) -> Action {
         match result.and_then(|reply| self.action(&endpoint, reply, now)) {
             Ok(action) => action,
             Err(Error::Protocol(error)) => Action::Respond(R::refuse(&endpoint, &error)),
-            Err(Error::Usage(_) | Error::Internal(_)) => Action::Respond(Response::empty(500)),
+            Err(error @ (Error::Usage(_) | Error::Internal(_))) => {
+                self.effects.push(Effect::Report { line: format!("an error of ours: {error}") });
+                Action::Respond(Response::empty(500))
+            }
         }
     }
 
@@ -517,7 +544,9 @@ impl<R: Role> Object<R> {
 /// Whether a change fits into a row: of an entry of the outbox, also into one of its receiver (D18).
 fn fits(write: &Write) -> bool {
     let most = match write.key.first() {
-        Some(&table::OUTBOX_ENTRIES) => MAX_VALUE_BYTES - KEPT_WITH_ENTRY_BYTES,
+        Some(&(table::OUTBOX_ENTRIES | table::OUTBOX_SHARED)) => {
+            MAX_VALUE_BYTES - KEPT_WITH_ENTRY_BYTES
+        }
         Some(_) | None => MAX_VALUE_BYTES,
     };
     write.value.as_ref().is_none_or(|value| value.len() <= most)

@@ -3,8 +3,15 @@
 //! A lane is one receiver (a provider, an object of our own, a client's own provider). Entries of a
 //! lane are sent in order, the next one after the one before was delivered; lanes do not wait for
 //! each other (R82, R84). What an entry holds is the owner's business.
+//!
+//! An entry that goes to many lanes can be one row for all of them ([`Outbox::enqueue_shared`]).
+
+mod shared;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use self::shared::Shared;
 
 use crate::{
     error::InternalError,
@@ -33,7 +40,10 @@ pub struct Outbox {
     entries: u8,
     lanes: u8,
     due: u8,
+    shared: Option<Shared>,
     in_flight: SortedMap<Vec<u8>, InFlight>,
+    /// What the waits after failures are spread by.
+    spread: u64,
 }
 
 #[derive(Debug)]
@@ -91,7 +101,27 @@ impl Outbox {
     /// of the time that they wait for.
     #[must_use]
     pub const fn new(entries: u8, lanes: u8, due: u8) -> Self {
-        Self { entries, lanes, due, in_flight: SortedMap::new() }
+        Self { entries, lanes, due, shared: None, in_flight: SortedMap::new(), spread: 0 }
+    }
+
+    /// The outbox with the table `shared` for entries that several lanes share.
+    #[must_use]
+    pub fn sharing(self, shared: u8) -> Self {
+        Self { shared: Some(Shared::new(shared)), ..self }
+    }
+
+    /// The outbox with waits after failures that are up to a quarter longer, as `name` and lane decide:
+    /// what failed for many at once is not tried by all of them at once.
+    #[must_use]
+    pub fn spread_by(self, name: &str) -> Self {
+        Self { spread: number_from(name.as_bytes()), ..self }
+    }
+
+    /// Forgets what is known in memory of what is stored: a transaction did not end well.
+    pub fn forget(&mut self) {
+        if let Some(shared) = &mut self.shared {
+            shared.forget();
+        }
     }
 
     /// Puts `entry` at the end of `lane`, due at once if the lane is not waiting for a retry, and was
@@ -117,6 +147,51 @@ impl Outbox {
         self.store(transaction, lane, &state)
     }
 
+    /// Puts `entry` at the end of each of these lanes, as one row for those that do not fail. `number` is
+    /// larger with each call. Lanes that get entries this way get all of them this way.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn enqueue_shared(
+        &self,
+        transaction: &mut Transaction<'_>,
+        lanes: Vec<Vec<u8>>,
+        number: u64,
+        entry: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<(), InternalError> {
+        let shared = self.shared.as_ref().ok_or(InternalError::Storage("nothing is shared"))?;
+        let mut healthy = Vec::new();
+        for lane in lanes {
+            if self.lane(transaction, &lane)?.is_some() {
+                self.enqueue(transaction, &lane, entry.clone(), now)?;
+            } else {
+                healthy.push(lane);
+            }
+        }
+        if healthy.is_empty() {
+            return Ok(());
+        }
+        shared.enqueue(transaction, healthy, number, entry)
+    }
+
+    /// Gives a lane that fails its shared entries as its own.
+    fn part(&self, transaction: &mut Transaction<'_>, lane: &[u8]) -> Result<(), InternalError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let entries = shared.entries(transaction, lane, usize::MAX)?;
+        let (Some((first, _)), Some((last, _))) = (entries.first(), entries.last()) else {
+            return Ok(());
+        };
+        let mut state = LaneState { next_number: *first, ..LaneState::default() };
+        shared.remove(transaction, lane, *last)?;
+        for (_, entry) in entries {
+            transaction.write(self.entry_key(lane, state.next_number), entry);
+            state.next_number += 1;
+            state.waiting += 1;
+        }
+        self.store(transaction, lane, &state)
+    }
+
     /// A lane that is due and not in flight, with at most `limit` of its entries; marks it in
     /// flight until [`Outbox::delivered`] or [`Outbox::failed`]. Lanes that did not fail come first,
     /// then the one that is due for the longest time.
@@ -131,13 +206,18 @@ impl Outbox {
     ) -> Result<Option<Due>, InternalError> {
         let next = self.next_lanes(transaction)?.into_iter().find(|(due, _)| *due <= now);
         let Some((_, lane)) = next else { return Ok(None) };
-        let attempts = self.lane(transaction, &lane)?.unwrap_or_default().attempts;
-        let prefix = Key::table(self.entries).bytes(&lane).build();
-        let entries = transaction
-            .scan(&prefix, &prefix, limit)?
-            .into_iter()
-            .filter_map(|(key, entry)| Some((number_of(&key)?, entry)))
-            .collect();
+        let (attempts, entries) = match self.lane(transaction, &lane)? {
+            Some(LaneState { attempts, .. }) => {
+                let prefix = Key::table(self.entries).bytes(&lane).build();
+                let rows = transaction.scan(&prefix, &prefix, limit)?.into_iter();
+                let entries = rows.filter_map(|(key, entry)| Some((number_of(&key)?, entry)));
+                (attempts, entries.collect())
+            }
+            None => match &self.shared {
+                Some(shared) => (0, shared.entries(transaction, &lane, limit)?),
+                None => (0, Vec::new()),
+            },
+        };
         self.in_flight.insert(lane.clone(), InFlight { since: now, attempts });
         Ok(Some(Due { lane, entries, attempts }))
     }
@@ -155,7 +235,9 @@ impl Outbox {
         now: UnixMillis,
     ) -> Result<(), InternalError> {
         self.in_flight.remove(lane);
-        let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
+        let Some(mut state) = self.lane(transaction, lane)? else {
+            return self.remove_shared(transaction, lane, last);
+        };
         self.drop_entries(transaction, lane, &mut state, last);
         let LaneState { next_number, waiting, .. } = state;
         let state = LaneState { next_number, waiting, due: now, ..LaneState::default() };
@@ -174,9 +256,23 @@ impl Outbox {
         last: u64,
     ) -> Result<(), InternalError> {
         self.in_flight.remove(lane);
-        let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
+        let Some(mut state) = self.lane(transaction, lane)? else {
+            return self.remove_shared(transaction, lane, last);
+        };
         self.drop_entries(transaction, lane, &mut state, last);
         self.store(transaction, lane, &state)
+    }
+
+    fn remove_shared(
+        &self,
+        transaction: &mut Transaction<'_>,
+        lane: &[u8],
+        last: u64,
+    ) -> Result<(), InternalError> {
+        if let Some(shared) = &self.shared {
+            shared.remove(transaction, lane, last)?;
+        }
+        Ok(())
     }
 
     /// Deletes the lane's entries up to number `last`, and in any case the first.
@@ -238,6 +334,11 @@ impl Outbox {
             let head = transaction.scan(&prefix, &prefix, 1)?.pop();
             heads.extend(head.map(|(_, entry)| Head { lane, entry }));
         }
+        let Some(shared) = &self.shared else { return Ok(heads) };
+        for (lane, _) in shared.heads(transaction)? {
+            let head = shared.entries(transaction, &lane, 1)?.pop();
+            heads.extend(head.map(|(_, entry)| Head { lane, entry }));
+        }
         Ok(heads)
     }
 
@@ -253,15 +354,26 @@ impl Outbox {
         retry_after: Option<u64>,
     ) -> Result<(), InternalError> {
         self.in_flight.remove(lane);
+        self.part(transaction, lane)?;
         let Some(mut state) = self.lane(transaction, lane)? else { return Ok(()) };
         let backoff = FIRST_BACKOFF_MILLIS
             .saturating_mul(1 << state.attempts.min(16))
             .min(LONGEST_BACKOFF_MILLIS);
+        let backoff = backoff + self.spread(lane, state.attempts, backoff / 4);
         state.attempts = state.attempts.saturating_add(1);
         state.failing_since.get_or_insert(now);
         let asked = retry_after.unwrap_or(0).min(LONGEST_RETRY_AFTER_MILLIS);
         state.due = now.plus(asked.max(backoff));
         self.store(transaction, lane, &state)
+    }
+
+    /// A wait of up to `most` milliseconds: another one for each lane and attempt, the same each time.
+    fn spread(&self, lane: &[u8], attempts: u32, most: u64) -> u64 {
+        if self.spread == 0 {
+            return 0;
+        }
+        let parts = [&self.spread.to_be_bytes(), lane, &attempts.to_be_bytes()];
+        number_from(&parts.concat()) % (most + 1)
     }
 
     /// The transaction that took a lane did not end well: the lane is not in flight after all.
@@ -335,7 +447,12 @@ impl Outbox {
     /// # Errors
     /// When the storage fails.
     pub fn waiting(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
-        Ok(self.all_lanes(transaction)?.iter().map(|(_, state)| state.waiting).sum())
+        let own: u64 = self.all_lanes(transaction)?.iter().map(|(_, state)| state.waiting).sum();
+        let shared = match &self.shared {
+            Some(shared) => shared.count(transaction)?,
+            None => 0,
+        };
+        Ok(own.saturating_add(shared as u64))
     }
 
     /// The next lanes that can be taken, now or when they are due: one of those that did not fail,
@@ -346,6 +463,10 @@ impl Outbox {
     ) -> Result<Vec<(UnixMillis, Vec<u8>)>, InternalError> {
         let retries = self.in_flight.values().filter(|lane| lane.attempts > 0).count();
         let mut lanes = Vec::new();
+        if let Some(shared) = &self.shared {
+            let is_free = |lane: &[u8]| !self.in_flight.contains_key(lane);
+            lanes.extend(shared.next_lane(transaction, is_free)?.map(|lane| (UnixMillis(0), lane)));
+        }
         for has_failed in [false, true] {
             if has_failed && retries >= MAX_RETRIES_IN_FLIGHT {
                 continue;
@@ -424,6 +545,12 @@ impl Outbox {
     fn entry_key(&self, lane: &[u8], number: u64) -> Vec<u8> {
         Key::table(self.entries).bytes(lane).number(number).build()
     }
+}
+
+/// A number that has nothing to do with the bytes but that they always make the same.
+fn number_from(bytes: &[u8]) -> u64 {
+    let digest = Sha256::digest(bytes);
+    digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn number_of(entry_key: &[u8]) -> Option<u64> {

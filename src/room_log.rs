@@ -37,7 +37,7 @@ pub struct LogTables {
     pub windows: u8,
     /// Changes of a user's activity, by user and position.
     pub activity: u8,
-    /// The last position.
+    /// The last position, and its event's time.
     pub end: u8,
     /// The last position of the events that are gone (D22).
     pub forgotten: u8,
@@ -143,7 +143,19 @@ impl RoomLog {
     /// # Errors
     /// When the storage fails.
     pub fn end(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
-        Ok(transaction.load(&[self.tables.end])?.unwrap_or(0))
+        Ok(self.end_row(transaction)?.0)
+    }
+
+    /// The time of the last event, 0 when there was none (R79).
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn last_timestamp(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
+        Ok(self.end_row(transaction)?.1)
+    }
+
+    fn end_row(&self, transaction: &Transaction<'_>) -> Result<(u64, u64), InternalError> {
+        Ok(transaction.load(&[self.tables.end])?.unwrap_or_default())
     }
 
     /// Puts a message at the end and says its position.
@@ -167,7 +179,7 @@ impl RoomLog {
         };
         let position = end.saturating_add(1);
         transaction.store(self.event_key(position), &stored)?;
-        transaction.store(vec![self.tables.end], &position)?;
+        transaction.store(vec![self.tables.end], &(position, message.timestamp))?;
         Ok(position)
     }
 

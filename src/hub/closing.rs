@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The tables of a room that has not ended.
-const LIVING: [u8; 4] = [table::GROUP, table::GROUP_INFO, table::PROPOSALS, table::DEPARTURES];
+const LIVING: [u8; 3] = [table::GROUP, table::PROPOSALS, table::DEPARTURES];
 
 /// Closes the room if nobody can commit any more: from then on it is not found. What it sent is still
 /// delivered, its own devices still read its log, and its name stays taken.

@@ -118,8 +118,8 @@ fn store_first_epoch(
     let group_info_bytes = group_info.bytes().to_vec();
     let room = check_first_epoch(hub.crypto.algorithms(), creator, group_info.into_value(), &tree)?;
 
+    room.store.set_group_info(group_info_bytes);
     room.store.save(&mut step.transaction, table::GROUP)?;
-    step.transaction.write(vec![table::GROUP_INFO], group_info_bytes);
     step.transaction.write(vec![table::CREATION], Sha256::digest(body).to_vec());
     fanout::LOG.open_window(&mut step.transaction, creator, 0)?;
     let facts = RoomFacts {

@@ -49,8 +49,23 @@ impl Entry {
         }
     }
 
-    fn enqueue(&self, step: &mut Step<'_>, provider: &Domain) -> Result<(), InternalError> {
-        step.enqueue(&Lane::Provider(provider.clone()), encode_row(self)?)
+    /// Larger than the number of what is sent before: a Welcome goes after its Commit.
+    const fn number(&self) -> u64 {
+        match self {
+            Self::Logged { position, .. } => position.saturating_mul(2),
+            Self::Welcome { position, .. } => position.saturating_mul(2).saturating_add(1),
+        }
+    }
+
+    fn enqueue<'d>(
+        &self,
+        step: &mut Step<'_>,
+        providers: impl IntoIterator<Item = &'d Domain>,
+    ) -> Result<(), InternalError> {
+        let own = &step.config.domain;
+        let others = providers.into_iter().filter(|domain| *domain != own);
+        let lanes: Vec<Lane> = others.map(|domain| Lane::Provider(domain.clone())).collect();
+        step.fan_out(&lanes, self.number(), encode_row(self)?)
     }
 }
 
@@ -112,10 +127,7 @@ impl AcceptedCommit<'_> {
         for user in &users {
             UserEntry::Welcome(welcome.clone()).enqueue(step, user)?;
         }
-        for provider in providers {
-            Entry::Welcome { position, message: welcome.clone() }.enqueue(step, provider)?;
-        }
-        Ok(())
+        Ok(Entry::Welcome { position, message: welcome }.enqueue(step, providers)?)
     }
 
     /// D11: the windows of own devices that come or go.
@@ -207,11 +219,7 @@ pub(super) fn send_logged<'d>(
     kind: Kind,
     providers: impl IntoIterator<Item = &'d Domain>,
 ) -> Result<()> {
-    for domain in providers {
-        if *domain != step.config.domain {
-            Entry::Logged { position, kind }.enqueue(step, domain)?;
-        }
-    }
+    Entry::Logged { position, kind }.enqueue(step, providers)?;
     for effect in LOG.push(&step.transaction, room, position)? {
         step.effect(effect);
     }

@@ -2,7 +2,7 @@
 
 use openmls::prelude::OpenMlsCrypto;
 
-use super::{HubRoom, group::Room, table, update::is_from};
+use super::{HubRoom, group::Room, update::is_from};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{
@@ -31,10 +31,8 @@ pub(super) fn group_info(
     let request: GroupInfoRequest = decode_exact(body)?;
     let room = Room::cached(cache, uri, &step.transaction)?;
     authorize(room, uri, crypto.algorithms(), source, &request)?;
-    let group_info = step
-        .transaction
-        .read(&[table::GROUP_INFO])?
-        .ok_or(InternalError::Storage("the room has no GroupInfo"))?;
+    let group_info =
+        room.store.group_info().ok_or(InternalError::Storage("the room has no GroupInfo"))?;
     let tree = ratchet_tree::to_wire(&room.group.export_ratchet_tree())?;
     let response = GroupInfoResponse::Success {
         group_info: Box::new(Verbatim::own(group_info)?),

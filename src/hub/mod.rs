@@ -39,12 +39,8 @@ mod table {
 
     /// The hash of the room's first state: the room exists.
     pub(super) const CREATION: u8 = 1;
-    /// The time of the last message that was accepted.
-    pub(super) const LAST_TIMESTAMP: u8 = 2;
-    /// The MLS group.
+    /// The MLS group, and the GroupInfo of its epoch.
     pub(super) const GROUP: u8 = 3;
-    /// The GroupInfo of the current epoch, as its committer signed it (R89).
-    pub(super) const GROUP_INFO: u8 = 4;
     /// Bodies that were accepted, by source and hash (R67).
     pub(super) const ACCEPTED: u8 = 5;
     /// KeyPackages that were claimed through this hub, by KeyPackageRef (R32).
@@ -204,10 +200,9 @@ impl Acceptance {
     }
 }
 
-/// The time of the message that is accepted now: later than that of any before (R79).
-fn next_timestamp(step: &mut Step<'_>) -> Result<u64, InternalError> {
-    let last: u64 = step.transaction.load(&[table::LAST_TIMESTAMP])?.unwrap_or(0);
-    let timestamp = step.now.0.max(last.saturating_add(1));
-    step.transaction.store(vec![table::LAST_TIMESTAMP], &timestamp)?;
-    Ok(timestamp)
+/// The time of the message that is accepted now, which the log gets next: later than that of any before
+/// (R79).
+fn next_timestamp(step: &Step<'_>) -> Result<u64, InternalError> {
+    let last = fanout::LOG.last_timestamp(&step.transaction)?;
+    Ok(step.now.0.max(last.saturating_add(1)))
 }

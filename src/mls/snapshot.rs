@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The version of the snapshot's format; others are refused.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = 32;
 /// Largest row: a Durable Object's storage refuses values above 2 MB.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -46,6 +46,7 @@ struct GroupRows {
     context: Option<Vec<u8>>,
     interim_transcript_hash: Option<Vec<u8>>,
     confirmation_tag: Option<Vec<u8>>,
+    group_info: Option<Vec<u8>>,
 }
 
 /// Reference and proposal, in the order of arrival; no reference twice.
@@ -84,6 +85,17 @@ impl HubGroupStore {
             write_chunks(transaction, table, PROPOSALS, &seal(&*self.proposals.borrow())?)?;
         }
         Ok(())
+    }
+
+    /// Sets the GroupInfo of the group's epoch, as its committer signed it (R89).
+    pub fn set_group_info(&self, group_info: Vec<u8>) {
+        self.set(|rows| &mut rows.group_info, Some(group_info));
+    }
+
+    /// The GroupInfo of the group's epoch.
+    #[must_use]
+    pub fn group_info(&self) -> Option<Vec<u8>> {
+        self.group.borrow().group_info.clone()
     }
 
     fn set(&self, field: fn(&mut GroupRows) -> &mut Option<Vec<u8>>, value: Option<Vec<u8>>) {

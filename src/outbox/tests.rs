@@ -223,3 +223,120 @@ fn r84_of_many_lanes_only_those_are_read_that_are_due_next() {
     }
     assert!(storage.read.get() < 200, "{}", storage.read.get());
 }
+
+fn sharing() -> Outbox {
+    Outbox::new(1, 2, 3).sharing(4)
+}
+
+fn lanes(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+/// The rows that a storage would be given.
+fn rows(transaction: Transaction<'_>) -> usize {
+    transaction.into_changes().iter().filter(|write| write.value.is_some()).count()
+}
+
+#[test]
+fn r82_r84_an_entry_for_many_lanes_is_one_row_and_each_lane_has_its_own_order() {
+    let storage = MemoryStorage::default();
+    let mut transaction = Transaction::new(&storage);
+    let mut outbox = sharing();
+    let all: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    outbox.enqueue_shared(&mut transaction, lanes(&all), 2, b"two".to_vec(), NOW).unwrap();
+    outbox.enqueue_shared(&mut transaction, lanes(&["007"]), 3, b"three".to_vec(), NOW).unwrap();
+    assert_eq!(outbox.waiting(&transaction).unwrap(), 101);
+    assert_eq!(outbox.next_due(&transaction).unwrap(), Some(UnixMillis(0)));
+    for lane in &all {
+        let due = outbox.take_due(&transaction, NOW, 9).unwrap().unwrap();
+        assert_eq!(due.lane, lane.as_bytes());
+        let mut expected = vec![(2, b"two".to_vec())];
+        if *lane == "007" {
+            expected.push((3, b"three".to_vec()));
+        }
+        assert_eq!((due.entries, due.attempts), (expected, 0));
+    }
+    assert_eq!(outbox.take_due(&transaction, NOW, 9).unwrap(), None);
+    for lane in &all {
+        outbox.delivered(&mut transaction, lane.as_bytes(), 2, NOW).unwrap();
+    }
+    let due = outbox.take_due(&transaction, NOW, 9).unwrap().unwrap();
+    assert_eq!((due.lane.as_slice(), due.entries), (&b"007"[..], vec![(3, b"three".to_vec())]));
+    outbox.delivered(&mut transaction, b"007", 3, NOW).unwrap();
+    assert_eq!(outbox.waiting(&transaction).unwrap(), 0);
+    assert_eq!(rows(transaction), 0, "nothing is left behind");
+
+    let mut transaction = Transaction::new(&storage);
+    outbox.enqueue_shared(&mut transaction, lanes(&all), 4, Vec::new(), NOW).unwrap();
+    assert_eq!(rows(transaction), 1);
+}
+
+#[test]
+fn r84_a_lane_that_fails_takes_its_shared_entries_along_and_the_others_go_on() {
+    let mut storage = MemoryStorage::default();
+    let mut transaction = Transaction::new(&storage);
+    let mut outbox = sharing();
+    for number in [2, 4] {
+        let entry = vec![number];
+        let both = lanes(&["b", "c"]);
+        outbox.enqueue_shared(&mut transaction, both, number.into(), entry, NOW).unwrap();
+    }
+    assert_eq!(outbox.take_due(&transaction, NOW, 1).unwrap().unwrap().lane, b"b");
+    outbox.failed(&mut transaction, b"b", NOW, None).unwrap();
+    // What comes now goes behind what it has already.
+    outbox.enqueue_shared(&mut transaction, lanes(&["b", "c"]), 6, vec![6], NOW).unwrap();
+    let changes = transaction.into_changes();
+    storage.apply(changes).unwrap();
+
+    // After a restart too.
+    let mut outbox = sharing();
+    let mut transaction = Transaction::new(&storage);
+    assert_eq!(outbox.waiting(&transaction).unwrap(), 6);
+    let due = outbox.take_due(&transaction, NOW, 9).unwrap().unwrap();
+    let contents = |due: &Due| due.entries.iter().flat_map(|(_, entry)| entry.clone()).collect();
+    let sent: Vec<u8> = contents(&due);
+    assert_eq!((due.lane.as_slice(), sent), (&b"c"[..], vec![2, 4, 6]));
+    outbox.delivered(&mut transaction, b"c", 6, NOW).unwrap();
+    assert_eq!(outbox.take_due(&transaction, NOW, 9).unwrap(), None);
+    let again = outbox.take_due(&transaction, NOW.plus(500), 9).unwrap().unwrap();
+    let sent: Vec<u8> = contents(&again);
+    assert_eq!((again.lane.as_slice(), sent, again.attempts), (&b"b"[..], vec![2, 4, 6], 1));
+    let last = again.entries.last().unwrap().0;
+    outbox.delivered(&mut transaction, b"b", last, NOW).unwrap();
+    outbox.enqueue_shared(&mut transaction, lanes(&["b", "c"]), 8, vec![8], NOW).unwrap();
+    let heads = outbox.heads(&transaction).unwrap();
+    assert!(heads.iter().all(|head| head.entry == [8]) && heads.len() == 2, "healthy again");
+}
+
+#[test]
+fn a_transaction_that_is_dropped_takes_its_shared_entries_with_it() {
+    let storage = MemoryStorage::default();
+    let mut outbox = sharing();
+    let mut transaction = Transaction::new(&storage);
+    outbox.enqueue_shared(&mut transaction, lanes(&["b"]), 2, Vec::new(), NOW).unwrap();
+    drop(transaction);
+    outbox.forget();
+    assert_eq!(outbox.waiting(&Transaction::new(&storage)).unwrap(), 0);
+}
+
+#[test]
+fn r82_waits_after_failures_are_spread_by_up_to_a_quarter_and_always_the_same() {
+    let waits = |outbox: &Outbox| -> Vec<u64> {
+        let attempts = 0..20;
+        attempts.map(|attempt| outbox.spread(b"lane", attempt, 125)).collect()
+    };
+    let (one, other) = (sharing().spread_by("one"), sharing().spread_by("other"));
+    assert!(waits(&one).iter().all(|wait| *wait <= 125));
+    assert_eq!(waits(&one), waits(&sharing().spread_by("one")));
+    assert_ne!(waits(&one), waits(&other));
+    assert_ne!(waits(&one)[0], waits(&one)[1]);
+
+    let storage = MemoryStorage::default();
+    let mut transaction = Transaction::new(&storage);
+    let mut outbox = one;
+    outbox.enqueue(&mut transaction, b"lane", Vec::new(), NOW).unwrap();
+    outbox.failed(&mut transaction, b"lane", NOW, None).unwrap();
+    let due = outbox.next_due(&transaction).unwrap().unwrap();
+    assert!((NOW.plus(500)..=NOW.plus(625)).contains(&due), "{due:?}");
+}

@@ -65,14 +65,15 @@ impl ObjectCore {
         let role = match class {
             "HubRoom" => {
                 let room = RoomUri::parse(name).map_err(js_error)?;
-                Role::HubRoom(Object::new(HubRoom::new(room), storage, config))
+                Role::HubRoom(Object::new(HubRoom::new(room), storage, config).spread_by(name))
             }
             "FollowedRoom" => {
-                Role::FollowedRoom(Object::new(FollowedRoom::new(name), storage, config))
+                let room = Object::new(FollowedRoom::new(name), storage, config);
+                Role::FollowedRoom(room.spread_by(name))
             }
             "User" => {
                 let user = UserUri::parse(name).map_err(js_error)?;
-                Role::User(Object::new(User::new(user), storage, config))
+                Role::User(Object::new(User::new(user), storage, config).spread_by(name))
             }
             _ => return Err(JsError::new("no such class")),
         };

@@ -12,12 +12,22 @@ use mimi_edge::{
 
 /// Rows shared between an object and the test; a clone sees the same rows.
 #[derive(Debug, Clone, Default)]
-pub struct SharedStorage(pub Rc<RefCell<MemoryStorage>>, Rc<Cell<bool>>);
+pub struct SharedStorage(
+    pub Rc<RefCell<MemoryStorage>>,
+    Rc<Cell<bool>>,
+    /// The bytes of each row that was written last.
+    Rc<RefCell<Vec<usize>>>,
+);
 
 impl SharedStorage {
     /// What is stored now, to be compared later.
     pub fn snapshot(&self) -> MemoryStorage {
         self.0.borrow().clone()
+    }
+
+    /// The length of each row that the last step wrote; deletions count nothing.
+    pub fn last_written(&self) -> Vec<usize> {
+        self.2.borrow().clone()
     }
 
     /// The next write fails.
@@ -39,6 +49,8 @@ impl Storage for SharedStorage {
         if self.1.replace(false) {
             return Err(InternalError::Storage("as the test asked"));
         }
+        let rows = writes.iter().filter_map(|write| Some(write.value.as_ref()?.len()));
+        *self.2.borrow_mut() = rows.collect();
         self.0.borrow_mut().apply(writes)
     }
 }

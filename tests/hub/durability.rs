@@ -2,7 +2,7 @@
 
 use mimi_edge::{
     storage::{Storage, Write},
-    transport::{Endpoint, Response},
+    transport::{Effect, Endpoint, Response},
     wire::{EventPage, FanoutMessage, Role, decode_exact, encode},
 };
 
@@ -52,6 +52,32 @@ fn last_event(hub: &mut Hub, device: &Member) -> FanoutMessage {
     page.events.into_iter().next_back().unwrap().message
 }
 
+/// How many rows a commit and a message write in a room with members at so many other providers.
+fn rows_written(providers: usize) -> (usize, usize) {
+    let (mut hub, mut alice) = Hub::with_alice();
+    for number in 0..providers {
+        let mut other = member(&format!("bob@p{number}.example/phone"));
+        hub.add(&mut alice, &mut other);
+    }
+    hub.deliver();
+    // The first event of a day writes a row of its own.
+    assert_eq!(hub.submit(source_of(&alice.client), alice.message("good morning")).status, 200);
+    let upload = alice.propose(Vec::new(), &[], &[]);
+    hub.accept(source_of(&alice.client), &upload);
+    let commit = hub.storage.last_written().len();
+    alice.merge_own();
+    assert_eq!(hub.submit(source_of(&alice.client), alice.message("hello")).status, 200);
+    let message = hub.storage.last_written().len();
+    assert_eq!(hub.deliver().len(), providers);
+    (commit, message)
+}
+
+#[test]
+fn r82_a_commit_writes_six_rows_and_a_message_five_whatever_the_number_of_providers() {
+    assert_eq!(rows_written(1), (6, 5));
+    assert_eq!(rows_written(9), (6, 5));
+}
+
 /// The storage says no: the step did not happen, in memory neither.
 #[test]
 fn r59_a_step_whose_writes_fail_did_not_happen() {
@@ -63,12 +89,13 @@ fn r59_a_step_whose_writes_fail_did_not_happen() {
     let response = hub.update(source_of(&alice.client), upload.body());
     assert_eq!(response, Response::empty(500));
     assert!(hub.rows() == before);
-    assert_eq!((hub.deliver(), hub.effects().len()), (Vec::new(), 0));
+    assert!(matches!(hub.effects().as_slice(), [Effect::Report { .. }]));
+    assert_eq!(hub.deliver(), Vec::new());
     hub.accept(source_of(&alice.client), &upload);
 }
 
 #[test]
-fn a_damaged_snapshot_is_refused_and_not_loaded() {
+fn a_damaged_snapshot_is_refused_reported_and_not_loaded() {
     let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
     let good = hub.rows();
     // Table 3 holds the group.
@@ -88,6 +115,11 @@ fn a_damaged_snapshot_is_refused_and_not_loaded() {
             hub.restart();
             let response = hub.update(source_of(&alice.client), upload.clone());
             assert_eq!(response, Response::empty(500), "at {at}");
+            let reported = hub.effects();
+            assert!(
+                matches!(reported.as_slice(), [Effect::Report { line }] if line.contains("snapshot")),
+                "{reported:?}"
+            );
         }
         hub.storage.apply(vec![Write { key, value: Some(value) }]).unwrap();
     }

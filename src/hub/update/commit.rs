@@ -200,8 +200,8 @@ fn apply(
     for entrant in &entrants {
         key_material::note_use(&mut step.transaction, &entrant.reference)?;
     }
+    room.store.set_group_info(uploaded.group_info.into_bytes());
     room.store.save(&mut step.transaction, table::GROUP)?;
-    step.transaction.write(vec![table::GROUP_INFO], uploaded.group_info.into_bytes());
     let accepted = AcceptedCommit {
         commit: uploaded.message.into_bytes(),
         welcome: uploaded.welcome.map(Verbatim::into_bytes),
