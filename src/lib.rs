@@ -31,6 +31,8 @@ pub mod object;
 pub mod outbox;
 #[cfg(feature = "hub")]
 pub mod provider;
+#[cfg(all(feature = "testing", target_arch = "wasm32"))]
+pub mod public_room;
 pub mod room;
 #[cfg(feature = "hub")]
 pub mod room_log;

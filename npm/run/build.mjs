@@ -58,9 +58,9 @@ export async function build(profile) {
   await twoClientsPage();
 }
 
-/** Builds the client's module for tests. */
-export async function buildForTests() {
-  await wasm("testing", TESTING, "test");
+/** Builds the client's module for tests; to be measured in the profile "release". */
+export async function buildForTests(profile = "test") {
+  await wasm("testing", TESTING, profile);
 }
 
 async function wasm(name, { feature, release = {} }, profile) {

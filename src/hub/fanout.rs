@@ -81,10 +81,8 @@ pub(super) struct Entrant {
 pub(super) struct AcceptedCommit<'r> {
     /// The PublicMessage.
     pub(super) commit: Vec<u8>,
-    /// The Welcome.
-    pub(super) welcome: Option<Vec<u8>>,
-    /// The tree after the commit, the hub's own (A30).
-    pub(super) tree: RatchetTree,
+    /// The Welcome, and the tree after the commit, the hub's own (A30).
+    pub(super) welcome: Option<(Vec<u8>, RatchetTree)>,
     pub(super) entrants: Vec<Entrant>,
     /// The client that joins by this commit itself.
     pub(super) joiner: Option<ClientUri>,
@@ -108,11 +106,11 @@ impl AcceptedCommit<'_> {
         let mut providers = self.before.providers();
         providers.extend(self.joiner.iter().map(|client| client.domain().clone()));
         send_logged(step, room, position, Kind::Commit, &providers)?;
-        let Some(welcome) = self.welcome else { return Ok(()) };
+        let Some((welcome, tree)) = self.welcome else { return Ok(()) };
         let welcome = wire::encode(&FanoutMessage {
             message: Verbatim::own(with_header(&welcome, WireFormat::Welcome))?,
             timestamp: self.timestamp,
-            ratchet_tree_option: Some(RatchetTreeOption::Full(self.tree)),
+            ratchet_tree_option: Some(RatchetTreeOption::Full(tree)),
         })?;
         let own = step.config.domain.clone();
         let mut users = BTreeSet::new();

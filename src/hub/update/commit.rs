@@ -190,12 +190,16 @@ fn apply(
         None => Vec::new(),
     };
     let before = merge(room, commit)?;
-    let tree = ratchet_tree::to_wire(&room.group.export_ratchet_tree())?;
-    match &uploaded.tree {
-        RatchetTreeOption::Full(uploaded) => ratchet_tree::check_uploaded(uploaded, &tree)?,
-        // The tree of this hash: the GroupInfo was compared (R50).
-        RatchetTreeOption::ByReference => {}
-    }
+    let own_tree = || ratchet_tree::to_wire(&room.group.export_ratchet_tree());
+    let tree = match &uploaded.tree {
+        RatchetTreeOption::Full(uploaded) => {
+            let tree = own_tree()?;
+            ratchet_tree::check_uploaded(uploaded, &tree)?;
+            Some(tree)
+        }
+        // The tree of this hash: the GroupInfo was compared (R50). It is large: for those who enter alone.
+        RatchetTreeOption::ByReference => uploaded.welcome.is_some().then(own_tree).transpose()?,
+    };
     room.queue.clear(&mut step.transaction);
     for entrant in &entrants {
         key_material::note_use(&mut step.transaction, &entrant.reference)?;
@@ -204,8 +208,7 @@ fn apply(
     room.store.save(&mut step.transaction, table::GROUP)?;
     let accepted = AcceptedCommit {
         commit: uploaded.message.into_bytes(),
-        welcome: uploaded.welcome.map(Verbatim::into_bytes),
-        tree,
+        welcome: uploaded.welcome.map(Verbatim::into_bytes).zip(tree),
         entrants,
         joiner,
         timestamp: next_timestamp(step)?,
