@@ -8,13 +8,16 @@
 //! Out of scope: who may append, and when a window opens; the two roles decide that.
 
 mod retention;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use self::view::{Header, Headers, View, Views, Window};
 use crate::{
     error::{InternalError, ProtocolError, Result},
+    sorted::SortedMap,
     storage::{Key, Transaction, decode_row},
     transport::{Effect, Endpoint, IncomingRequest, ObjectCall, ObjectName, Source},
     wire::{
@@ -73,61 +76,9 @@ struct Stored {
     message: Vec<u8>,
 }
 
-/// A part `(from, to]` of the log; without an end while the device is in the room.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    from: u64,
-    to: Option<u64>,
-}
-
-impl Window {
-    /// The first position from `position` on that one of the windows contains.
-    fn next(windows: &[Self], position: u64) -> Option<u64> {
-        let ahead = windows.iter().filter(|window| position <= window.last());
-        ahead.map(|window| position.max(window.from.saturating_add(1))).min()
-    }
-
-    fn last(self) -> u64 {
-        self.to.unwrap_or(u64::MAX)
-    }
-
-    fn contains(self, position: u64) -> bool {
-        self.from < position && position <= self.last()
-    }
-}
-
-/// What one device may see.
-struct View {
-    /// In order of `from`.
-    windows: Vec<Window>,
-    /// In order of position; each holds for the positions after it.
-    activity: Vec<(u64, Activity)>,
-    /// The last position of the events that are gone.
-    forgotten: u64,
-    /// The last one of them that it could see.
-    last_forgotten: u64,
-}
-
-impl View {
-    fn is_in_window(&self, position: u64) -> bool {
-        self.windows.iter().any(|window| window.contains(position))
-    }
-
-    /// The last position up to `position` that a window contains, 0 when there is none.
-    fn last_in_window(&self, position: u64) -> u64 {
-        let behind = self.windows.iter().filter(|window| window.from < position);
-        behind.map(|window| position.min(window.last())).max().unwrap_or(0)
-    }
-
-    /// The activity at `position`, and the position of the change that brought it about.
-    fn activity_at(&self, position: u64) -> (u64, Activity) {
-        let before = self.activity.iter().rev().find(|(since, _)| *since < position);
-        before.copied().unwrap_or((0, Activity::Inactive))
-    }
-
-    fn shows(&self, position: u64, event: &Stored) -> bool {
-        self.is_in_window(position)
-            && (!event.private || self.activity_at(position).1 == Activity::Active)
+impl Stored {
+    const fn header(&self) -> Header {
+        Header { handshake_before: self.handshake_before, private: self.private }
     }
 }
 
@@ -295,8 +246,7 @@ impl RoomLog {
         let mut users = BTreeSet::new();
         // A user's changes are in order: the last one decides.
         for (key, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
-            let user = text_of(&key).and_then(|text| UserUri::parse(text).ok());
-            let user = user.ok_or(InternalError::Storage("a key of the log"))?;
+            let user = user_of(&key)?;
             match decode_row(&row)? {
                 Activity::Active => users.insert(user),
                 Activity::Inactive => users.remove(&user),
@@ -340,19 +290,20 @@ impl RoomLog {
         let gap = after < view.last_forgotten;
         let mut page = EventPage { events: Vec::new(), end, more: false, gap };
         let after = after.max(view.forgotten);
-        let mut previous = self.visible_before(transaction, &view, after.saturating_add(1))?;
+        let mut headers = Headers::new(*self, transaction)?;
+        let mut previous = headers.visible_before(&view, after.saturating_add(1))?;
         let mut next = Window::next(&view.windows, after.saturating_add(1));
         let mut bytes = 0;
         while let Some(position) = next.filter(|position| *position <= end) {
             if let Some(event) = self.event(transaction, position)?
-                && view.shows(position, &event)
+                && view.shows(position, event.header())
             {
                 if page.events.len() >= limit || bytes >= PAGE_BYTES {
                     page.more = true;
                     break;
                 }
                 bytes = bytes.saturating_add(event.message.len());
-                page.events.push(log_event(room, position, previous, &event)?);
+                page.events.push(log_event(room, position, previous, logged(&event)?));
                 previous = position;
             }
             next = Window::next(&view.windows, position.saturating_add(1));
@@ -373,22 +324,24 @@ impl RoomLog {
     ) -> Result<Vec<Effect>> {
         let Some(event) = self.event(transaction, position)? else { return Ok(Vec::new()) };
         let mut receivers: BTreeMap<(UserUri, u64), Vec<ClientUri>> = BTreeMap::new();
-        for (device, windows) in self.all_windows(transaction)? {
+        let mut headers = Headers::new(*self, transaction)?;
+        let mut views = self.views(transaction)?;
+        for (device, windows) in std::mem::take(&mut views.windows) {
             if !windows.iter().any(|window| window.contains(position)) {
                 continue;
             }
-            let view = self.view_through(transaction, &device, windows)?;
-            if view.shows(position, &event) {
-                let previous = self.visible_before(transaction, &view, position)?;
+            let view = views.of(&device, windows);
+            if view.shows(position, event.header()) {
+                let previous = headers.visible_before(&view, position)?;
                 receivers.entry((device.user(), previous)).or_default().push(device);
             }
         }
+        let message = logged(&event)?;
+        let frame =
+            |previous| FromProvider::Event(log_event(room, position, previous, message.clone()));
         receivers
             .into_iter()
-            .map(|((user, previous), devices)| {
-                let event = log_event(room, position, previous, &event)?;
-                push_call(&user, devices, &FromProvider::Event(event))
-            })
+            .map(|((user, previous), devices)| push_call(&user, devices, &frame(previous)))
             .collect()
     }
 
@@ -412,29 +365,6 @@ impl RoomLog {
         receivers.into_iter().map(|(user, devices)| push_call(&user, devices, &frame)).collect()
     }
 
-    /// The last position before `position` that the view shows, 0 when there is none.
-    fn visible_before(
-        &self,
-        transaction: &Transaction<'_>,
-        view: &View,
-        position: u64,
-    ) -> Result<u64, InternalError> {
-        let end = self.end(transaction)?;
-        let mut candidate = view.last_in_window(position.saturating_sub(1).min(end));
-        while candidate > view.forgotten {
-            let Some(event) = self.event(transaction, candidate)? else { break };
-            if view.shows(candidate, &event) {
-                return Ok(candidate);
-            }
-            // A PrivateMessage while inactive: the nearest that can show is the handshake before
-            // it, or the last event before the user became inactive.
-            let (since, _) = view.activity_at(candidate);
-            let before = event.handshake_before.max(since).min(candidate.saturating_sub(1));
-            candidate = view.last_in_window(before);
-        }
-        Ok(view.last_forgotten)
-    }
-
     /// The encoded `FanoutMessage` at `position`; `None` when the log does not hold it.
     ///
     /// # Errors
@@ -452,21 +382,26 @@ impl RoomLog {
         transaction: &Transaction<'_>,
         device: &ClientUri,
     ) -> Result<View, InternalError> {
-        let windows = self.windows(transaction, device)?;
-        self.view_through(transaction, device, windows)
-    }
-
-    fn view_through(
-        &self,
-        transaction: &Transaction<'_>,
-        device: &ClientUri,
-        windows: Vec<Window>,
-    ) -> Result<View, InternalError> {
         Ok(View {
-            windows,
+            windows: self.windows(transaction, device)?,
             activity: self.activity_changes(transaction, &device.user())?,
             forgotten: self.forgotten(transaction)?,
             last_forgotten: self.reader(transaction, device)?.last_forgotten,
+        })
+    }
+
+    fn views(&self, transaction: &Transaction<'_>) -> Result<Views, InternalError> {
+        let mut activity = SortedMap::<UserUri, Vec<(u64, Activity)>>::new();
+        let prefix = [self.tables.activity];
+        for (key, row) in transaction.scan(&prefix, &prefix, usize::MAX)? {
+            let change = (number_at_end(&key)?, decode_row(&row)?);
+            activity.change(user_of(&key)?, |changes| changes.push(change));
+        }
+        Ok(Views {
+            windows: self.all_windows(transaction)?,
+            activity,
+            last_forgotten: self.all_last_forgotten(transaction)?,
+            forgotten: self.forgotten(transaction)?,
         })
     }
 
@@ -528,10 +463,14 @@ impl RoomLog {
     }
 }
 
-fn log_event(room: &RoomUri, position: u64, previous: u64, event: &Stored) -> Result<LogEvent> {
-    let message = decode_exact(&event.message)
-        .map_err(|_| InternalError::Storage("a logged message does not decode"))?;
-    Ok(LogEvent { room_id: room.to_wire(), position, previous, message })
+fn log_event(room: &RoomUri, position: u64, previous: u64, message: FanoutMessage) -> LogEvent {
+    LogEvent { room_id: room.to_wire(), position, previous, message }
+}
+
+/// The message of an event.
+fn logged(event: &Stored) -> Result<FanoutMessage> {
+    Ok(decode_exact(&event.message)
+        .map_err(|_| InternalError::Storage("a logged message does not decode"))?)
 }
 
 fn push_call(user: &UserUri, devices: Vec<ClientUri>, frame: &FromProvider) -> Result<Effect> {
@@ -552,6 +491,11 @@ fn window(key: &[u8], to: &[u8]) -> Result<Window, InternalError> {
 fn number_at_end(key: &[u8]) -> Result<u64, InternalError> {
     let number = key.last_chunk().copied().map(u64::from_be_bytes);
     number.ok_or(InternalError::Storage("a key of the log"))
+}
+
+fn user_of(key: &[u8]) -> Result<UserUri, InternalError> {
+    let user = text_of(key).and_then(|text| UserUri::parse(text).ok());
+    user.ok_or(InternalError::Storage("a key of the log"))
 }
 
 /// The text in a key: table byte, length (two bytes), text, number (eight bytes).

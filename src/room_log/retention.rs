@@ -6,10 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RoomLog, Window, number_at_end};
+use super::{
+    RoomLog, number_at_end,
+    view::{Headers, Window},
+};
 use crate::{
     config::Retention,
     error::InternalError,
+    sorted::SortedMap,
     storage::{Key, Transaction, decode_row},
     time::UnixMillis,
     wire::uri::ClientUri,
@@ -127,6 +131,22 @@ impl RoomLog {
         Ok(transaction.load(&self.reader_key(device))?.unwrap_or_default())
     }
 
+    /// Of each device that has lost events, the last one that it could see.
+    pub(super) fn all_last_forgotten(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<SortedMap<ClientUri, u64>, InternalError> {
+        let prefix = [self.tables.readers];
+        let rows = transaction.scan(&prefix, &prefix, usize::MAX)?.into_iter();
+        rows.map(|(key, row)| {
+            let device = key.get(3..).and_then(|text| str::from_utf8(text).ok());
+            let device = device.and_then(|text| ClientUri::parse(text).ok());
+            let device = device.ok_or(InternalError::Storage("a key of the log"))?;
+            Ok((device, decode_row::<Reader>(&row)?.last_forgotten))
+        })
+        .collect()
+    }
+
     /// The last position, up to `sent`, that every device has stored or cannot see.
     fn passed(&self, transaction: &Transaction<'_>, sent: u64) -> Result<u64, InternalError> {
         let mut passed = sent;
@@ -162,9 +182,14 @@ impl RoomLog {
         start: u64,
         last: u64,
     ) -> Result<(), InternalError> {
-        for (device, windows) in self.all_windows(transaction)? {
-            let view = self.view_through(transaction, &device, windows)?;
-            let last_forgotten = self.visible_before(transaction, &view, last.saturating_add(1))?;
+        let mut views = self.views(transaction)?;
+        let mut seen = Vec::new();
+        let mut headers = Headers::new(*self, transaction)?;
+        for (device, windows) in std::mem::take(&mut views.windows) {
+            let view = views.of(&device, windows);
+            seen.push((device, headers.visible_before(&view, last.saturating_add(1))?));
+        }
+        for (device, last_forgotten) in seen {
             let reader = self.reader(transaction, &device)?;
             if reader.last_forgotten != last_forgotten {
                 let reader = Reader { last_forgotten, ..reader };

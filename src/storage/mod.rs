@@ -8,7 +8,7 @@ mod memory;
 mod transaction;
 
 pub use memory::MemoryStorage;
-pub use transaction::{Transaction, decode_row, encode_row};
+pub use transaction::{Transaction, decode_row, decode_start, encode_row};
 
 use crate::error::InternalError;
 

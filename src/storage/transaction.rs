@@ -112,3 +112,13 @@ pub fn encode_row<T: Serialize>(value: &T) -> Result<Vec<u8>, InternalError> {
 pub fn decode_row<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InternalError> {
     postcard::from_bytes(bytes).map_err(|_| InternalError::Storage("a row does not decode"))
 }
+
+/// The fields at the start of a row that [`encode_row`] wrote.
+///
+/// # Errors
+/// When the bytes are something else.
+pub fn decode_start<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InternalError> {
+    postcard::take_from_bytes(bytes)
+        .map(|(value, _)| value)
+        .map_err(|_| InternalError::Storage("a row does not decode"))
+}
