@@ -58,6 +58,12 @@ pub enum ProtocolError {
     /// A cap of D18 is reached.
     #[error("too many requests")]
     TooManyRequests,
+    /// Requests come too fast (D18).
+    #[error("too many requests, again in {after_seconds} s")]
+    TooFast {
+        /// The wait, for `Retry-After`.
+        after_seconds: u64,
+    },
     /// The provider further on answered nonsense.
     #[error("bad gateway: {0}")]
     BadGateway(&'static str),
@@ -81,7 +87,7 @@ impl ProtocolError {
             Self::UnsupportedMediaType => 415,
             Self::Misdirected => 421,
             Self::InvalidProposal(_) => 422,
-            Self::TooManyRequests => 429,
+            Self::TooManyRequests | Self::TooFast { .. } => 429,
             Self::BadGateway(_) => 502,
             Self::HubUnresponsive => 504,
         }

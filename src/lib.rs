@@ -15,12 +15,15 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "hub")]
 pub mod config;
 pub mod error;
 #[cfg(feature = "hub")]
 pub mod follower;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(feature = "hub")]
+pub mod index;
 #[cfg(all(feature = "bindgen", target_arch = "wasm32"))]
 mod js;
 #[cfg(feature = "client")]
@@ -33,6 +36,8 @@ pub mod outbox;
 pub mod provider;
 #[cfg(all(feature = "testing", target_arch = "wasm32"))]
 pub mod public_room;
+#[cfg(feature = "hub")]
+pub mod rate;
 pub mod room;
 #[cfg(feature = "hub")]
 pub mod room_log;

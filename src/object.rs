@@ -26,8 +26,8 @@ use crate::{
     storage::{MAX_VALUE_BYTES, Storage, Transaction, Write, decode_row, encode_row},
     time::UnixMillis,
     transport::{
-        Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectName, Outcome,
-        Outgoing, OutgoingRequest, PeerCall, RequestId, Response,
+        Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectClass, ObjectName,
+        Outcome, Outgoing, OutgoingRequest, PeerCall, RequestId, Response, Source,
     },
     wire::uri::Domain,
 };
@@ -39,10 +39,26 @@ mod table {
     pub(super) const DIRECTORIES: u8 = 0xF2;
     pub(super) const OUTBOX_DUE: u8 = 0xF3;
     pub(super) const OUTBOX_SHARED: u8 = 0xF4;
+    /// The object has announced itself.
+    pub(super) const ANNOUNCED: u8 = 0xF5;
 }
 
 /// What the receiver of an entry may keep beside it in one row, in bytes.
 const KEPT_WITH_ENTRY_BYTES: usize = 64 << 10;
+
+/// What an object tells the index of its provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum News {
+    /// It is there.
+    Object(ObjectName),
+    /// Something that the operator should know of another provider (R82, D22).
+    Report {
+        /// The provider.
+        peer: Domain,
+        /// In words, without users, rooms and content.
+        what: String,
+    },
+}
 
 /// How many entries of a lane go into one request.
 const LANE_BATCH: usize = 64;
@@ -90,6 +106,15 @@ impl Step<'_> {
     ) -> Result<(), InternalError> {
         let lanes = lanes.iter().map(encode_row).collect::<Result<_, _>>()?;
         self.outbox.enqueue_shared(&mut self.transaction, lanes, number, entry, self.now)
+    }
+
+    /// Tells the index of the provider.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn tell_index(&mut self, news: &News) -> Result<(), InternalError> {
+        let index = ObjectName::provider(&self.config.domain);
+        self.enqueue(&Lane::Object(index), encode_row(news)?)
     }
 
     /// Each lane that holds something, with the entry at its head.
@@ -258,6 +283,10 @@ pub struct Object<R> {
     singly: BTreeMap<Vec<u8>, u64>,
     next_id: RequestId,
     effects: Vec<Effect>,
+    /// What it is called in the index; none if it is not to be in it.
+    own_name: Option<ObjectName>,
+    /// Whether the index was told of it.
+    is_announced: bool,
 }
 
 impl<R: Role> Object<R> {
@@ -273,7 +302,15 @@ impl<R: Role> Object<R> {
             singly: BTreeMap::new(),
             next_id: 1,
             effects: Vec::new(),
+            own_name: None,
+            is_announced: false,
         }
+    }
+
+    /// The object as the index of its provider knows it: it announces itself, and what it reports.
+    #[must_use]
+    pub fn announcing(self, own_name: ObjectName) -> Self {
+        Self { own_name: Some(own_name), ..self }
     }
 
     /// The object with waits after failures that differ from those of objects of other names.
@@ -334,8 +371,12 @@ impl<R: Role> Object<R> {
             let limit = if self.singly.contains_key(&due.lane) { 1 } else { LANE_BATCH };
             let entries: Vec<Vec<u8>> =
                 due.entries.iter().take(limit).map(|(_, entry)| entry.clone()).collect();
-            let made = self
-                .step(now, |role, step| role.lane_request(step, &decode_row(&due.lane)?, &entries));
+            let made = self.step(now, |role, step| match decode_row(&due.lane)? {
+                Lane::Object(object) if object.class == ObjectClass::Provider => {
+                    Ok(Some(announcement(object, &entries)?))
+                }
+                lane => role.lane_request(step, &lane, &entries),
+            });
             let Ok(made) = made else {
                 // The other lanes do not wait for what is wrong with this one (R84).
                 self.try_later(&due.lane, None, now)?;
@@ -379,7 +420,7 @@ impl<R: Role> Object<R> {
             ),
             Call::Peer(call) => {
                 let transaction = Transaction::new(&*self.storage);
-                match Directories::resolve(&transaction, &self.config.domain, &call, now)? {
+                match Directories::resolve(&transaction, &self.config, &call, now)? {
                     Resolved::Call(http) => (
                         Outgoing::Http(http),
                         request.label,
@@ -457,7 +498,14 @@ impl<R: Role> Object<R> {
             outbox: &mut self.outbox,
             effects: Vec::new(),
         };
-        let result = act(&mut self.role, &mut step);
+        let mut result = act(&mut self.role, &mut step);
+        let announces = result.is_ok() && !self.is_announced && step.transaction.has_changes();
+        if announces
+            && let Some(own_name) = &self.own_name
+            && let Err(error) = announce(&mut step, own_name)
+        {
+            result = Err(error.into());
+        }
         let Step { transaction, effects, .. } = step;
         let changes = transaction.into_changes();
         let result = match result {
@@ -468,6 +516,7 @@ impl<R: Role> Object<R> {
         };
         match result {
             Ok(value) => {
+                self.is_announced |= announces;
                 self.effects.extend(effects);
                 Ok(value)
             }
@@ -512,7 +561,7 @@ impl<R: Role> Object<R> {
             }
             Call::Peer(call) => {
                 let transaction = Transaction::new(&*self.storage);
-                match Directories::resolve(&transaction, &self.config.domain, &call, now)? {
+                match Directories::resolve(&transaction, &self.config, &call, now)? {
                     Resolved::Call(http) => {
                         then.peer = Some(call.domain);
                         (Outgoing::Http(http), ask.label)
@@ -539,6 +588,23 @@ impl<R: Role> Object<R> {
                 .step(now, |_, step| Directories::forget_if_old(&mut step.transaction, domain, now))
                 .unwrap_or(false)
     }
+}
+
+/// Tells the index of an object that stores something, once.
+fn announce(step: &mut Step<'_>, own_name: &ObjectName) -> Result<(), InternalError> {
+    if step.transaction.read(&[table::ANNOUNCED])?.is_some() {
+        return Ok(());
+    }
+    step.transaction.write(vec![table::ANNOUNCED], Vec::new());
+    step.tell_index(&News::Object(own_name.clone()))
+}
+
+/// The request with entries of the index's lane.
+fn announcement(index: ObjectName, entries: &[Vec<u8>]) -> Result<LaneRequest, InternalError> {
+    let body = encode_row(&entries)?;
+    let request = IncomingRequest { source: Source::Own, endpoint: Endpoint::Announce, body };
+    let call = Call::Object(ObjectCall { object: index, request });
+    Ok(LaneRequest { call, label: "announcement".into(), entries: entries.len() })
 }
 
 /// Whether a change fits into a row: of an entry of the outbox, also into one of its receiver (D18).

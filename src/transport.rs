@@ -141,6 +141,8 @@ pub enum ObjectClass {
     FollowedRoom,
     /// A user of this provider with its devices.
     User,
+    /// The index of the provider.
+    Provider,
 }
 
 impl ObjectClass {
@@ -151,6 +153,7 @@ impl ObjectClass {
             Self::HubRoom => "HubRoom",
             Self::FollowedRoom => "FollowedRoom",
             Self::User => "User",
+            Self::Provider => "Provider",
         }
     }
 }
@@ -177,6 +180,12 @@ impl ObjectName {
         let class =
             if room.domain() == own { ObjectClass::HubRoom } else { ObjectClass::FollowedRoom };
         Self { class, name: room.to_string() }
+    }
+
+    /// The index of the provider of this domain.
+    #[must_use]
+    pub fn provider(own: &Domain) -> Self {
+        Self { class: ObjectClass::Provider, name: own.to_string() }
     }
 
     /// The object for claims that name no room, from or to the provider `domain` (R20, R21).
@@ -316,6 +325,19 @@ pub enum Endpoint {
     },
     /// Own objects, to a `User` or a `HubRoom`: 200 if it exists, else 404 (D15).
     Exists,
+    /// Own objects, to the index: news of them. Body: a row of encoded `News`.
+    Announce,
+    /// The operator, to the index: the objects of a class, in order. 200 with JSON.
+    List {
+        /// The class.
+        class: ObjectClass,
+        /// Those after this name; empty for the first.
+        after: String,
+    },
+    /// The operator, to the index: what was reported. 200 with JSON.
+    Reports,
+    /// The operator, to a `HubRoom`: what it is like. 200 with JSON.
+    Describe,
 }
 
 /// A request as an object meets it.

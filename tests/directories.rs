@@ -5,7 +5,9 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
+    config::{
+        ConsentDefault, Limits, Peers, ProviderConfig, Registration, Retention, UnknownUsers,
+    },
     error::{ProtocolError, Result},
     object::{Ask, Call, Lane, LaneRequest, Object, Reply, Role, Step, plain_refusal},
     storage::MemoryStorage,
@@ -82,6 +84,8 @@ fn asker(endpoint: PeerEndpoint) -> Object<Asker> {
         consent_default: ConsentDefault::Allow,
         registration: Registration::Closed,
         retention: Retention::default(),
+        limits: Limits::default(),
+        peers: Peers::default(),
         unknown_users: UnknownUsers::Hidden,
     };
     Object::new(Asker(endpoint), Box::new(MemoryStorage::default()), Rc::new(config))

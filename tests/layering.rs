@@ -15,7 +15,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("sorted", &[]),
     ("wire", &["error", "time"]),
-    ("config", &["wire", "error"]),
+    ("rate", &["time"]),
+    ("index", &["object", "storage", "transport", "wire", "time", "error", "config"]),
+    ("config", &["rate", "wire", "error"]),
     ("room", &["sorted", "wire", "error"]),
     ("storage", &["wire", "time", "error"]),
     ("transport", &["wire", "time", "error"]),
@@ -65,6 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "provider",
         &[
+            "rate",
             "object",
             "config",
             "mls",
@@ -100,6 +103,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
+            "index",
             "hub",
             "follower",
             "provider",

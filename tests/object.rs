@@ -4,7 +4,9 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
+    config::{
+        ConsentDefault, Limits, Peers, ProviderConfig, Registration, Retention, UnknownUsers,
+    },
     error::{InternalError, ProtocolError, Result},
     object::{Call, Lane, LaneRequest, Object, Reply, Role, Step, plain_refusal},
     storage::{MAX_VALUE_BYTES, MemoryStorage},
@@ -95,6 +97,8 @@ fn sender_of<const GIVES_UP: bool>(words: &str) -> Object<Sender<GIVES_UP>> {
         unknown_users: UnknownUsers::Hidden,
         registration: Registration::Closed,
         retention: Retention::default(),
+        limits: Limits::default(),
+        peers: Peers::default(),
     };
     let mut object =
         Object::new(Sender::<GIVES_UP>, Box::new(MemoryStorage::default()), Rc::new(config));

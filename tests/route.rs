@@ -2,8 +2,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use mimi_edge::{
-    config::{ConsentDefault, ProviderConfig, Registration, Retention, UnknownUsers},
-    provider::{Peer, Routed, Via, calling_device, route},
+    config::{
+        ConsentDefault, Limits, Peers, ProviderConfig, Registration, Retention, UnknownUsers,
+    },
+    provider::{Peer, PeerRates, Routed, Via, calling_device, route},
+    time::UnixMillis,
     transport::{
         Endpoint, HttpRequest, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Response,
         Source,
@@ -26,6 +29,8 @@ fn config() -> ProviderConfig {
         unknown_users: UnknownUsers::Hidden,
         registration: Registration::Open,
         retention: Retention::default(),
+        limits: Limits::default(),
+        peers: Peers::default(),
     }
 }
 
@@ -532,4 +537,46 @@ fn a_trace_is_told_the_device_that_a_request_says_it_is_from() {
     ] {
         assert_eq!(calling_device(&request), None, "{request:?}");
     }
+}
+
+#[test]
+fn r2_a_provider_that_is_denied_or_not_allowed_is_refused_whatever_it_asks() {
+    let domain = |text: &str| Domain::parse(text).unwrap();
+    let request = post("/v1/update/club%40bravo.example", b"");
+    let lists = [
+        (vec![], vec!["alpha.example"], 403),
+        (vec!["alpha.example"], vec!["alpha.example"], 403),
+        (vec!["charlie.example"], vec![], 403),
+        (vec!["alpha.example"], vec!["charlie.example"], 200),
+    ];
+    for (allow, deny, expected) in lists {
+        let read = |names: Vec<&str>| names.into_iter().map(domain).collect();
+        let peers = Peers { allow: read(allow), deny: read(deny) };
+        let config = ProviderConfig { peers, ..config() };
+        match route(&config, &request, &via("alpha.example")) {
+            Routed::Call(_) => assert_eq!(expected, 200),
+            Routed::Respond(response) => assert_eq!(response.status, expected),
+            Routed::Socket(_) => panic!("no socket"),
+        }
+    }
+}
+
+#[test]
+fn d18_a_provider_that_asks_too_fast_is_told_when_to_ask_again_and_others_are_not() {
+    let limits = Limits { requests_per_peer: 2, burst_per_peer: 2, ..Limits::default() };
+    let config = ProviderConfig { limits, ..config() };
+    let rates = PeerRates::default();
+    let now = UnixMillis(1_000_000);
+    let ask = |peer: &str, now| {
+        let from = format!("mimi@{peer}");
+        let request = with(post("/v1/update/club%40bravo.example", b"x"), "from", &from);
+        rates.admit(&config, route(&config, &request, &via(peer)), now)
+    };
+    for _ in 0..2 {
+        assert!(matches!(ask("alpha.example", now), Routed::Call(_)));
+    }
+    let Routed::Respond(refused) = ask("alpha.example", now) else { panic!("let through") };
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert!(matches!(ask("charlie.example", now), Routed::Call(_)));
+    assert!(matches!(ask("alpha.example", now.plus(500)), Routed::Call(_)));
 }

@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::user::{Bob, Device, answer, asked, claim_request, refusal, uri};
+use common::user::{Bob, Device, answer, asked, claim_request, config, refusal, uri};
 use mimi_edge::{
+    config::{Limits, ProviderConfig},
     transport::{
         Action, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outgoing, Response,
-        Source,
+        RoomFacts, Source,
     },
     wire::{
         Directory, KeyMaterialRequest, RatchetTreeSupport, encode,
@@ -201,4 +202,44 @@ fn r4_mimi_paths_are_not_for_devices_and_rooms_not_for_users() {
         assert_eq!(action, Action::Respond(refusal(404, "not found: room")));
     }
     assert_eq!(bob.storage.snapshot(), before);
+}
+
+#[test]
+fn d18_a_device_that_asks_too_fast_is_told_when_to_ask_again_and_others_are_not() {
+    let (phone, laptop) = (phone(), Device::new("bob@bravo.example/laptop"));
+    let limits = Limits { requests_per_device: 1, burst_per_device: 3, ..Limits::default() };
+    let config = ProviderConfig { limits, ..config() };
+    let mut bob = Bob::with_config(config, &[&phone, &laptop]);
+    bob.now = bob.now.plus(60_000);
+    let devices = |bob: &mut Bob, device: &Device| {
+        answer(bob.signed(device, "GET", "/client/v1/devices", b""))
+    };
+    for _ in 0..3 {
+        assert_eq!(devices(&mut bob, &phone).status, 200);
+    }
+    let mut refused = refusal(429, "too many requests, again in 1 s");
+    refused.headers.push(("retry-after".into(), "1".into()));
+    assert_eq!(devices(&mut bob, &phone), refused);
+    assert_eq!(devices(&mut bob, &laptop).status, 200);
+    bob.now = bob.now.plus(1_000);
+    assert_eq!(devices(&mut bob, &phone).status, 200);
+    assert_eq!(devices(&mut bob, &phone).status, 429);
+}
+
+#[test]
+fn d18_a_user_with_as_many_rooms_as_allowed_creates_no_other_one() {
+    let phone = phone();
+    let limits = Limits { rooms_per_user: 2, ..config().limits };
+    let mut bob = Bob::with_config(ProviderConfig { limits, ..config() }, &[&phone]);
+    let create = |bob: &mut Bob| {
+        bob.signed(&phone, "POST", "/client/v1/rooms/new%40bravo.example", b"creation")
+    };
+    for name in ["one", "two"] {
+        assert!(matches!(create(&mut bob), Action::Forward(_)));
+        let room = RoomUri::parse(&format!("{name}@alpha.example")).unwrap();
+        let facts = Some(RoomFacts { cipher_suite: 1, profile: None });
+        let endpoint = Endpoint::Membership { room, facts };
+        assert_eq!(bob.own(endpoint, Vec::new()).status, 200);
+    }
+    assert_eq!(answer(create(&mut bob)), refusal(429, "too many requests"));
 }

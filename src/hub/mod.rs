@@ -26,10 +26,10 @@ use crate::{
     object::{Lane, LaneRequest, Reply, Role, Step, room_refusal},
     room_log::MAX_PAGE_EVENTS,
     storage::{Key, Transaction, decode_row},
-    transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
+    transport::{Endpoint, IncomingRequest, JSON, Outcome, Response, Source},
     wire::{
         self,
-        uri::{ClientUri, RoomUri, UserUri},
+        uri::{ClientUri, Domain, RoomUri, UserUri},
     },
 };
 
@@ -92,6 +92,26 @@ impl HubRoom {
         creation.map(|_| ()).ok_or_else(|| ProtocolError::NotFound("room").into())
     }
 
+    /// What an operator may know of the room.
+    fn describe(&mut self, step: &Step<'_>, source: &Source) -> Result<Response> {
+        if *source != Source::Own {
+            return Err(ProtocolError::PeerRefused("not for others").into());
+        }
+        let room = Room::cached(&mut self.cache, &self.uri, &step.transaction)?;
+        let providers: Vec<_> = room.roster.providers().into_iter().collect();
+        let description = serde_json::json!({
+            "room": self.uri.as_str(),
+            "epoch": room.epoch(),
+            "participants": room.roster.list.participants().count(),
+            "devices": room.roster.leaves.len(),
+            "providers": providers.iter().map(Domain::as_str).collect::<Vec<_>>(),
+            "events": fanout::LOG.end(&step.transaction)?,
+            "pendingProposals": room.queue.iter().count(),
+        });
+        let headers = vec![("content-type".into(), JSON.into())];
+        Ok(Response { status: 200, headers, body: description.to_string().into_bytes() })
+    }
+
     /// What a device of this provider may read of the log after `after` (D11).
     fn events(&self, step: &Step<'_>, source: &Source, after: u64) -> Result<Response> {
         let device = own_device(source)?;
@@ -127,6 +147,7 @@ impl Role for HubRoom {
                 fanout::LOG.acknowledge(&mut step.transaction, own_device(&source)?, position)?;
                 Response::empty(200)
             }
+            Endpoint::Describe => self.describe(step, &source)?,
             Endpoint::Exists => {
                 Self::check_exists(&step.transaction)?;
                 Response::empty(200)

@@ -4,7 +4,7 @@
 //! The operator hears of a provider that refuses us, of one that is given up and of one that answers
 //! again, and of a message that was refused for good; by domain and status, nothing else.
 
-use super::{Lane, Object, Role, Step};
+use super::{Lane, News, Object, Role, Step};
 use crate::{
     error::Result,
     storage::decode_row,
@@ -44,7 +44,7 @@ impl<R: Role> Object<R> {
             return Ok(());
         }
         if let Some(domain) = provider_of(lane) {
-            self.report(&domain, &format!("a message is refused, {}", response.status));
+            self.report(&domain, &format!("a message is refused, {}", response.status), now);
         }
         self.done_with(lane, last, now)
     }
@@ -59,7 +59,7 @@ impl<R: Role> Object<R> {
             Ok(failing.is_some_and(|failing| failing.given_up))
         })?;
         if was_given_up && let Some(domain) = provider_of(lane) {
-            self.report(&domain, "answers again");
+            self.report(&domain, "answers again", now);
         }
         Ok(())
     }
@@ -107,18 +107,25 @@ impl<R: Role> Object<R> {
         if is_over {
             self.singly.remove(lane);
             if before.is_some_and(|failing| !failing.given_up) {
-                self.report(&domain, "given up");
+                self.report(&domain, "given up", now);
             }
         } else if before.is_none()
             && let Some(Response { status: status @ (401 | 403), .. }) = response
         {
-            self.report(&domain, &format!("refused, {status}"));
+            self.report(&domain, &format!("refused, {status}"), now);
         }
         Ok(())
     }
 
-    fn report(&mut self, domain: &Domain, what: &str) {
-        self.effects.push(Effect::Report { line: format!("{} to {domain}: {what}", R::SENDS) });
+    /// The operator is told in a line, and in the index when this object is in it.
+    fn report(&mut self, domain: &Domain, what: &str, now: UnixMillis) {
+        let what = format!("{}: {what}", R::SENDS);
+        self.effects.push(Effect::Report { line: format!("to {domain}, {what}") });
+        if self.own_name.is_some() {
+            let news = News::Report { peer: domain.clone(), what };
+            // A report that cannot be stored is in the log.
+            let _ = self.step(now, |_, step| Ok(step.tell_index(&news)?));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table;
 use crate::{
+    config::ProviderConfig,
     error::{InternalError, ProtocolError, Result},
     storage::{Key, Transaction},
     time::UnixMillis,
@@ -47,10 +48,14 @@ impl Directories {
     /// The HTTP request of `call`, if the directory is known and fresh.
     pub(super) fn resolve(
         transaction: &Transaction<'_>,
-        own: &Domain,
+        config: &ProviderConfig,
         call: &PeerCall,
         now: UnixMillis,
     ) -> Result<Resolved> {
+        if !config.peers.admits(&call.domain) {
+            return Err(ProtocolError::PeerRefused("this provider is not admitted").into());
+        }
+        let own = &config.domain;
         let document = Self::known(transaction, &call.domain, now)?;
         let Some(directory) = document.and_then(|it| Directory::from_json(&it).ok()) else {
             return Ok(Resolved::DirectoryFirst(fetch(&call.domain)));

@@ -13,12 +13,13 @@ use crate::{
 #[must_use]
 pub fn plain_refusal(error: &ProtocolError) -> Response {
     let mut response = Response::text(error.status(), &error.to_string());
-    let challenge = match error {
-        ProtocolError::Unauthenticated(_) => DEVICE_AUTH_SCHEME,
-        ProtocolError::DeviceRevoked => REVOKED_CHALLENGE,
+    let (name, value) = match error {
+        ProtocolError::Unauthenticated(_) => ("www-authenticate", DEVICE_AUTH_SCHEME.into()),
+        ProtocolError::DeviceRevoked => ("www-authenticate", REVOKED_CHALLENGE.into()),
+        ProtocolError::TooFast { after_seconds } => ("retry-after", after_seconds.to_string()),
         _ => return response,
     };
-    response.headers.push(("www-authenticate".into(), challenge.into()));
+    response.headers.push((name.into(), value));
     response
 }
 

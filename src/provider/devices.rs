@@ -21,9 +21,6 @@ use crate::{
     },
 };
 
-/// Most devices of one user.
-const MAX_DEVICES: usize = 32;
-
 /// A registered device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Device {
@@ -183,7 +180,7 @@ pub(super) fn register(
         return Err(ProtocolError::NotAllowed("registration is closed".into()).into());
     }
     let known = devices(&step.transaction)?.len();
-    if known >= MAX_DEVICES {
+    if known >= step.config.limits.devices_per_user {
         return Err(ProtocolError::TooManyRequests.into());
     }
     // The two `mimi://` forms never meet; of the other form, a room may have the name.

@@ -24,9 +24,6 @@ use crate::{
 
 /// Most KeyPackages of one call.
 const MAX_KEY_PACKAGES_PER_CALL: usize = 100;
-/// Most KeyPackages for one use of one device that wait to be handed out: three times what one call
-/// brings.
-const MAX_SINGLE_USE: u32 = 300;
 
 /// Most Welcomes that one hub can make of a last-resort KeyPackage.
 const MAX_WELCOMES_OF_LAST_RESORT: usize = 64;
@@ -115,7 +112,7 @@ pub(super) fn publish(
         store(step, client, valid)?;
     }
     let stock = stock(&step.transaction, client, step.now)?;
-    if stock.available > MAX_SINGLE_USE {
+    if stock.available > step.config.limits.key_packages_per_device {
         return Err(ProtocolError::TooManyRequests.into());
     }
     Ok(stock)

@@ -223,6 +223,9 @@ fn source(
     if !names.iter().any(|name| name.eq_ignore_ascii_case(domain.as_str())) {
         return Err(ProtocolError::PeerRefused("From is not in the certificate"));
     }
+    if !config.peers.admits(&domain) {
+        return Err(ProtocolError::PeerRefused("this provider is not admitted"));
+    }
     if domain == config.domain {
         return Err(ProtocolError::PeerRefused("From is this provider"));
     }

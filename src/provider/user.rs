@@ -17,6 +17,7 @@ use crate::{
     error::{InternalError, ProtocolError, Result},
     mls::{MlsCrypto, credential::credential_of_hub},
     object::{Ask, Call, Lane, LaneRequest, Reply, Role, Step, plain_refusal},
+    rate::Buckets,
     storage::{decode_row, encode_row},
     transport::{
         Effect, Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Outcome, Response,
@@ -98,13 +99,15 @@ pub struct User {
     uri: UserUri,
     crypto: MlsCrypto,
     noted: Noted,
+    /// What each device may still ask for (D18).
+    buckets: Buckets,
 }
 
 impl User {
     /// The user `uri`, which need not exist yet.
     #[must_use]
     pub fn new(uri: UserUri) -> Self {
-        Self { uri, crypto: MlsCrypto::new(), noted: Noted::default() }
+        Self { uri, crypto: MlsCrypto::new(), noted: Noted::default(), buckets: Buckets::default() }
     }
 
     /// Takes in a binary frame of a WebSocket. `device` is whose the socket is, after its hello.
@@ -133,7 +136,7 @@ impl User {
     }
 
     fn signed(
-        &self,
+        &mut self,
         step: &mut Step<'_>,
         (method, path, auth): (&str, &str, &[u8]),
         body: Vec<u8>,
@@ -141,6 +144,10 @@ impl User {
         let auth = client_auth::decode_auth(auth)?;
         let request = SignedRequest { method, path, body: &body };
         let device = client_auth::authenticate(step, &self.crypto, &auth, &request)?;
+        let rate = step.config.limits.device_rate();
+        self.buckets
+            .take(device.as_str(), rate, step.now)
+            .map_err(|after_seconds| ProtocolError::TooFast { after_seconds })?;
         self.serve(step, ClientRequest::parse(method, path, &device)?, device, body)
     }
 
@@ -191,6 +198,9 @@ impl User {
             }
             ClientRequest::Consent => consent::post(step, &self.crypto, &self.uri, &body)?,
             ClientRequest::CreateRoom { room } => {
+                if inbox::rooms(&step.transaction)?.len() >= step.config.limits.rooms_per_user {
+                    return Err(ProtocolError::TooManyRequests.into());
+                }
                 if room.domain() != &step.config.domain {
                     return Err(ProtocolError::NotFound("room of another provider").into());
                 }
@@ -249,6 +259,10 @@ impl Role for User {
             | Endpoint::CreateRoom { .. }
             | Endpoint::UserDeleted { .. }
             | Endpoint::ClaimedBy
+            | Endpoint::Announce
+            | Endpoint::List { .. }
+            | Endpoint::Reports
+            | Endpoint::Describe
             | Endpoint::Granted { .. }
             | Endpoint::GrantedKeyMaterial { .. }
             | Endpoint::Events { .. }

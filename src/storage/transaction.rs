@@ -90,6 +90,12 @@ impl<'s> Transaction<'s> {
         Ok(())
     }
 
+    /// Whether this step changes anything.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
     /// What this step changes, in key order.
     #[must_use]
     pub fn into_changes(self) -> Vec<Write> {

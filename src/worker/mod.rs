@@ -14,9 +14,11 @@ use wasm_bindgen::prelude::*;
 
 use self::{convert::http_request, settings::Settings};
 use crate::{
-    js::object,
+    js::{object, whole},
     provider::{Routed, Via, answer_code, calling_device, route},
-    transport::Response,
+    time::UnixMillis,
+    transport::{Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Response, Source},
+    wire::uri::{RoomUri, UserUri},
 };
 
 /// Who called, on which of the two listeners.
@@ -32,13 +34,15 @@ pub fn route_request(
     headers: js_sys::Array,
     body: Vec<u8>,
     tls_client_auth: Option<js_sys::Object>,
+    now: f64,
 ) -> JsValue {
     let via = match tls_client_auth {
         None => Via::Clients,
         Some(auth) => Via::Providers { peer: peer_auth::peer(&auth) },
     };
     let request = http_request(method, path, &headers, body);
-    match route(&settings.config, &request, &via) {
+    let routed = route(&settings.config, &request, &via);
+    match settings.peer_rates.admit(&settings.config, routed, UnixMillis(whole(now))) {
         Routed::Respond(response) => convert::tagged("respond", convert::response(response)),
         Routed::Socket(name) => {
             let class = ("class", name.class.name().into());
@@ -49,6 +53,29 @@ pub fn route_request(
             Err(_) => convert::tagged("respond", convert::response(Response::empty(500))),
         },
     }
+}
+
+/// What an operator asks of an object, as a call: `list` and `reports` of the index, `describe` of a room
+/// and `delete` of a user; `name` is the class and what comes after it, or the object's identifier.
+#[wasm_bindgen(js_name = operatorCall)]
+#[must_use]
+pub fn operator_call(settings: &Settings, what: &str, name: &str, after: &str) -> Option<JsValue> {
+    let own = &settings.config.domain;
+    let class = |name: &str| {
+        use ObjectClass::{FollowedRoom, HubRoom, User};
+        [HubRoom, FollowedRoom, User].into_iter().find(|class| class.name() == name)
+    };
+    let (object, endpoint) = match what {
+        "list" => {
+            (ObjectName::provider(own), Endpoint::List { class: class(name)?, after: after.into() })
+        }
+        "reports" => (ObjectName::provider(own), Endpoint::Reports),
+        "describe" => (ObjectName::room(&RoomUri::parse(name).ok()?, own), Endpoint::Describe),
+        "delete" => (ObjectName::user(&UserUri::parse(name).ok()?), Endpoint::DeleteUser),
+        _ => return None,
+    };
+    let request = IncomingRequest { source: Source::Own, endpoint, body: Vec::new() };
+    convert::object_call(ObjectCall { object, request }).ok()
 }
 
 /// What an answer says, in the draft's words, for a trace: `success`, `wrongEpoch`, `accepted`;

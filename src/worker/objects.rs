@@ -14,10 +14,12 @@ use crate::{
     error::Error,
     follower::FollowedRoom,
     hub::HubRoom,
+    index::Index,
     js::{number, outcome as read_outcome, whole},
     object::Object,
     provider::User,
     time::UnixMillis,
+    transport::{ObjectClass, ObjectName},
     wire::uri::{ClientUri, RoomUri, UserUri},
 };
 
@@ -25,6 +27,7 @@ enum Role {
     HubRoom(Object<HubRoom>),
     FollowedRoom(Object<FollowedRoom>),
     User(Object<User>),
+    Provider(Object<Index>),
 }
 
 macro_rules! each {
@@ -33,6 +36,7 @@ macro_rules! each {
             Role::HubRoom($object) => $call,
             Role::FollowedRoom($object) => $call,
             Role::User($object) => $call,
+            Role::Provider($object) => $call,
         }
     };
 }
@@ -41,6 +45,11 @@ macro_rules! each {
 #[wasm_bindgen]
 pub struct ObjectCore {
     role: Role,
+}
+
+/// The object as the index and its own outbox know it.
+fn named<R: crate::object::Role>(object: Object<R>, class: ObjectClass, name: &str) -> Object<R> {
+    object.spread_by(name).announcing(ObjectName { class, name: name.to_owned() })
 }
 
 fn js_error(error: impl Into<Error>) -> JsError {
@@ -60,21 +69,24 @@ impl ObjectCore {
         settings: &Settings,
         rows: Rows,
     ) -> Result<ObjectCore, JsError> {
-        let storage = Box::new(SqlStorage(rows));
+        let storage = Box::new(SqlStorage::new(rows));
         let config = Rc::clone(&settings.config);
         let role = match class {
             "HubRoom" => {
                 let room = RoomUri::parse(name).map_err(js_error)?;
-                Role::HubRoom(Object::new(HubRoom::new(room), storage, config).spread_by(name))
+                let object = Object::new(HubRoom::new(room), storage, config);
+                Role::HubRoom(named(object, ObjectClass::HubRoom, name))
             }
             "FollowedRoom" => {
-                let room = Object::new(FollowedRoom::new(name), storage, config);
-                Role::FollowedRoom(room.spread_by(name))
+                let object = Object::new(FollowedRoom::new(name), storage, config);
+                Role::FollowedRoom(named(object, ObjectClass::FollowedRoom, name))
             }
             "User" => {
                 let user = UserUri::parse(name).map_err(js_error)?;
-                Role::User(Object::new(User::new(user), storage, config).spread_by(name))
+                let object = Object::new(User::new(user), storage, config);
+                Role::User(named(object, ObjectClass::User, name))
             }
+            "Provider" => Role::Provider(Object::new(Index, storage, config)),
             _ => return Err(JsError::new("no such class")),
         };
         Ok(Self { role })

@@ -7,8 +7,12 @@ use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
+    config::{
+        ConsentDefault, HubKey, Limits, Peers, ProviderConfig, Registration, Retention,
+        UnknownUsers,
+    },
     js::whole,
+    provider::PeerRates,
     wire::uri::Domain,
 };
 
@@ -31,6 +35,24 @@ struct CoreSettings {
     unknown_users: UnknownUsers,
     registration: Registration,
     retention: RetentionDays,
+    limits: Limits,
+    peers: PeerNames,
+}
+
+#[derive(Deserialize)]
+struct PeerNames {
+    allow: Vec<String>,
+    deny: Vec<String>,
+}
+
+impl PeerNames {
+    fn parse(&self) -> Result<Peers, JsError> {
+        let read = |names: &[String]| {
+            let domains = names.iter().map(|name| Domain::parse(name));
+            domains.collect::<Result<_, _>>().map_err(|_| JsError::new("peers: no domain"))
+        };
+        Ok(Peers { allow: read(&self.allow)?, deny: read(&self.deny)? })
+    }
 }
 
 #[derive(Deserialize)]
@@ -56,6 +78,7 @@ impl From<RetentionDays> for Retention {
 #[wasm_bindgen]
 pub struct Settings {
     pub(super) config: Rc<ProviderConfig>,
+    pub(super) peer_rates: PeerRates,
 }
 
 #[wasm_bindgen]
@@ -87,7 +110,9 @@ impl Settings {
             unknown_users: settings.unknown_users,
             registration: settings.registration,
             retention: settings.retention.into(),
+            limits: settings.limits,
+            peers: settings.peers.parse()?,
         };
-        Ok(Self { config: Rc::new(config) })
+        Ok(Self { config: Rc::new(config), peer_rates: PeerRates::default() })
     }
 }

@@ -3,7 +3,10 @@
 use std::rc::Rc;
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
+    config::{
+        ConsentDefault, HubKey, Limits, Peers, ProviderConfig, Registration, Retention,
+        UnknownUsers,
+    },
     hub::HubRoom,
     mls::{
         MlsCrypto,
@@ -148,6 +151,8 @@ impl Hub {
             unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
             retention: Retention::default(),
+            limits: Limits::default(),
+            peers: Peers::default(),
         });
         let storage = SharedStorage::default();
         let object = Object::new(HubRoom::new(room()), Box::new(storage.clone()), config.clone());
@@ -163,6 +168,11 @@ impl Hub {
     /// From here on the provider keeps so much.
     pub fn retain(&mut self, retention: Retention) {
         self.config = Rc::new(ProviderConfig { retention, ..ProviderConfig::clone(&self.config) });
+        self.restart();
+    }
+
+    pub fn limit(&mut self, limits: Limits) {
+        self.config = Rc::new(ProviderConfig { limits, ..ProviderConfig::clone(&self.config) });
         self.restart();
     }
 

@@ -3,7 +3,10 @@
 use std::{cell::Cell, rc::Rc};
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
+    config::{
+        ConsentDefault, HubKey, Limits, Peers, ProviderConfig, Registration, Retention,
+        UnknownUsers,
+    },
     mls::{
         capabilities,
         credential::credential_with_key,
@@ -51,6 +54,8 @@ pub fn config() -> ProviderConfig {
         unknown_users: UnknownUsers::Hidden,
         registration: Registration::Open,
         retention: Retention::default(),
+        limits: Limits { burst_per_device: u32::MAX, ..Limits::default() },
+        peers: Peers::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `POST /update/{roomId}` (R46–R52, R62, R64–R67): what is accepted, and each refusal with its code.
 
 use mimi_edge::{
+    config::Limits,
     mls::credential::credential_with_key,
     room::codepoints::component,
     transport::{Endpoint, Response, Source},
@@ -567,4 +568,19 @@ fn r61_the_response_codes_are_the_drafts_numbers() {
     assert_eq!(answer(provider(BRAVO), upload.body()), (403, 2));
     assert_eq!(answer(alices(), upload.body()), (200, 0));
     assert_eq!(answer(alices(), broken.body()), (409, 1));
+}
+
+#[test]
+fn d18_a_commit_that_makes_the_list_longer_than_allowed_is_refused() {
+    let mut hub = Hub::new();
+    hub.limit(Limits { participants_per_room: 2, ..Limits::default() });
+    let mut alice = member("alice@alpha.example/phone");
+    let body = encode(&alice.creation(Some(hub.external_sender()))).unwrap();
+    assert_eq!(hub.create(source_of(&alice.client), body).status, 201);
+    let mut bob = member("bob@bravo.example/phone");
+    hub.add(&mut alice, &mut bob);
+    let upload = hub.addition(&mut alice, &mut member("cathy@charlie.example/phone"));
+    let response = hub.update(source_of(&alice.client), upload.body());
+    assert_eq!(response.status, 403);
+    assert_eq!(response.body, update_response(Code::NotAllowed, "too many participants"));
 }

@@ -79,6 +79,9 @@ pub(super) fn accept(
         Some(joiner) => external::check_removals(room, &commit, joiner)?,
         None => room.departures.check_are_off(&commit.resolution.list)?,
     }
+    if commit.resolution.list.len() > step.config.limits.participants_per_room {
+        return Err(ProtocolError::NotAllowed("too many participants".into()).into());
+    }
     let adds: Vec<_> = commit.staged.add_proposals().collect();
     let key_packages = adds.iter().map(|queued| queued.add_proposal().key_package());
     let entrants = authorize_entrants(step, crypto, &commit.resolution.list, key_packages)?;

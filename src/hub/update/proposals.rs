@@ -56,7 +56,7 @@ pub(super) fn accept(
     let stays = |queued: &&QueuedProposal| !superseded.contains(queued.proposal_reference_ref());
     let all =
         room.queue.queued().filter(stays).chain(pending.iter().map(|pending| &pending.queued));
-    if all.clone().count() > MAX_PROPOSALS {
+    if all.clone().count() > step.config.limits.pending_proposals.min(MAX_PROPOSALS) {
         return Err(ProtocolError::TooManyRequests.into());
     }
     let resolution = check_together(&room.group, all.clone())?;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use mimi_edge::{
-    config::{ConsentDefault, HubKey, ProviderConfig, Registration, Retention, UnknownUsers},
+    config::{
+        ConsentDefault, HubKey, Limits, Peers, ProviderConfig, Registration, Retention,
+        UnknownUsers,
+    },
     follower::FollowedRoom,
     hub::HubRoom,
     object::Object,
@@ -48,6 +51,7 @@ impl AnyObject {
             ObjectClass::FollowedRoom => {
                 Self::Followed(Object::new(FollowedRoom::new(&name.name), storage, config))
             }
+            ObjectClass::Provider => panic!("nothing announces itself here"),
             ObjectClass::User => {
                 let role = User::new(UserUri::parse(&name.name).unwrap());
                 Self::User(Object::new(role, storage, config))
@@ -105,6 +109,8 @@ impl Provider {
             unknown_users: UnknownUsers::Hidden,
             registration: Registration::Open,
             retention: Retention::default(),
+            limits: Limits { burst_per_device: u32::MAX, ..Limits::default() },
+            peers: Peers::default(),
         };
         Self {
             online: true,
