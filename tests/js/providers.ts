@@ -18,6 +18,8 @@ export interface Providers {
   /** The port of a provider's clients' listener; other providers come in at the next one. */
   port(domain: string): number;
   provider(domain: string): Provider;
+  /** The folder of a provider's state. */
+  state(domain: string): string;
   /** The folder of the certificate authority that they trust. */
   readonly caDir: string;
   /** Kills a provider as a crash would. */
@@ -55,6 +57,7 @@ export async function startProviders(
   for (const domain of DOMAINS) await start(domain);
   return {
     caDir,
+    state: (domain) => join(folder, domain),
     url: (domain) => `http://127.0.0.1:${String(port(domain))}`,
     port,
     provider,

@@ -1,13 +1,26 @@
 // The operator's requests, `/admin/v1`: who may make them, and which of them is which.
 
 import { configOf, type Env } from "../core.js";
+import { prometheus } from "../health.js";
+import { log } from "../log.js";
+import { metricsText } from "../metrics.js";
+import { CLASSES, ImportError, ask, countOf, exported, imported, objectsOf, type ClassName } from "./state.js";
 
-/** What answers one of the operator's requests. */
-type Handler = (request: Request, env: Env) => Promise<Response>;
+/** What answers one of the operator's requests; `name` is what comes behind the path's first part. */
+type Handler = (env: Env, name: string, request: Request) => Promise<Response>;
 
-/** By method and path below /admin/v1. */
+/** By method and first part of the path below /admin/v1. */
 const HANDLERS: Readonly<Record<string, Handler>> = {
-  "GET config": async (_request, env) => Response.json(configOf(env)),
+  "GET config": async (env) => Response.json(configOf(env)),
+  "GET status": async (env) => Response.json({ domain: configOf(env).domain, ...(await counts(env)) }),
+  "GET rooms": (env, name) => (name === "" ? list(env, "HubRoom") : one(env, "describe", name)),
+  "GET followed": (env) => list(env, "FollowedRoom"),
+  "GET users": (env) => list(env, "User"),
+  "DELETE users": (env, name) => one(env, "delete", name),
+  "GET reports": (env) => one(env, "reports", ""),
+  "GET metrics": async (env) => prometheus(metricsText(gauges(await counts(env)))),
+  "GET export": async (env) => new Response(exported(env), { headers: { "content-type": "application/jsonl" } }),
+  "POST import": takeIn,
 };
 
 /**
@@ -22,8 +35,46 @@ export async function administer(request: Request, env: Env, isTrusted: boolean)
     }
   }
   const path = new URL(request.url).pathname.replace(/^\/admin\/v1\//, "");
-  const handler = HANDLERS[`${request.method} ${path}`];
-  return handler === undefined ? new Response(null, { status: 404 }) : await handler(request, env);
+  const [first = "", ...rest] = path.split("/");
+  const handler = HANDLERS[`${request.method} ${first}`];
+  if (handler === undefined) return new Response(null, { status: 404 });
+  const response = await handler(env, decodeURIComponent(rest.join("/")), request);
+  // What changes something leaves a line, whatever came of it.
+  if (request.method !== "GET") log(env, "warn", { event: "operator", method: request.method, what: first, status: response.status });
+  return response;
+}
+
+async function counts(env: Env): Promise<{ readonly rooms: number; readonly followedRooms: number; readonly users: number }> {
+  const [rooms = 0, followedRooms = 0, users = 0] = await Promise.all(CLASSES.map((className) => countOf(env, className)));
+  return { rooms, followedRooms, users };
+}
+
+function gauges({ rooms, followedRooms, users }: Awaited<ReturnType<typeof counts>>): Parameters<typeof metricsText>[0] {
+  return {
+    mimi_rooms: { help: "Rooms that this provider hosts.", value: rooms },
+    mimi_followed_rooms: { help: "Rooms of other providers that users of this one take part in.", value: followedRooms },
+    mimi_users: { help: "Users of this provider, pseudonyms included.", value: users },
+  };
+}
+
+async function list(env: Env, className: ClassName): Promise<Response> {
+  const listed = [];
+  for await (const each of objectsOf(env, className)) listed.push(each);
+  return Response.json(listed);
+}
+
+async function one(env: Env, what: "describe" | "reports" | "delete", name: string): Promise<Response> {
+  const { status, json } = await ask(env, what, name);
+  return status === 200 ? Response.json(json ?? {}) : new Response(null, { status });
+}
+
+async function takeIn(env: Env, _name: string, request: Request): Promise<Response> {
+  try {
+    return Response.json(await imported(env, request.body));
+  } catch (error) {
+    if (error instanceof ImportError) return new Response(error.message, { status: 409 });
+    throw error;
+  }
 }
 
 /** Compares digests: how long it takes says nothing about the token. */

@@ -7,11 +7,27 @@ import { readArguments, type Command } from "./arguments.js";
 import { CONFIG } from "./commands/config.js";
 import { DEV } from "./commands/dev.js";
 import { INIT } from "./commands/init.js";
+import { EXPORT, IMPORT, VERIFY } from "./commands/keep.js";
 import { KEYGEN } from "./commands/keygen.js";
+import { METRICS_COMMAND, REPORTS, ROOMS, STATUS, USERS } from "./commands/look.js";
 import { SERVE } from "./commands/serve.js";
 import { CliError } from "./errors.js";
 
-const COMMANDS: readonly Command[] = [INIT, DEV, SERVE, KEYGEN, CONFIG];
+const COMMANDS: readonly Command[] = [
+  INIT,
+  DEV,
+  SERVE,
+  KEYGEN,
+  CONFIG,
+  STATUS,
+  ROOMS,
+  USERS,
+  REPORTS,
+  METRICS_COMMAND,
+  EXPORT,
+  VERIFY,
+  IMPORT,
+];
 
 // Whoever reads our output may have read enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -87,6 +87,7 @@ function settingsOf({ domain, consent, unknownUsers, settings }: ProviderOptions
     consent: consent ?? "allow",
     unknownUsers: unknownUsers ?? "hidden",
     registration: "open",
+    log: { level: "warn" },
     ...settings,
   });
 }

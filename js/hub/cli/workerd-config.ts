@@ -15,7 +15,7 @@
  *
  * | binding | |
  * |---|---|
- * | `HUB_ROOM`, `FOLLOWED_ROOM`, `USER` | namespaces of the exported classes HubRoom, FollowedRoom, User (SQLite) |
+ * | `HUB_ROOM`, `FOLLOWED_ROOM`, `USER`, `PROVIDER` | namespaces of the exported classes HubRoom, FollowedRoom, User, Provider (SQLite) |
  * | `CONFIG` | text: JSON with comments, the settings of ../config/settings.json |
  * | `HUB_KEYS` | text: JSON, see HubKeys in hub-key.ts |
  * | `DEV` | text `1`: loopback origins; absent when not in development |
@@ -88,6 +88,7 @@ export const OBJECTS = [
   ["HubRoom", "HUB_ROOM"],
   ["FollowedRoom", "FOLLOWED_ROOM"],
   ["User", "USER"],
+  ["Provider", "PROVIDER"],
 ] as const;
 /** Nobody but root can listen on port 1, and nobody does: connecting fails at once. */
 const NOWHERE_ADDRESS = "127.0.0.1:1";
@@ -96,7 +97,7 @@ const CLIENT_GATE = `export default {
   fetch(request, env) {
     const { pathname } = new URL(request.url);
     const ours = pathname === "/client/v1" || pathname.startsWith("/client/v1/");
-    if (ours) return env.HUB.fetch(request);
+    if (ours || ["/healthz", "/readyz", "/metrics"].includes(pathname)) return env.HUB.fetch(request);
     const traced = pathname === "/dev/trace" && request.method === "GET" && env.TRACE !== undefined;
     return traced ? env.TRACE.fetch(request) : new Response(null, { status: 404 });
   },
