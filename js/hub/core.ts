@@ -3,13 +3,15 @@
 import module from "./hub.wasm";
 import { Settings, __wbg_reset_state, initSync } from "#wasm/hub";
 import { readConfig, type HubConfig } from "./config/config.js";
-import type { FollowedRoom, HubRoom, User } from "./objects.js";
+import { count } from "./metrics.js";
+import type { FollowedRoom, HubRoom, Provider, User } from "./objects.js";
 
 /** The Worker's bindings; js/hub/cli/workerd-config.ts says what each of them holds. */
 export interface Env {
   HUB_ROOM: DurableObjectNamespace<HubRoom>;
   FOLLOWED_ROOM: DurableObjectNamespace<FollowedRoom>;
   USER: DurableObjectNamespace<User>;
+  PROVIDER: DurableObjectNamespace<Provider>;
   CONFIG: string;
   HUB_KEYS: string;
   ADMIN_TOKEN?: string;
@@ -54,6 +56,7 @@ export function callCore<T>(storage: DurableObjectStorage | undefined, act: (epo
   } catch (error) {
     // A stack that overflows in wasm is a RangeError; it too leaves the instance half-way.
     if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
+      count("mimi_traps_total");
       __wbg_reset_state();
       settings = undefined;
       epoch += 1;

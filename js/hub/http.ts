@@ -1,6 +1,9 @@
 // Requests to other providers.
 
 import type { Env } from "./core.js";
+import { endpointOf } from "./endpoint.js";
+import { REQUEST_ID, log } from "./log.js";
+import { count, observe } from "./metrics.js";
 import { traceClock, traceProvider } from "./trace.js";
 
 /** An answer as the core takes and gives it; header names are lower-case. */
@@ -14,10 +17,16 @@ const MAX_ANSWER_BYTES = 8 << 20;
 const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "www-authenticate"];
 
 /** Sends a request to another provider; `undefined` when there is no answer in time. */
-export async function sendHttp(env: Env, call: HttpCall, label: string): Promise<Answer | undefined> {
+export async function sendHttp(env: Env, call: HttpCall, label: string, id: string): Promise<Answer | undefined> {
   const at = traceClock();
-  const answer = await attempt(env, call);
+  const began = Date.now();
+  const answer = await attempt(env, { ...call, headers: [...call.headers, [REQUEST_ID, id]] });
   const { hostname, pathname } = new URL(call.url);
+  const { endpoint } = endpointOf(pathname);
+  const millis = Date.now() - began;
+  count("mimi_calls_total", { endpoint, status: answer?.status ?? 0 });
+  observe("mimi_call_seconds", millis / 1_000);
+  log(env, "debug", { event: "call", id, peer: hostname, endpoint, status: answer?.status ?? 0, millis, bytes: call.body.length });
   traceProvider(env, at, hostname, label, { method: call.method, path: pathname, body: call.body }, answer);
   return answer;
 }

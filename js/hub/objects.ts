@@ -3,18 +3,20 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { ObjectCore } from "#wasm/hub";
-import { callCore, settingsOf, type Env } from "./core.js";
+import { callCore, configOf, settingsOf, type Env } from "./core.js";
+import { log, newRequestId } from "./log.js";
+import { count } from "./metrics.js";
 import { sendHttp, type Answer, type HttpCall } from "./http.js";
 import { ObjectRows } from "./storage.js";
 import { traceClock, traceFrame } from "./trace.js";
 
 /** A call to another object of this provider; the envelope is opaque here. */
-export interface ObjectCall { class: "HubRoom" | "FollowedRoom" | "User"; name: string; envelope: Uint8Array; body: Uint8Array }
+export interface ObjectCall { class: "HubRoom" | "FollowedRoom" | "User" | "Provider"; name: string; envelope: Uint8Array; body: Uint8Array }
 type Outgoing = { object: ObjectCall; http?: undefined } | { http: HttpCall; object?: undefined };
 interface Forward { outgoing: Outgoing; label: string; then: Uint8Array }
 interface Action { respond?: Answer; forward?: Forward }
 interface Effect {
-  call?: ObjectCall; ask?: Forward;
+  call?: ObjectCall; push?: ObjectCall; ask?: Forward;
   bind?: { socket: number; device: string };
   send?: { device: string; frame: Uint8Array };
   disconnect?: { device: string; code: number };
@@ -22,7 +24,7 @@ interface Effect {
   report?: string;
 }
 interface OutboxRequest { id: number; outgoing: Outgoing; label: string }
-interface Attachment { socket: number; device?: string }
+interface Attachment { socket: number; device?: string; since?: number }
 
 /** Names the object, percent-encoded, in the request that opens a socket; the router sets it. */
 export const OBJECT_HEADER = "mimi-object";
@@ -30,6 +32,8 @@ export const OBJECT_HEADER = "mimi-object";
 const MAX_REQUESTS = 6;
 /** A socket that does not say who it is within this time is closed. */
 const HELLO_MILLIS = 5_000;
+/** WebSocket close code for a socket of a device that has newer ones, as many as it may have. */
+const REPLACED = 4409;
 /** WebSocket close code for "not signed in". */
 const NOT_SIGNED_IN = 4401;
 /** Shortest time to an alarm: what is due earlier is started at once, and may well be done by then. */
@@ -55,32 +59,55 @@ abstract class ProviderObject extends DurableObject<Env> {
     super(ctx, env);
     this.#rows = new ObjectRows(ctx.storage);
     // What the outbox held when the object last stopped goes on.
-    if (this.#rows.name !== undefined) this.#schedule();
+    if (this.#rows.name !== undefined) this.#schedule(this.#wake());
   }
 
   /** A request from the router or from another object of this provider. */
-  async handle(name: string, envelope: Uint8Array, body: Uint8Array): Promise<Answer> {
+  async handle(name: string, envelope: Uint8Array, body: Uint8Array, id: string): Promise<Answer> {
     this.#rows.tell(name);
     try {
-      return await this.#follow(this.#call((core) => core.handle(envelope, body, Date.now())));
+      return await this.#follow(this.#call((core) => core.handle(envelope, body, Date.now())), id);
     } catch (error) {
-      this.#report(error);
+      this.#report(error, id);
       return { status: 500, headers: [], body: new Uint8Array() };
     }
   }
+
+  /** A request that is for the devices that are connected, and for nobody else. */
+  async push(name: string, envelope: Uint8Array, body: Uint8Array): Promise<void> {
+    if (this.ctx.getWebSockets().length > 0) await this.handle(name, envelope, body, newRequestId());
+  }
+
+  /** Writes something and reads it: whether storage works. */
+  async touch(): Promise<void> { this.#rows.touch(); }
+
+  /** At most `limit` rows after this key, all of the object at one moment in as many calls as it takes nothing in between. */
+  async dump(after: Uint8Array, limit: number): Promise<[Uint8Array, Uint8Array][]> { return this.#rows.page(after, limit); }
+
+  /** Takes rows of a dump; the object must be empty, or have been given rows of this dump alone. */
+  async load(name: string, rows: [Uint8Array, Uint8Array][]): Promise<void> {
+    this.#rows.tell(name);
+    this.#rows.apply(rows);
+    this.#core = undefined;
+  }
+
+  /** Goes on with what the outbox holds, once all objects have their rows. */
+  async wake(): Promise<void> { this.#schedule(this.#wake()); }
 
   override async alarm(): Promise<void> {
     this.#alarmAt = Infinity;
     this.#fill();
     // Whatever became of that: as long as the outbox holds something, there is an alarm.
-    this.#schedule();
+    this.#schedule(this.#wake());
   }
 
   override async fetch(request: Request): Promise<Response> {
     this.#rows.tell(decodeURIComponent(request.headers.get(OBJECT_HEADER) ?? ""));
+    if (this.ctx.getWebSockets().length >= configOf(this.env).limits.socketsPerUser) return new Response(null, { status: 429, headers: { "retry-after": "60" } });
     const { 0: client, 1: server } = new WebSocketPair();
     const socket = crypto.getRandomValues(new Uint32Array(1))[0]!;
     this.ctx.acceptWebSocket(server);
+    count("mimi_sockets");
     server.serializeAttachment({ socket } satisfies Attachment);
     setTimeout(() => {
       if (attachment(server).device === undefined) closeSocket(server, NOT_SIGNED_IN);
@@ -103,15 +130,16 @@ abstract class ProviderObject extends DurableObject<Env> {
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
+    count("mimi_sockets", {}, -1);
     // 1005 and 1006 say that there was no code; they cannot be sent.
     closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code);
   }
 
   /** One call of the core, all or nothing; then what it causes. */
   #call<T>(act: (core: ObjectCore) => T): T {
-    const { result, effects } = this.#transact((core) => ({ result: act(core), effects: core.takeEffects() as Effect[] }));
+    const { result, effects, wake } = this.#transact((core) => ({ result: act(core), effects: core.takeEffects() as Effect[], wake: core.nextWake() as number | undefined }));
     for (const effect of effects) this.#do(effect);
-    this.#schedule();
+    this.#schedule(wake);
     return result;
   }
 
@@ -138,42 +166,54 @@ abstract class ProviderObject extends DurableObject<Env> {
   }
 
   /** Sends what a request has to wait for, until there is an answer. */
-  async #follow(action: unknown): Promise<Answer> {
+  async #follow(action: unknown, id: string): Promise<Answer> {
     let { respond, forward } = action as Action;
     while (respond === undefined) {
       const { outgoing, label, then } = forward!;
-      const outcome = await this.#send(outgoing, label);
+      const outcome = await this.#send(outgoing, label, id);
       ({ respond, forward } = this.#call((core) => core.resume(then, outcome, Date.now())) as Action);
     }
     return respond;
   }
 
-  async #send(outgoing: Outgoing, label: string): Promise<Answer | undefined> {
+  async #send(outgoing: Outgoing, label: string, id: string): Promise<Answer | undefined> {
     try {
       return outgoing.object === undefined
-        ? await sendHttp(this.env, outgoing.http, label)
-        : await callObject(this.env, outgoing.object);
+        ? await sendHttp(this.env, outgoing.http, label, id)
+        : await callObject(this.env, outgoing.object, id);
     } catch {
       return undefined;
     }
   }
 
-  #do({ call, ask, bind, send, disconnect, close, report }: Effect): void {
-    if (report !== undefined) console.warn(`mimi-report ${report}`);
-    if (call !== undefined) this.ctx.waitUntil(callObject(this.env, call).catch(() => undefined));
-    if (ask !== undefined) this.ctx.waitUntil(this.#follow({ forward: ask }).catch(() => undefined));
+  #do({ call, push, ask, bind, send, disconnect, close, report }: Effect): void {
+    if (report !== undefined) {
+      count("mimi_reports_total");
+      log(this.env, "warn", { event: "report", class: this.className, what: report });
+    }
+    if (call !== undefined) this.ctx.waitUntil(callObject(this.env, call, newRequestId()).catch(() => undefined));
+    if (push !== undefined) this.ctx.waitUntil(stub(this.env, push).push(push.name, push.envelope, push.body).catch(() => undefined));
+    if (ask !== undefined) this.ctx.waitUntil(this.#follow({ forward: ask }, newRequestId()).catch(() => undefined));
     for (const ws of bind ?? send ?? disconnect ?? close ? this.ctx.getWebSockets() : []) {
       const { socket, device } = attachment(ws);
-      if (bind?.socket === socket) ws.serializeAttachment({ socket, device: bind.device } satisfies Attachment);
+      if (bind?.socket === socket) this.#bind(ws, socket, bind.device);
       if (send !== undefined && send.device === device) sendFrame(this.env, ws, send);
       if (disconnect !== undefined && disconnect.device === device) closeSocket(ws, disconnect.code);
       if (close?.socket === socket) closeSocket(ws, close.code);
     }
   }
 
+  /** The socket is the device's; of more than it may have, the oldest is closed. */
+  #bind(ws: WebSocket, socket: number, device: string): void {
+    const others = this.ctx.getWebSockets().filter((other) => other !== ws && attachment(other).device === device && other.readyState === WebSocket.OPEN);
+    const since = (other: WebSocket): number => attachment(other).since ?? 0;
+    others.sort((one, other) => since(other) - since(one));
+    for (const old of others.slice(configOf(this.env).limits.socketsPerDevice - 1)) closeSocket(old, REPLACED);
+    ws.serializeAttachment({ socket, device, since: Date.now() } satisfies Attachment);
+  }
+
   /** Sets the alarm for the outbox and starts at once what is due. */
-  #schedule(): void {
-    const wake = this.#wake();
+  #schedule(wake: number | undefined): void {
     if (wake === undefined) return;
     const now = Date.now();
     const alarm = Math.max(wake, this.#restsUntil, now + SOONEST_ALARM_MILLIS);
@@ -216,7 +256,8 @@ abstract class ProviderObject extends DurableObject<Env> {
 
   async #deliver({ id, outgoing, label }: OutboxRequest): Promise<void> {
     const generation = this.#generation;
-    const outcome = await this.#send(outgoing, label);
+    const outcome = await this.#send(outgoing, label, newRequestId());
+    if (outgoing.http !== undefined && (outcome === undefined || outcome.status >= 300)) count("mimi_fanout_retries_total", { class: this.className });
     this.#sending -= 1;
     try {
       // Another core knows nothing of it: to that one the entry is due again by itself.
@@ -225,7 +266,7 @@ abstract class ProviderObject extends DurableObject<Env> {
       this.#rest(error);
     }
     this.#fill();
-    this.#schedule();
+    this.#schedule(this.#wake());
   }
 
   #rest(error: unknown): void {
@@ -233,8 +274,8 @@ abstract class ProviderObject extends DurableObject<Env> {
     this.#restsUntil = Date.now() + AFTER_ERROR_MILLIS;
   }
 
-  #report(error: unknown): void {
-    console.error(`${this.className}: ${String(error)}`);
+  #report(error: unknown, id?: string): void {
+    log(this.env, "error", { event: "object", class: this.className, id, error: String(error) });
   }
 }
 
@@ -244,12 +285,14 @@ export class HubRoom extends ProviderObject { readonly className = "HubRoom" }
 export class FollowedRoom extends ProviderObject { readonly className = "FollowedRoom" }
 /** A user with its devices. */
 export class User extends ProviderObject { readonly className = "User" }
+/** The index of the provider. */
+export class Provider extends ProviderObject { readonly className = "Provider" }
 
-const NAMESPACES = { HubRoom: "HUB_ROOM", FollowedRoom: "FOLLOWED_ROOM", User: "USER" } as const;
+const NAMESPACES = { HubRoom: "HUB_ROOM", FollowedRoom: "FOLLOWED_ROOM", User: "USER", Provider: "PROVIDER" } as const;
 
-/** Calls an object of this provider. */
-export async function callObject(env: Env, call: ObjectCall): Promise<Answer> {
-  const { status, headers, body } = await stub(env, call).handle(call.name, call.envelope, call.body);
+/** Calls an object of this provider, for the request with this id. */
+export async function callObject(env: Env, call: ObjectCall, id: string): Promise<Answer> {
+  const { status, headers, body } = await stub(env, call).handle(call.name, call.envelope, call.body, id);
   // The RPC's types know the header pairs as lists of strings only.
   const pairs = headers.map(([name = "", value = ""]): [string, string] => [name, value]);
   return { status, headers: pairs, body };

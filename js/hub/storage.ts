@@ -51,6 +51,21 @@ export class ObjectRows {
     return cells;
   }
 
+  /** At most `limit` rows after a key, in order. */
+  page(after: Bytes, limit: number): [Bytes, Bytes][] {
+    if (!this.#tablesExist) return [];
+    const found = this.#storage.sql.exec<{ key: ArrayBuffer; value: ArrayBuffer }>("SELECT key, value FROM kv WHERE key > ? ORDER BY key LIMIT ?", after, limit);
+    return [...found].map(({ key, value }) => [new Uint8Array(key), new Uint8Array(value)]);
+  }
+
+  /** Writes something, to see whether that works. */
+  touch(): void {
+    const { sql } = this.#storage;
+    sql.exec("CREATE TABLE IF NOT EXISTS touched(at INTEGER)");
+    sql.exec("DELETE FROM touched");
+    sql.exec("INSERT INTO touched VALUES (?)", Date.now());
+  }
+
   /** All of them or none, also when the core goes on after an exception. */
   apply(changes: Change[]): void {
     try {

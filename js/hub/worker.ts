@@ -1,13 +1,18 @@
 // The Worker: reads a request, asks the core which object it is for, and passes it on.
 
-import { routeRequest } from "#wasm/hub";
+import { answerCode, routeRequest } from "#wasm/hub";
 import { administer } from "./admin/router.js";
-import { callCore, configure, settingsOf, type Env } from "./core.js";
+import { callCore, configOf, configure, settingsOf, type Env } from "./core.js";
+import { originOf, withCors, type Origin } from "./cors.js";
+import { endpointOf, type EndpointName } from "./endpoint.js";
+import { isHealthPath, tellHealth } from "./health.js";
 import { readAtMost, type Answer } from "./http.js";
+import { REQUEST_ID, hashed, isLogged, log, requestIdOf } from "./log.js";
+import { count, observe } from "./metrics.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
 import { traceClient, traceClock, type TracedRequest } from "./trace.js";
 
-export { FollowedRoom, HubRoom, User } from "./objects.js";
+export { FollowedRoom, HubRoom, Provider, User } from "./objects.js";
 
 /** The listener through which a request came; where there is one socket for each, the runtime says it. */
 type Listener = "client" | "mimi" | "admin";
@@ -15,18 +20,23 @@ interface Props { listener?: Listener }
 interface Routed { respond?: Answer; call?: ObjectCall; socket?: SocketObject }
 /** The object that holds a socket. */
 type SocketObject = Pick<ObjectCall, "class" | "name">;
-
-/** The largest body of all endpoints; the core knows the limit of each. */
-const MAX_BODY_BYTES = 8 << 20;
+/** A request to the core's listeners. */
+interface Incoming { readonly request: Request; readonly env: Env; readonly id: string; readonly clients: boolean; readonly endpoint: EndpointName }
 
 const worker = {
   async fetch(request: Request, env: Env, ctx: ExecutionContext<Props>): Promise<Response> {
     const listener = listenerOf(request, ctx.props);
-    if (listener === "admin") return await administer(request, env, ctx.props.listener === "admin");
-    const clients = listener === "client";
-    if (clients && request.method === "OPTIONS") return withCors(request, env, new Response(null, { status: 204 }));
-    const response = await respond(request, env, clients);
-    return clients ? withCors(request, env, response) : response;
+    if (listener === "admin") return await administer(request, env, ctx.props?.listener === "admin");
+    if (listener === "client" && isHealthPath(request)) return await tellHealth(request, env);
+    const began = Date.now();
+    const { pathname } = new URL(request.url);
+    const { endpoint, identifier } = endpointOf(pathname);
+    const incoming = { request, env, id: requestIdOf(request.headers), clients: listener === "client", endpoint };
+    const { response, code } = incoming.clients ? await respondToClient(incoming) : await respond(incoming);
+    const line = { id: incoming.id, listener, method: request.method, endpoint, status: response.status, code, millis: Date.now() - began };
+    measure(line);
+    if (isLogged(env, "info")) ctx.waitUntil(tell(env, line, identifier, incoming.clients ? undefined : (request.headers.get("from") ?? undefined)));
+    return response;
   },
 };
 
@@ -42,66 +52,98 @@ export function provider(config: string): typeof worker {
 function listenerOf(request: Request, props: Props | undefined): Listener {
   if (props?.listener !== undefined) return props.listener;
   const { pathname } = new URL(request.url);
-  if (pathname.startsWith("/client/v1/")) return "client";
+  if (pathname.startsWith("/client/v1/") || isHealthPath(request)) return "client";
   return pathname.startsWith("/admin/v1/") ? "admin" : "mimi";
 }
 
-async function respond(request: Request, env: Env, clients: boolean): Promise<Response> {
+interface Responded { readonly response: Response; readonly code?: string | undefined }
+
+async function respondToClient(incoming: Incoming): Promise<Responded> {
+  const { request, env } = incoming;
+  const origin = originOf(request, env);
+  if (request.method === "OPTIONS") return { response: withCors(origin, new Response(null, { status: 204 })) };
+  if (isSocket(request) && origin === "refused") return { response: new Response(null, { status: 403 }) };
+  const { response, code } = await respond(incoming);
+  return { response: withCors(origin satisfies Origin, response), code };
+}
+
+async function respond(incoming: Incoming): Promise<Responded> {
+  const { request, env, id, clients } = incoming;
   const at = traceClock();
-  const body = await readAtMost(MAX_BODY_BYTES, request.body);
-  if (body === undefined) return new Response(null, { status: 413 });
   const { pathname, search } = new URL(request.url);
+  const body = await bodyOf(incoming);
+  if (body === undefined) return { response: new Response(null, { status: 413, headers: { [REQUEST_ID]: id } }) };
   const asked = { method: request.method, path: pathname + search, headers: [...request.headers] as [string, string][], body };
-  const { answer, socket } = await findAnswer(asked, env, clients ? undefined : (request.cf?.["tlsClientAuth"] ?? {}));
+  const { answer, socket } = await findAnswer(asked, incoming, clients ? undefined : (request.cf?.["tlsClientAuth"] ?? {}));
   if (answer !== undefined) {
     if (clients) traceClient(env, at, asked, answer);
-    return toResponse(answer);
+    return { response: toResponse(answer, id), code: codeOf(incoming.endpoint, pathname, answer) };
   }
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return new Response(null, { status: 426 });
+  if (!isSocket(request)) return { response: new Response(null, { status: 426, headers: { [REQUEST_ID]: id } }) };
   const headers = new Headers(request.headers);
   headers.set(OBJECT_HEADER, encodeURIComponent(socket.name));
-  return await stub(env, socket).fetch(new Request(request.url, { headers }));
+  return { response: await stub(env, socket).fetch(new Request(request.url, { headers })) };
+}
+
+/** The body, unless it is longer than its endpoint allows: then the rest is not read. */
+async function bodyOf({ request, env, endpoint }: Incoming): Promise<Uint8Array | undefined> {
+  const { updateBytes, notifyBytes, bodyBytes } = configOf(env).limits;
+  const most = endpoint === "update" ? updateBytes : endpoint === "notify" ? notifyBytes : bodyBytes;
+  if (Number(request.headers.get("content-length") ?? 0) > most) {
+    // Read, so that the answer is not lost; kept it is not.
+    for await (const _ of request.body ?? []) continue;
+    return undefined;
+  }
+  return await readAtMost(most, request.body);
 }
 
 /** The answer to a request, or the object that opens a socket for it. `auth` is absent for clients. */
 async function findAnswer(
   { method, path, headers, body }: TracedRequest & { headers: [string, string][] },
-  env: Env,
+  { env, id }: Incoming,
   auth: unknown,
 ): Promise<{ answer: Answer; socket?: undefined } | { answer?: undefined; socket: SocketObject }> {
   let routed: Routed;
   try {
-    routed = callCore(undefined, () => routeRequest(settingsOf(env), method, path, headers, body, auth as object | undefined)) as Routed;
+    routed = callCore(undefined, () => routeRequest(settingsOf(env), method, path, headers, body, auth as object | undefined, Date.now())) as Routed;
   } catch (error) {
-    console.error(`route: ${String(error)}`);
+    log(env, "error", { event: "route", id, error: String(error) });
     return { answer: { status: 500, headers: [], body: new Uint8Array() } };
   }
-  if (routed.call !== undefined) return { answer: await callObject(env, routed.call) };
+  if (routed.call !== undefined) return { answer: await callObject(env, routed.call, id) };
   return routed.respond === undefined ? { socket: routed.socket! } : { answer: routed.respond };
 }
 
-function toResponse({ status, headers, body }: Answer): Response {
-  return new Response(status === 204 || status === 304 ? null : body, { status, headers });
+function isSocket(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
-/** In development a page on any loopback origin may use the client API. */
-function withCors(request: Request, env: Env, response: Response): Response {
-  const origin = request.headers.get("origin");
-  if (response.status === 101 || origin === null || env.DEV !== "1" || !isLoopback(origin)) return response;
-  const allowed = new Response(response.body, response);
-  allowed.headers.set("access-control-allow-origin", origin);
-  allowed.headers.set("vary", "origin");
-  allowed.headers.set("access-control-allow-methods", "GET, POST");
-  allowed.headers.set("access-control-allow-headers", "authorization, content-type");
-  allowed.headers.set("access-control-expose-headers", "www-authenticate, retry-after");
-  allowed.headers.set("access-control-max-age", "600");
-  return allowed;
+/** What an answer says, in the draft's words, where it says more than its status. */
+function codeOf(endpoint: EndpointName, pathname: string, { status, body }: Answer): string | undefined {
+  if (endpoint !== "update" && endpoint !== "submitMessage" && endpoint !== "groupInfo") return undefined;
+  return callCore(undefined, () => answerCode(pathname, status, body));
 }
 
-function isLoopback(origin: string): boolean {
-  try {
-    return ["localhost", "127.0.0.1", "[::1]"].includes(new URL(origin).hostname);
-  } catch {
-    return false;
-  }
+function toResponse({ status, headers, body }: Answer, id: string): Response {
+  const response = new Response(status === 204 || status === 304 ? null : body, { status, headers });
+  response.headers.set(REQUEST_ID, id);
+  return response;
+}
+
+interface Line { readonly id: string; readonly listener: "client" | "mimi"; readonly method: string; readonly endpoint: EndpointName; readonly status: number; readonly code: string | undefined; readonly millis: number }
+
+function measure({ listener, endpoint, status, code, millis }: Line): void {
+  count("mimi_requests_total", { listener, endpoint, status });
+  observe("mimi_request_seconds", millis / 1_000, { listener });
+  if (code !== undefined && endpoint === "update") count("mimi_commits_total", { code });
+  if (code !== undefined && endpoint === "submitMessage") count("mimi_messages_total", { code });
+  const isRefused = listener === "client" ? status === 401 && code === undefined : status === 403 && code === undefined;
+  if (isRefused) count("mimi_auth_failures_total", { listener });
+}
+
+/** The line of a request. `from` is what another provider says that it is. */
+async function tell(env: Env, line: Line, identifier: string | undefined, from: string | undefined): Promise<void> {
+  const peer = from === undefined ? undefined : /^mimi@([a-z0-9.-]{1,253})$/.exec(from)?.[1];
+  const about = identifier === undefined ? undefined : await hashed(env, identifier);
+  log(env, "info", { event: "request", ...line, ...(peer === undefined ? {} : { peer }), ...(about === undefined ? {} : { about }) });
 }

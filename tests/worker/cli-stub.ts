@@ -57,6 +57,7 @@ export class HubRoom {
     return Response.json(this.#sql.exec("SELECT count(*) AS calls FROM calls").one()["calls"]);
   }
 }
+export class Provider {}
 export class FollowedRoom {}
 export class User {}
 

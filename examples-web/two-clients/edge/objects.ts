@@ -6,7 +6,8 @@ import { MemoryStorage } from "./sql.js";
 
 /** What the runtime calls of an object. */
 interface HubObject {
-  handle(name: string, envelope: Uint8Array, body: Uint8Array): Promise<unknown>;
+  handle(name: string, envelope: Uint8Array, body: Uint8Array, id: string): Promise<unknown>;
+  push(name: string, envelope: Uint8Array, body: Uint8Array): Promise<void>;
   fetch(request: Request): Promise<Response>;
   alarm(): Promise<void>;
   webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void>;
@@ -16,7 +17,7 @@ interface HubObject {
 type HubClass<E> = new (state: DurableObjectState, env: E) => HubObject;
 
 /** The objects of one class. */
-export function namespace<E>(hubClass: HubClass<E>, env: () => E): { idFromName(name: string): string; get(name: string): Pick<HubObject, "handle" | "fetch"> } {
+export function namespace<E>(hubClass: HubClass<E>, env: () => E): { idFromName(name: string): string; get(name: string): Pick<HubObject, "handle" | "push" | "fetch"> } {
   const objects = new Map<string, HubObject>();
   const objectOf = (name: string): HubObject => {
     const object = objects.get(name) ?? create(hubClass, env());
@@ -28,6 +29,7 @@ export function namespace<E>(hubClass: HubClass<E>, env: () => E): { idFromName(
     get: (name) => ({
       // What crosses between objects is a copy.
       handle: async (...call) => structuredClone(await objectOf(name).handle(...structuredClone(call))),
+      push: async (...call) => { await objectOf(name).push(...structuredClone(call)); },
       fetch: (request) => objectOf(name).fetch(request),
     }),
   };

@@ -1,7 +1,7 @@
 // A provider in a page: the hub's Worker, unchanged, on what stands in for its runtime. A page has
 // several by importing this module several times, under different URLs: a Worker is one provider.
 
-import worker, { FollowedRoom, HubRoom, User } from "../../../js/hub/worker.js";
+import worker, { FollowedRoom, HubRoom, Provider as ProviderIndex, User } from "../../../js/hub/worker.js";
 import type { Env } from "../../../js/hub/core.js";
 import { verifiedPeer } from "./certificate.js";
 import { listener } from "./globals.js";
@@ -27,6 +27,7 @@ export async function startProvider(domain: string, onTrace: (line: string) => v
     HUB_ROOM: namespace(HubRoom, () => env),
     FOLLOWED_ROOM: namespace(FollowedRoom, () => env),
     USER: namespace(User, () => env),
+    PROVIDER: namespace(ProviderIndex, () => env),
     CONFIG: JSON.stringify({ domain, consent: "allow", registration: "open" }),
     HUB_KEYS: await hubKeys(),
     DEV: "1",

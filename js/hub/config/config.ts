@@ -14,6 +14,12 @@ export interface HubConfig {
   readonly unknownUsers: "hidden" | "told";
   readonly registration: "open" | "closed";
   readonly retention: { readonly giveUpDays: number; readonly logDays: number; readonly logEvents: number };
+  /** Those that JavaScript enforces; the core has the others. */
+  readonly limits: { readonly updateBytes: number; readonly notifyBytes: number; readonly bodyBytes: number; readonly socketsPerDevice: number; readonly socketsPerUser: number };
+  readonly peers: { readonly allow: readonly string[]; readonly deny: readonly string[] };
+  readonly clients: { readonly origins: readonly string[] };
+  readonly log: { readonly level: "error" | "warn" | "info" | "debug" };
+  readonly metrics: { readonly public: boolean };
 }
 
 /** Where a setting's value is from. */

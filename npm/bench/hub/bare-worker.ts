@@ -65,4 +65,5 @@ export class User extends DurableObject<Env> {
   override async webSocketMessage(): Promise<void> { /* nothing is asked of it */ }
 }
 
+export class Provider extends DurableObject<Env> {}
 export class FollowedRoom extends DurableObject<Env> {}

@@ -84,6 +84,7 @@ export class HubRoom {
 
   fetch(): Response { return Response.json(play(this.#storage)); }
 }
+export class Provider {}
 export class FollowedRoom {}
 export class User {}
 
