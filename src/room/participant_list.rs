@@ -100,12 +100,6 @@ impl ParticipantList {
         Ok(Self { participants })
     }
 
-    /// How many entries there are, banned users included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.participants.len()
-    }
-
     /// The roles of `user`, when it is on the list.
     #[must_use]
     pub fn roles_of(&self, user: &UserUri) -> Option<&[Role]> {

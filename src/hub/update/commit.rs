@@ -79,7 +79,7 @@ pub(super) fn accept(
         Some(joiner) => external::check_removals(room, &commit, joiner)?,
         None => room.departures.check_are_off(&commit.resolution.list)?,
     }
-    if commit.resolution.list.len() > step.config.limits.participants_per_room {
+    if commit.resolution.list.iter().count() > step.config.limits.participants_per_room {
         return Err(ProtocolError::NotAllowed("too many participants".into()).into());
     }
     let adds: Vec<_> = commit.staged.add_proposals().collect();
