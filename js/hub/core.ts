@@ -14,6 +14,8 @@ export interface Env {
   PROVIDER: DurableObjectNamespace<Provider>;
   CONFIG: string;
   HUB_KEYS: string;
+  /** JSON: the keys that sign our requests to other providers, as signature.ts has them. */
+  PEER_KEYS?: string;
   ADMIN_TOKEN?: string;
   DEV?: string;
   TRACE?: string;

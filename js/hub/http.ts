@@ -4,6 +4,7 @@ import type { Env } from "./core.js";
 import { endpointOf } from "./endpoint.js";
 import { REQUEST_ID, log } from "./log.js";
 import { count, observe } from "./metrics.js";
+import { peerFetcher, signed } from "./peer-auth.js";
 import { traceClock, traceProvider } from "./trace.js";
 
 /** An answer as the core takes and gives it; header names are lower-case. */
@@ -33,9 +34,11 @@ export async function sendHttp(env: Env, call: HttpCall, label: string, id: stri
 
 async function attempt(env: Env, { method, url, headers, body, timeoutMillis }: HttpCall): Promise<Answer | undefined> {
   try {
-    const response = await fetcher(env, url).fetch(url, {
+    const from = headers.find(([name]) => name === "from")?.[1];
+    const proof = from === undefined ? [] : await signed(env, method, url, from, body);
+    const response = await peerFetcher(env, url).fetch(url, {
       method,
-      headers,
+      headers: [...headers, ...proof],
       body: method === "GET" ? null : body,
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMillis),
@@ -70,8 +73,3 @@ export async function readAtMost(limit: number, stream: ReadableStream<Uint8Arra
   return body;
 }
 
-/** The way to the URL's provider, with our certificate (mutual TLS). */
-function fetcher(env: Env, url: string): { fetch(url: string, init: RequestInit): Promise<Response> } {
-  const binding = env.PEERS?.[new URL(url).hostname];
-  return binding === undefined ? (env.PEER_MTLS ?? { fetch }) : (env[binding] as Fetcher);
-}

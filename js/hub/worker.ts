@@ -10,6 +10,7 @@ import { readAtMost, type Answer } from "./http.js";
 import { REQUEST_ID, hashed, isLogged, log, requestIdOf } from "./log.js";
 import { count, observe } from "./metrics.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
+import { evidenceOf, tellKeys } from "./peer-auth.js";
 import { traceClient, traceClock, type TracedRequest } from "./trace.js";
 
 export { FollowedRoom, HubRoom, Provider, User } from "./objects.js";
@@ -27,6 +28,8 @@ const worker = {
   async fetch(request: Request, env: Env, ctx: ExecutionContext<Props>): Promise<Response> {
     const listener = listenerOf(request, ctx.props);
     if (listener === "admin") return await administer(request, env, ctx.props?.listener === "admin");
+    const keys = listener === "mimi" ? tellKeys(request, env) : undefined;
+    if (keys !== undefined) return keys;
     if (listener === "client" && isHealthPath(request)) return await tellHealth(request, env);
     const began = Date.now();
     const { pathname } = new URL(request.url);
@@ -74,7 +77,7 @@ async function respond(incoming: Incoming): Promise<Responded> {
   const body = await bodyOf(incoming);
   if (body === undefined) return { response: new Response(null, { status: 413, headers: { [REQUEST_ID]: id } }) };
   const asked = { method: request.method, path: pathname + search, headers: [...request.headers] as [string, string][], body };
-  const { answer, socket } = await findAnswer(asked, incoming, clients ? undefined : (request.cf?.["tlsClientAuth"] ?? {}));
+  const { answer, socket } = await findAnswer(asked, incoming, clients ? undefined : await evidenceOf(request, body, env, id));
   if (answer !== undefined) {
     if (clients) traceClient(env, at, asked, answer);
     return { response: toResponse(answer, id), code: codeOf(incoming.endpoint, pathname, answer) };

@@ -119,9 +119,9 @@ impl<R: Role> Object<R> {
 
     /// The operator is told in a line, and in the index when this object is in it.
     fn report(&mut self, domain: &Domain, what: &str, now: UnixMillis) {
-        let what = format!("{}: {what}", R::SENDS);
-        self.effects.push(Effect::Report { line: format!("to {domain}, {what}") });
+        self.effects.push(Effect::Report { line: format!("{} to {domain}: {what}", R::SENDS) });
         if self.own_name.is_some() {
+            let what = format!("{}: {what}", R::SENDS);
             let news = News::Report { peer: domain.clone(), what };
             // A report that cannot be stored is in the log.
             let _ = self.step(now, |_, step| Ok(step.tell_index(&news)?));

@@ -10,7 +10,7 @@ use x509_cert::{
 
 use crate::provider::Peer;
 
-/// Who the peer is, by `request.cf.tlsClientAuth`: strings `certPresented` ("1"), `certVerified`
+/// Who the peer is: the domain `signedBy`, when it signed; else by `request.cf.tlsClientAuth`: strings `certPresented` ("1"), `certVerified`
 /// ("SUCCESS"), `certRevoked` ("0") and `certRFC9440`, the leaf's DER in base64 between colons.
 pub(super) fn peer(auth: &Object) -> Peer {
     let member = |name: &str| {
@@ -19,6 +19,10 @@ pub(super) fn peer(auth: &Object) -> Peer {
             .and_then(|value| value.as_string())
             .unwrap_or_default()
     };
+    // The shell has verified the signature (RFC 9421).
+    if let Some(domain) = Some(member("signedBy")).filter(|domain| !domain.is_empty()) {
+        return Peer::Verified(vec![domain]);
+    }
     if member("certPresented") != "1" {
         return Peer::None;
     }

@@ -81,7 +81,7 @@ test("d21_a_page_can_read_why_it_is_not_signed_in", async () => {
   assert.equal(refused.status, 401);
   assert.equal(refused.headers.get("www-authenticate"), "Mimi-Device");
   assert.equal(refused.headers.get("access-control-allow-origin"), "http://localhost:8000");
-  assert.equal(refused.headers.get("access-control-expose-headers"), "www-authenticate, retry-after");
+  assert.equal(refused.headers.get("access-control-expose-headers"), "www-authenticate, retry-after, mimi-request-id");
   const elsewhere = await ask("https://localhost.example");
   assert.equal(elsewhere.status, 401);
   assert.equal(elsewhere.headers.get("access-control-allow-origin"), null);

@@ -3,8 +3,11 @@
  * run providers through this module.
  */
 
+import { join } from "node:path";
+
 import { developmentAuthority, issueCertificate } from "./certificates.js";
 import { hubKeys } from "./hub-key.js";
+import { PEER_KEYS_FILE, peerKeys } from "./peer-keys.js";
 import { freePortPair, LOOPBACK, requireFree } from "./ports.js";
 import { runProvider, type Provider } from "./run-provider.js";
 import { StateFolder } from "./state-folder.js";
@@ -60,12 +63,14 @@ async function start(options: ProviderOptions, state: StateFolder, port: number)
   await requireFree(port + 1);
   const authority = await developmentAuthority(options.caDir);
   await hubKeys(state.path);
+  await peerKeys(state.path);
   const setup = {
     domain: options.domain,
     settings: settingsOf(options),
     clients: { host: LOOPBACK, port },
     providers: { host: LOOPBACK, port: port + 1 },
     hubKeysFile: state.hubKeysFile,
+    peerKeysFile: join(state.path, PEER_KEYS_FILE),
     keypair: await issueCertificate(authority, options.domain),
     trustedCertificate: authority.certificate,
     peers: options.peers,

@@ -13,7 +13,7 @@ import { startWorkerd, type WorkerdProcess } from "./workerd-process.js";
 
 /** What a provider runs with. */
 export interface Setup
-  extends Pick<WorkerdConfig, "settings" | "hubKeysFile" | "keypair" | "trustedCertificate" | "peers" | "isDevelopment" | "clientKeypair" | "reachesPublic"> {
+  extends Pick<WorkerdConfig, "settings" | "hubKeysFile" | "peerKeysFile" | "keypair" | "trustedCertificate" | "peers" | "isDevelopment" | "clientKeypair" | "reachesPublic"> {
   readonly domain: string;
   /** Where clients connect. */
   readonly clients: Address;

@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { CliError } from "./errors.js";
 import { readIfPresent, replaceFile } from "./files.js";
 import { HUB_KEYS_FILE } from "./hub-key.js";
+import { PEER_KEYS_FILE } from "./peer-keys.js";
 import { endProcess, identify, isRunning, type ProcessIdentity } from "./processes.js";
 
 /** What runs on a state folder. */
@@ -25,7 +26,7 @@ const OBJECTS_FOLDER = "objects";
 const CONFIG_FILE = "workerd.capnp";
 const NOTE_FILE = "running.json";
 /** What the folder holds of ours; nothing else is ever deleted. */
-const CONTENTS = [OBJECTS_FOLDER, HUB_KEYS_FILE, CONFIG_FILE, NOTE_FILE];
+const CONTENTS = [OBJECTS_FOLDER, HUB_KEYS_FILE, PEER_KEYS_FILE, CONFIG_FILE, NOTE_FILE];
 
 /** A state folder that this process has taken. */
 export class StateFolder {

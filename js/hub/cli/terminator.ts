@@ -16,6 +16,7 @@ import type { AddressInfo } from "node:net";
 import { Transform } from "node:stream";
 import type { TLSSocket } from "node:tls";
 
+import { KEYS_PATH } from "../signature.js";
 import type { CertifiedKey } from "./certificates.js";
 
 /** The header that carries `request.cf` as JSON; workerd reads it on the unix socket alone. */
@@ -136,7 +137,7 @@ function mimiPath(target: string): string | undefined {
     return undefined;
   }
   const { pathname } = url;
-  return pathname === DIRECTORY_PATH || pathname.startsWith(ENDPOINT_PREFIX) ? target : undefined;
+  return pathname === DIRECTORY_PATH || pathname === KEYS_PATH || pathname.startsWith(ENDPOINT_PREFIX) ? target : undefined;
 }
 
 function forward(

@@ -18,6 +18,7 @@
  * | `HUB_ROOM`, `FOLLOWED_ROOM`, `USER`, `PROVIDER` | namespaces of the exported classes HubRoom, FollowedRoom, User, Provider (SQLite) |
  * | `CONFIG` | text: JSON with comments, the settings of ../config/settings.json |
  * | `HUB_KEYS` | text: JSON, see HubKeys in hub-key.ts |
+ * | `PEER_KEYS` | text: JSON, see PeerKey in ../signature.ts |
  * | `DEV` | text `1`: loopback origins; absent when not in development |
  * | `TRACE` | text `1` if exchanges and frames are to be logged, each as one `console.log("mimi-trace " + json)` (trace.ts); else absent |
  * | `PEERS` | JSON object: peer's domain → name of the binding that reaches it |
@@ -56,6 +57,8 @@ export interface WorkerdConfig {
   readonly objectsFolder: string;
   /** The file whose text becomes `HUB_KEYS`, so that no secret of ours is copied. */
   readonly hubKeysFile: string;
+  /** The file whose text becomes `PEER_KEYS`. */
+  readonly peerKeysFile: string;
   readonly keypair: CertifiedKey;
   /** The CA of the peers' certificates, in PEM. */
   readonly trustedCertificate: string;
@@ -187,6 +190,7 @@ function hubWorker(config: WorkerdConfig): string {
     ...OBJECTS.map(([className, name]) => binding(name, "durableObjectNamespace", text(className))),
     binding("CONFIG", "text", text(config.settings)),
     binding("HUB_KEYS", "text", embed(config.hubKeysFile)),
+    binding("PEER_KEYS", "text", embed(config.peerKeysFile)),
     ...(config.isDevelopment ? [binding("DEV", "text", text("1"))] : []),
     ...(config.traceSocketPath === undefined ? [] : [binding("TRACE", "text", text("1"))]),
     binding("PEERS", "json", text(JSON.stringify(peers))),

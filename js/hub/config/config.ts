@@ -16,7 +16,7 @@ export interface HubConfig {
   readonly retention: { readonly giveUpDays: number; readonly logDays: number; readonly logEvents: number };
   /** Those that JavaScript enforces; the core has the others. */
   readonly limits: { readonly updateBytes: number; readonly notifyBytes: number; readonly bodyBytes: number; readonly socketsPerDevice: number; readonly socketsPerUser: number };
-  readonly peers: { readonly allow: readonly string[]; readonly deny: readonly string[] };
+  readonly peers: { readonly allow: readonly string[]; readonly deny: readonly string[]; readonly auth: readonly string[]; readonly clientCertHeader: boolean };
   readonly clients: { readonly origins: readonly string[] };
   readonly log: { readonly level: "error" | "warn" | "info" | "debug" };
   readonly metrics: { readonly public: boolean };

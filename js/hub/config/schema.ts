@@ -37,7 +37,7 @@ function valueSchema(setting: Setting): Schema {
     case "text": return { ...common, type: "string" };
     case "choice": return { ...common, enum: choices };
     case "boolean": return { ...common, type: "boolean" };
-    case "texts": return { ...common, type: "array", items: { type: "string" }, ...(min === undefined ? {} : { minItems: min }), ...(max === undefined ? {} : { maxItems: max }) };
+    case "texts": return { ...common, type: "array", items: choices === undefined ? { type: "string" } : { enum: choices }, ...(min === undefined ? {} : { minItems: min }), ...(max === undefined ? {} : { maxItems: max }) };
     case "object": return { ...common, type: "object" };
     case "integer":
     case "number": return { ...common, type, ...(min === undefined ? {} : { minimum: min }), ...(max === undefined ? {} : { maximum: max }) };

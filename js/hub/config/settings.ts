@@ -10,7 +10,7 @@ export interface Setting {
   /** Its place in hub.jsonc, sections and name with dots between: `limits.bodyBytes`. */
   readonly path: string;
   readonly type: "domain" | "text" | "choice" | "boolean" | "integer" | "number" | "texts" | "object";
-  /** Of a choice: the words. */
+  /** Of a choice, or of texts: the words. */
   readonly choices?: readonly string[];
   /** The value when hub.jsonc has none; a setting without a default has to be there. */
   readonly default?: Value;
@@ -61,6 +61,7 @@ export function faultOf(setting: Setting, value: Value): string | undefined {
     case "boolean":
       return typeof value === "boolean" ? undefined : `is true or false, not ${given}`;
     case "texts":
+      if (setting.choices !== undefined && Array.isArray(value) && !value.every((item) => setting.choices?.some((choice) => choice === item))) return `is a list of ${setting.choices.join(" and ")}, not ${given}`;
       return Array.isArray(value) && value.every((item) => typeof item === "string") ? faultOfSize(setting, value.length, `${String(value.length)} of them`) : `is a list of texts, not ${given}`;
     case "object":
       return typeof value === "object" && value !== null && !Array.isArray(value) ? undefined : `is an object, not ${given}`;

@@ -11,6 +11,7 @@ import { readCertifiedKey, requireFor } from "../certificate-files.js";
 import { readConfigFile } from "../config-file.js";
 import { CliError, systemCode } from "../errors.js";
 import { HUB_KEYS_FILE, hubKeys } from "../hub-key.js";
+import { PEER_KEYS_FILE, peerKeys } from "../peer-keys.js";
 import { runProvider, type Provider, type Setup } from "../run-provider.js";
 import { print, signalled, WORKER } from "../running.js";
 import { StateFolder } from "../state-folder.js";
@@ -79,6 +80,7 @@ async function readSetup(values: Values): Promise<Setup> {
   const hubKeysFile = join(keys, HUB_KEYS_FILE);
   await mkdir(dirname(hubKeysFile), { recursive: true, mode: 0o700 });
   await hubKeys(keys);
+  await peerKeys(keys);
   const peerCa = textOf(values, "peer-ca");
   if (peerCa === undefined) {
     throw usage("--peer-ca is missing: the CA of the other providers' certificates");
@@ -89,6 +91,7 @@ async function readSetup(values: Values): Promise<Setup> {
     clients: readAddress("clients", textOf(values, "clients") ?? "127.0.0.1:8801"),
     providers: readAddress("providers", textOf(values, "providers") ?? "0.0.0.0:8443"),
     hubKeysFile,
+    peerKeysFile: join(keys, PEER_KEYS_FILE),
     keypair,
     trustedCertificate: await readAuthority(peerCa),
     clientKeypair: await readClientKeypair(values),
