@@ -31,6 +31,8 @@ pub enum UnknownUsers {
 pub enum Registration {
     /// Anybody, under any name: the first device creates the user. Development only.
     Open,
+    /// Whoever the operator's accounts say: the user whose account the request is of, and no other.
+    Jwt,
     /// Nobody through the client API.
     Closed,
 }

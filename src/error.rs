@@ -58,6 +58,9 @@ pub enum ProtocolError {
     /// A cap of D18 is reached.
     #[error("too many requests")]
     TooManyRequests,
+    /// Devices are registered by who is signed in as their user (D21).
+    #[error("not signed in as this user")]
+    NoAccount,
     /// Requests come too fast (D18).
     #[error("too many requests, again in {after_seconds} s")]
     TooFast {
@@ -78,7 +81,7 @@ impl ProtocolError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
-            Self::Unauthenticated(_) | Self::DeviceRevoked => 401,
+            Self::Unauthenticated(_) | Self::DeviceRevoked | Self::NoAccount => 401,
             Self::PeerRefused(_) | Self::NotAllowed(_) => 403,
             Self::NotFound(_) => 404,
             Self::MethodNotAllowed => 405,

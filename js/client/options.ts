@@ -31,6 +31,12 @@ export interface ClientOptions extends Signal {
    * Policy needs that.
    */
   readonly worker?: boolean | (() => Worker);
+  /**
+   * A token of the provider's accounts (a JWT), or what gives one: asked for when the client is opened, for
+   * a provider that registers devices of those alone who are signed in. It goes to the provider with the
+   * registration, and nowhere else; once the device is registered it is not needed.
+   */
+  readonly auth?: string | (() => string | Promise<string>);
   /** Where the wasm comes from; see {@link init}. */
   readonly wasm?: WasmSource;
   /** Instead of the platform's. */

@@ -28,15 +28,16 @@ export interface Opened extends Pick<Runtime, "thread" | "why"> {
  */
 export async function openHostFor(options: ClientOptions, name: string | undefined, link: Link): Promise<Opened> {
   const { worker: wanted = true } = options;
-  const crossing = wanted === false ? undefined : crossingOf(options, name);
-  if (wanted === false || crossing === undefined) return await hostHere(options, name, link, wanted === false ? undefined : "what the application gave cannot go to a worker");
+  const token = typeof options.auth === "function" ? await options.auth() : options.auth;
+  const crossing = wanted === false ? undefined : crossingOf(options, name, token);
+  if (wanted === false || crossing === undefined) return await hostHere(options, name, token, link, wanted === false ? undefined : "what the application gave cannot go to a worker");
   const spawning = spawn(wanted);
   const module = await loadModule(options.wasm).catch(async (error: unknown) => {
     (await spawning).live?.worker.terminate();
     throw error;
   });
   const { live, why } = await spawning;
-  if (live === undefined) return await hostHere(options, name, link, why);
+  if (live === undefined) return await hostHere(options, name, token, link, why);
   return { ...(await hostInWorker(live, module, crossing, link)), thread: "worker", ...(why === undefined ? {} : { why }) };
 }
 
@@ -63,9 +64,9 @@ export async function visit(access: StoreAccess, link: Link): Promise<Release> {
 }
 
 /** What a host in a worker is opened with; nothing when it cannot go there. */
-function crossingOf({ user, provider, pseudonym, keyPackages, store, fetch, WebSocket }: ClientOptions, name: string | undefined): WorkerHostOptions | undefined {
+function crossingOf({ user, provider, pseudonym, keyPackages, store, fetch, WebSocket }: ClientOptions, name: string | undefined, token: string | undefined): WorkerHostOptions | undefined {
   if (fetch !== undefined || WebSocket !== undefined) return undefined;
-  const parts = { user, provider: String(provider), pseudonym, keyPackages: checkedOptions(keyPackages) };
+  const parts = { user, provider: String(provider), token, pseudonym, keyPackages: checkedOptions(keyPackages) };
   if (store === "memory") return { ...parts, store };
   if (name === undefined || (store !== undefined && !isNamed(store))) return undefined;
   return { ...parts, store: { name, key: store?.key } };
@@ -118,7 +119,7 @@ async function hostInWorker({ worker, life }: LiveWorker, module: WebAssembly.Mo
 }
 
 /** A host on this thread. */
-async function hostHere(options: ClientOptions, name: string | undefined, link: Link, why: string | undefined): Promise<Opened> {
+async function hostHere(options: ClientOptions, name: string | undefined, token: string | undefined, link: Link, why: string | undefined): Promise<Opened> {
   await init(options.wasm);
   const host = await openHost({
     user: options.user,
@@ -126,6 +127,7 @@ async function hostHere(options: ClientOptions, name: string | undefined, link: 
     pseudonym: options.pseudonym,
     keyPackages: checkedOptions(options.keyPackages),
     fetch: options.fetch,
+    token,
     webSocket: options.WebSocket ?? (await currentPlatform().webSocket()),
     openStore: () => openStore(options.store, name),
     thread: "main",

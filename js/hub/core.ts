@@ -20,6 +20,8 @@ export interface Env {
   DEV?: string;
   TRACE?: string;
   PEERS?: Record<string, string>;
+  /** Reaches the issuer of accounts, where that is not where everything is reached. */
+  ACCOUNTS?: Fetcher;
   /** Reaches every other provider, with our certificate: on the edge. */
   PEER_MTLS?: Fetcher;
   [binding: string]: unknown;

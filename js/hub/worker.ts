@@ -2,6 +2,7 @@
 
 import { answerCode, routeRequest } from "#wasm/hub";
 import { administer } from "./admin/router.js";
+import { accountOf } from "./client-auth.js";
 import { callCore, configOf, configure, settingsOf, type Env } from "./core.js";
 import { originOf, withCors, type Origin } from "./cors.js";
 import { endpointOf, type EndpointName } from "./endpoint.js";
@@ -10,7 +11,7 @@ import { readAtMost, type Answer } from "./http.js";
 import { REQUEST_ID, hashed, isLogged, log, requestIdOf } from "./log.js";
 import { count, observe } from "./metrics.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
-import { evidenceOf, tellKeys } from "./peer-auth.js";
+import { evidenceOf, tellKeys, type PeerEvidence } from "./peer-auth.js";
 import { traceClient, traceClock, type TracedRequest } from "./trace.js";
 
 export { FollowedRoom, HubRoom, Provider, User } from "./objects.js";
@@ -77,7 +78,8 @@ async function respond(incoming: Incoming): Promise<Responded> {
   const body = await bodyOf(incoming);
   if (body === undefined) return { response: new Response(null, { status: 413, headers: { [REQUEST_ID]: id } }) };
   const asked = { method: request.method, path: pathname + search, headers: [...request.headers] as [string, string][], body };
-  const { answer, socket } = await findAnswer(asked, incoming, clients ? undefined : await evidenceOf(request, body, env, id));
+  const who = clients ? { account: await accountOf(request, env, id) } : { evidence: await evidenceOf(request, body, env, id) };
+  const { answer, socket } = await findAnswer(asked, incoming, who);
   if (answer !== undefined) {
     if (clients) traceClient(env, at, asked, answer);
     return { response: toResponse(answer, id), code: codeOf(incoming.endpoint, pathname, answer) };
@@ -100,15 +102,15 @@ async function bodyOf({ request, env, endpoint }: Incoming): Promise<Uint8Array 
   return await readAtMost(most, request.body);
 }
 
-/** The answer to a request, or the object that opens a socket for it. `auth` is absent for clients. */
+/** The answer to a request, or the object that opens a socket for it; clients have no evidence. */
 async function findAnswer(
   { method, path, headers, body }: TracedRequest & { headers: [string, string][] },
   { env, id }: Incoming,
-  auth: unknown,
+  { evidence, account }: { readonly evidence?: PeerEvidence; readonly account?: string | undefined },
 ): Promise<{ answer: Answer; socket?: undefined } | { answer?: undefined; socket: SocketObject }> {
   let routed: Routed;
   try {
-    routed = callCore(undefined, () => routeRequest(settingsOf(env), method, path, headers, body, auth as object | undefined, Date.now())) as Routed;
+    routed = callCore(undefined, () => routeRequest(settingsOf(env), method, path, headers, body, evidence, account, Date.now())) as Routed;
   } catch (error) {
     log(env, "error", { event: "route", id, error: String(error) });
     return { answer: { status: 500, headers: [], body: new Uint8Array() } };

@@ -209,7 +209,7 @@ function finishPackage(name) {
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
     copyFileSync(at(licence), join(folder, licence));
   }
-  for (const text of ["README.md", "docs"]) {
+  for (const text of ["README.md", "docs", "worker.d.ts"]) {
     if (has("npm", name, text)) cpSync(at("npm", name, text), join(folder, text), { recursive: true });
   }
   link(folder, at("node_modules/@mimi-edge", name));

@@ -4,8 +4,8 @@ use crate::{
     error::{InternalError, ProtocolError},
     transport::{Endpoint, Response},
     wire::{
-        DEVICE_AUTH_SCHEME, GroupInfoResponse, Protocol, REVOKED_CHALLENGE, SubmitMessageResponse,
-        SubmitStatus, UpdateResponseCode, UpdateRoomResponse, encode,
+        ACCOUNT_AUTH_SCHEME, DEVICE_AUTH_SCHEME, GroupInfoResponse, Protocol, REVOKED_CHALLENGE,
+        SubmitMessageResponse, SubmitStatus, UpdateResponseCode, UpdateRoomResponse, encode,
     },
 };
 
@@ -15,6 +15,7 @@ pub fn plain_refusal(error: &ProtocolError) -> Response {
     let mut response = Response::text(error.status(), &error.to_string());
     let (name, value) = match error {
         ProtocolError::Unauthenticated(_) => ("www-authenticate", DEVICE_AUTH_SCHEME.into()),
+        ProtocolError::NoAccount => ("www-authenticate", ACCOUNT_AUTH_SCHEME.into()),
         ProtocolError::DeviceRevoked => ("www-authenticate", REVOKED_CHALLENGE.into()),
         ProtocolError::TooFast { after_seconds } => ("retry-after", after_seconds.to_string()),
         _ => return response,

@@ -7,7 +7,7 @@
 
 use super::consent;
 use crate::{
-    config::ProviderConfig,
+    config::{ProviderConfig, Registration},
     error::{InternalError, ProtocolError},
     object::plain_refusal,
     transport::{
@@ -45,6 +45,11 @@ pub enum Peer {
 pub enum Via {
     /// The one for our clients: the client API alone (R4).
     Clients,
+    /// The same, for who is signed in with the operator's accounts.
+    SignedIn {
+        /// The user, or its part before the domain, as the token has it.
+        account: String,
+    },
     /// The one for other providers: MIMI alone.
     Providers {
         /// Who is at the other end.
@@ -67,7 +72,8 @@ pub enum Routed {
 #[must_use]
 pub fn route(config: &ProviderConfig, request: &HttpRequest, via: &Via) -> Routed {
     let routed = match via {
-        Via::Clients => route_client(config, request),
+        Via::Clients => route_client(config, request, None),
+        Via::SignedIn { account } => route_client(config, request, Some(account)),
         Via::Providers { peer } => route_provider(config, request, peer),
     };
     routed.unwrap_or_else(|error| {
@@ -294,7 +300,11 @@ fn hub_endpoint(
 
 // The door for our clients.
 
-fn route_client(config: &ProviderConfig, request: &HttpRequest) -> Result<Routed, ProtocolError> {
+fn route_client(
+    config: &ProviderConfig,
+    request: &HttpRequest,
+    account: Option<&str>,
+) -> Result<Routed, ProtocolError> {
     let path = request.path.strip_prefix(CLIENT_PATH).ok_or(ProtocolError::NotFound("path"))?;
     let max_bytes = if path.starts_with("update/") { MAX_UPDATE_BYTES } else { MAX_BODY_BYTES };
     require_size(request, max_bytes)?;
@@ -305,7 +315,14 @@ fn route_client(config: &ProviderConfig, request: &HttpRequest) -> Result<Routed
     }
     let (object, endpoint) = match caller(request, path)? {
         Caller::Socket(device) => return Ok(Routed::Socket(user_object(config, &device)?)),
-        Caller::New(device) => (user_object(config, &device)?, Endpoint::RegisterDevice),
+        Caller::New(device) => {
+            let object = user_object(config, &device)?;
+            let is_own = account.is_some_and(|account| is_account(config, account, &device.user()));
+            if config.registration == Registration::Jwt && !is_own {
+                return Err(ProtocolError::NoAccount);
+            }
+            (object, Endpoint::RegisterDevice)
+        }
         Caller::Signed(device, auth) => {
             let object = user_object(config, &device)
                 .map_err(|_| ProtocolError::Unauthenticated("not a device of this provider"))?;
@@ -317,6 +334,12 @@ fn route_client(config: &ProviderConfig, request: &HttpRequest) -> Result<Routed
     let source = Source::Own;
     let request = IncomingRequest { source, endpoint, body: request.body.clone() };
     Ok(Routed::Call(ObjectCall { object, request }))
+}
+
+/// Whether an account, a whole identifier or the part before the domain, is this user's.
+fn is_account(config: &ProviderConfig, account: &str, user: &UserUri) -> bool {
+    let whole = user.as_str();
+    account == whole || format!("{account}@{}", config.domain) == whole
 }
 
 fn client_uri(uri: &IdentifierUri) -> Result<ClientUri, ProtocolError> {

@@ -37,6 +37,8 @@ use crate::error::{InternalError, ProtocolError};
 
 /// The scheme of the `Authorization` header, and of `WWW-Authenticate` in a 401 (D21).
 pub const DEVICE_AUTH_SCHEME: &str = "Mimi-Device";
+/// The scheme of `WWW-Authenticate` when a token of the operator's accounts is wanted (D21, RFC 6750).
+pub const ACCOUNT_AUTH_SCHEME: &str = "Bearer";
 
 /// The `WWW-Authenticate` of a 401 that is for good: the device was revoked, or its user deleted.
 pub const REVOKED_CHALLENGE: &str = "Mimi-Device error=\"revoked\"";

@@ -19,9 +19,9 @@ mod verbatim;
 
 pub use app_sync::{AppSync, MimiParticipantList, Role, UserRoles};
 pub use client_api::{
-    ConsentItem, ConsentState, Cursor, DEVICE_AUTH_SCHEME, DeviceAuth, DeviceList,
-    DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, DeviceSummary, EventPage,
-    FromClient, FromProvider, KeyPackageList, KeyPackageStock, LogEvent, PseudonymGrant,
+    ACCOUNT_AUTH_SCHEME, ConsentItem, ConsentState, Cursor, DEVICE_AUTH_SCHEME, DeviceAuth,
+    DeviceList, DeviceRegistration, DeviceRegistrationTbs, DeviceRequestTbs, DeviceSummary,
+    EventPage, FromClient, FromProvider, KeyPackageList, KeyPackageStock, LogEvent, PseudonymGrant,
     REVOKED_CHALLENGE, RoomCreation, RoomList, RoomProfile, RoomSummary,
 };
 pub use consent::{ConsentEntry, ConsentOperation};

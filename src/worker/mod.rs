@@ -23,7 +23,7 @@ use crate::{
 
 /// Who called, on which of the two listeners.
 ///
-/// `clients`: the client API's listener. Else the listener for providers, with what the TLS
+/// `clients`: the client API's listener, with the account that a verified token is of, if there was one. Else the listener for providers, with what the TLS
 /// terminator says of the peer's certificate.
 #[wasm_bindgen(js_name = routeRequest)]
 #[allow(clippy::too_many_arguments, reason = "one request, flat, across the boundary")]
@@ -34,10 +34,11 @@ pub fn route_request(
     headers: js_sys::Array,
     body: Vec<u8>,
     tls_client_auth: Option<js_sys::Object>,
+    account: Option<String>,
     now: f64,
 ) -> JsValue {
     let via = match tls_client_auth {
-        None => Via::Clients,
+        None => account.map_or(Via::Clients, |account| Via::SignedIn { account }),
         Some(auth) => Via::Providers { peer: peer_auth::peer(&auth) },
     };
     let request = http_request(method, path, &headers, body);

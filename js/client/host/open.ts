@@ -13,11 +13,13 @@ export interface HostOptions extends Pick<HostParts, "thread" | "webSocket"> {
   readonly keyPackages: KeyPackageOptions | undefined;
   readonly openStore: () => Promise<HostParts["store"]>;
   readonly fetch?: typeof fetch | undefined;
+  /** Of the provider's accounts. */
+  readonly token: string | undefined;
 }
 
 /** Opens the device that a store holds, or makes a new one, and starts its work. The wasm is there already. */
-export async function openHost({ user, provider, pseudonym, keyPackages, openStore, fetch, webSocket, thread }: HostOptions): Promise<Host> {
-  const transport = new Transport(provider, fetch);
+export async function openHost({ user, provider, pseudonym, keyPackages, openStore, fetch, token, webSocket, thread }: HostOptions): Promise<Host> {
+  const transport = new Transport(provider, fetch, token);
   const store = await openStore();
   try {
     const openCore = async (): Promise<ClientCore> => {

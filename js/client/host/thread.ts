@@ -14,6 +14,7 @@ export interface WorkerHostOptions {
   readonly provider: string;
   readonly pseudonym: Uint8Array | undefined;
   readonly keyPackages: KeyPackageOptions | undefined;
+  readonly token: string | undefined;
   /** `"memory"`, or a name and perhaps a key for IndexedDB. */
   readonly store: "memory" | { readonly name: string; readonly key: StoreKey | undefined };
 }

@@ -36,6 +36,8 @@ export interface Exchange {
   readonly response?: Bytes;
 }
 
+/** Where a device is registered. */
+const REGISTRATION = "/client/v1/devices";
 /** Answer headers that the core looks at. */
 const ANSWER_HEADERS = ["content-type", "retry-after", "www-authenticate"];
 /** First and longest wait before the socket is opened again, in ms; it doubles in between. */
@@ -50,11 +52,14 @@ const MOST_BYTES = 16 << 20;
 export class Transport {
   readonly #base: string;
   readonly #fetch: typeof fetch;
+  /** Of the provider's accounts: it goes with the device's registration. */
+  readonly #token: string | undefined;
   /** Called for each exchange, while somebody wants to know. */
   trace: ((exchange: Omit<Exchange, "from" | "to">) => void) | undefined;
 
-  constructor(provider: string | URL, fetcher: typeof fetch | undefined) {
+  constructor(provider: string | URL, fetcher: typeof fetch | undefined, token?: string) {
     this.#base = baseOf(provider);
+    this.#token = token;
     this.#fetch = fetcher ?? ((input, options) => fetch(input, options));
   }
 
@@ -75,7 +80,7 @@ export class Transport {
   async #attempt(request: CoreRequest, signal: AbortSignal): Promise<CoreAnswer> {
     const response = await this.#fetch(this.#base + request.url, {
       method: request.method,
-      headers: request.headers.map(([name, value]): [string, string] => [name, value]),
+      headers: [...request.headers.map(([name, value]): [string, string] => [name, value]), ...this.#proofFor(request)],
       body: request.method === "GET" ? null : request.body,
       signal: AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMillis)]),
     });
@@ -84,6 +89,10 @@ export class Transport {
       return value === null ? [] : [[name, value]];
     });
     return { status: response.status, headers, body: await bodyOf(response) };
+  }
+
+  #proofFor({ method, url }: CoreRequest): [string, string][] {
+    return this.#token !== undefined && method === "POST" && url === REGISTRATION ? [["authorization", `Bearer ${this.#token}`]] : [];
   }
 
   /** The socket's URL for this path. */

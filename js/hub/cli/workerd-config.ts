@@ -19,6 +19,7 @@
  * | `CONFIG` | text: JSON with comments, the settings of ../config/settings.json |
  * | `HUB_KEYS` | text: JSON, see HubKeys in hub-key.ts |
  * | `PEER_KEYS` | text: JSON, see PeerKey in ../signature.ts |
+ * | `ACCOUNTS` | fetcher: reaches the issuer of accounts; absent where everything is reached by the global `fetch` |
  * | `DEV` | text `1`: loopback origins; absent when not in development |
  * | `TRACE` | text `1` if exchanges and frames are to be logged, each as one `console.log("mimi-trace " + json)` (trace.ts); else absent |
  * | `PEERS` | JSON object: peer's domain → name of the binding that reaches it |
@@ -135,6 +136,7 @@ export function workerdConfig(config: WorkerdConfig): string {
     struct({ name: text("client-gate"), worker: clientGate(config) }),
     struct({ name: text("objects"), disk: disk(config.objectsFolder) }),
     struct({ name: text("nowhere"), external: nowhere() }),
+    ...(config.reachesPublic ? [struct({ name: text("accounts"), network: accountsNetwork() })] : []),
     ...(config.reachesPublic ? [struct({ name: text("public"), network: publicNetwork(config) })] : []),
     ...(config.traceSocketPath === undefined
       ? []
@@ -191,6 +193,7 @@ function hubWorker(config: WorkerdConfig): string {
     binding("CONFIG", "text", text(config.settings)),
     binding("HUB_KEYS", "text", embed(config.hubKeysFile)),
     binding("PEER_KEYS", "text", embed(config.peerKeysFile)),
+    ...(config.reachesPublic ? [binding("ACCOUNTS", "service", text("accounts"))] : []),
     ...(config.isDevelopment ? [binding("DEV", "text", text("1"))] : []),
     ...(config.traceSocketPath === undefined ? [] : [binding("TRACE", "text", text("1"))]),
     binding("PEERS", "json", text(JSON.stringify(peers))),
@@ -240,6 +243,11 @@ function peerServer(peer: Peer, config: WorkerdConfig): string {
 /** Addresses of machines that anybody reaches: never this one, nor its network. */
 function publicNetwork(config: WorkerdConfig): string {
   return struct({ allow: list([text("public")]), tlsOptions: peerTls(config) });
+}
+
+/** Where the operator's accounts are, public or not: their certificates are of any authority. */
+function accountsNetwork(): string {
+  return struct({ allow: list([text("public"), text("private")]), tlsOptions: struct({ trustBrowserCas: "true" }) });
 }
 
 /** Our certificate is shown, and the peer's is of the CA that we trust. */

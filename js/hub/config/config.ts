@@ -12,12 +12,12 @@ export interface HubConfig {
   readonly domain: string;
   readonly consent: "allow" | "ask";
   readonly unknownUsers: "hidden" | "told";
-  readonly registration: "open" | "closed";
+  readonly registration: "open" | "jwt" | "closed";
   readonly retention: { readonly giveUpDays: number; readonly logDays: number; readonly logEvents: number };
   /** Those that JavaScript enforces; the core has the others. */
   readonly limits: { readonly updateBytes: number; readonly notifyBytes: number; readonly bodyBytes: number; readonly socketsPerDevice: number; readonly socketsPerUser: number };
   readonly peers: { readonly allow: readonly string[]; readonly deny: readonly string[]; readonly auth: readonly string[]; readonly clientCertHeader: boolean };
-  readonly clients: { readonly origins: readonly string[] };
+  readonly clients: { readonly origins: readonly string[]; readonly jwt: { readonly issuer: string; readonly audience: string; readonly keysUrl: string; readonly keys: object; readonly userClaim: string } };
   readonly log: { readonly level: "error" | "warn" | "info" | "debug" };
   readonly metrics: { readonly public: boolean };
 }
@@ -63,8 +63,17 @@ export function readConfig(text: string, variables: Readonly<Record<string, unkn
     origins.set(setting.path, found.origin);
     put(config, setting.path, found.value);
   }
+  if (problems.length === 0) problems.push(...contradictions(config as unknown as HubConfig));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: config as unknown as HubConfig, origins };
+}
+
+/** What each setting allows, and all of them together do not. */
+function contradictions({ registration, clients: { jwt } }: HubConfig): readonly string[] {
+  if (registration !== "jwt") return [];
+  const missing = (["issuer", "audience"] as const).filter((name) => jwt[name] === "").map((name) => `clients.jwt.${name} is missing, which registration jwt needs`);
+  const hasKeys = jwt.keysUrl !== "" || Object.keys(jwt.keys).length > 0;
+  return hasKeys ? missing : [...missing, "clients.jwt.keysUrl or clients.jwt.keys is missing, which registration jwt needs"];
 }
 
 /** The settings that the text has, by path. */
