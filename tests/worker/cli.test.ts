@@ -56,7 +56,7 @@ async function hubKeysOf(state: string): Promise<Record<string, string>> {
 }
 
 const mistakes: readonly (readonly [RegExp, ...string[]])[] = [
-  [/a command is missing; there is: init, dev, serve, keygen, config, status/],
+  [/a command is missing; there is: init, dev, serve, keygen, config, check, /],
   [/there is no command "server"; there is: init, dev, /, "server"],
   [/--domain is missing/, "dev"],
   [/'--domian'/, "dev", "--domian", ALPHA],

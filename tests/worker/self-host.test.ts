@@ -77,6 +77,13 @@ test("r2_two_providers_that_are_set_up_by_the_guide_federate_with_mutual_tls", a
     const directory = JSON.parse(await run(checks[index] ?? "")) as { notify: string };
     assert.equal(directory.notify, `https://${domain}/v1/notify/{roomId}`);
   }
+  const check = (...more: string[]): Promise<string> => run(["npx mimi-hub check --config alpha/hub.jsonc --keys alpha/keys --peer-ca ca/ca-certificate.pem", ...more].join(" "));
+  assert.equal(await check("bravo.example", `--address 127.0.0.1:${String(ports.get("8444"))}`), "ok      configuration\nok      hub keys\nok      certificate\nok      certificate: 364 days left\nok      bravo.example: its directory\n");
+  await assert.rejects(check("charlie.example", `--address 127.0.0.1:${String(ports.get("8444"))}`), ({ code, stdout }: { code: number; stdout: string }) => {
+    assert.equal(code, 2);
+    assert.match(stdout, /^wrong {3}charlie\.example: its directory: .*charlie\.example/m);
+    return true;
+  });
   await stop();
 
   // What the guide's last block says, in both files.

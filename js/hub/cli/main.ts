@@ -4,6 +4,7 @@
 
 import { version } from "../../../npm/hub/package.json";
 import { readArguments, type Command } from "./arguments.js";
+import { CHECK } from "./commands/check.js";
 import { CONFIG } from "./commands/config.js";
 import { DEV } from "./commands/dev.js";
 import { INIT } from "./commands/init.js";
@@ -19,6 +20,7 @@ const COMMANDS: readonly Command[] = [
   SERVE,
   KEYGEN,
   CONFIG,
+  CHECK,
   STATUS,
   ROOMS,
   USERS,
