@@ -35,7 +35,7 @@ export async function startProvider(domain: string, onTrace: (line: string) => v
     PEERS: {},
   } as unknown as Env;
   const respond = (through: "client" | "mimi", request: Request): Promise<Response> =>
-    worker.fetch(request, env, { props: { listener: through } } as Parameters<typeof worker.fetch>[2]);
+    worker.fetch(request, env, { props: { listener: through }, waitUntil: () => undefined } as unknown as Parameters<typeof worker.fetch>[2]);
   return {
     domain,
     fetch: (input, init) => respond("client", arriving(String(input), init)),
