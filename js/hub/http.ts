@@ -55,6 +55,11 @@ async function attempt(env: Env, { method, url, headers, body, timeoutMillis }: 
   }
 }
 
+/** Reads what is left of a body and keeps nothing: an answer to somebody who still sends may be lost. */
+export async function drained(stream: ReadableStream<unknown> | null | undefined): Promise<void> {
+  for await (const _ of stream ?? []) continue;
+}
+
 /** The bytes of a body; `undefined` when there are more than `limit`, of which the rest is not read. */
 export async function readAtMost(limit: number, stream: ReadableStream<Uint8Array> | null): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = [];

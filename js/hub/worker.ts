@@ -7,7 +7,7 @@ import { callCore, configOf, configure, settingsOf, type Env } from "./core.js";
 import { originOf, withCors, type Origin } from "./cors.js";
 import { endpointOf, type EndpointName } from "./endpoint.js";
 import { isHealthPath, tellHealth } from "./health.js";
-import { readAtMost, type Answer } from "./http.js";
+import { drained, readAtMost, type Answer } from "./http.js";
 import { REQUEST_ID, hashed, isLogged, log, requestIdOf } from "./log.js";
 import { count, observe } from "./metrics.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";
@@ -95,8 +95,7 @@ async function bodyOf({ request, env, endpoint }: Incoming): Promise<Uint8Array 
   const { updateBytes, notifyBytes, bodyBytes } = configOf(env).limits;
   const most = endpoint === "update" ? updateBytes : endpoint === "notify" ? notifyBytes : bodyBytes;
   if (Number(request.headers.get("content-length") ?? 0) > most) {
-    // Read, so that the answer is not lost; kept it is not.
-    for await (const _ of request.body ?? []) continue;
+    await drained(request.body);
     return undefined;
   }
   return await readAtMost(most, request.body);

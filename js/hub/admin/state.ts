@@ -2,6 +2,7 @@
 
 import { operatorCall } from "#wasm/hub";
 import { callCore, configOf, settingsOf, type Env } from "../core.js";
+import { drained } from "../http.js";
 import { newRequestId } from "../log.js";
 import { callObject, stub, type ObjectCall } from "../objects.js";
 
@@ -95,11 +96,21 @@ export class ImportError extends Error {}
 
 /** Takes an export into a provider that has nothing yet; resolves to how much there was. */
 export async function imported(env: Env, body: ReadableStream<Uint8Array> | null): Promise<{ readonly objects: number; readonly rows: number }> {
+  const text = body?.pipeThrough(new TextDecoderStream());
+  try {
+    return await takeIn(env, text);
+  } catch (error) {
+    await drained(text);
+    throw error;
+  }
+}
+
+async function takeIn(env: Env, text: ReadableStream<string> | undefined): Promise<{ readonly objects: number; readonly rows: number }> {
   const { domain } = configOf(env);
   for (const className of CLASSES) if ((await countOf(env, className)) > 0) throw new ImportError("this provider is not empty");
   const seen = { objects: new Set<string>(), rows: 0 };
   let isBegun = false;
-  for await (const line of linesOf(body)) {
+  for await (const line of linesOf(text)) {
     if ("mimi" in line) {
       if (line.version !== EXPORT_VERSION) throw new ImportError(`an export of version ${String(line.version)}`);
       if (line.domain !== domain) throw new ImportError(`an export of ${line.domain}, and this is ${domain}`);
@@ -120,10 +131,10 @@ export async function imported(env: Env, body: ReadableStream<Uint8Array> | null
   throw new ImportError("the export ends too early");
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Line> {
+async function* linesOf(text: ReadableStream<string> | undefined): AsyncGenerator<Line> {
   let rest = "";
-  for await (const text of body?.pipeThrough(new TextDecoderStream()) ?? []) {
-    const lines = (rest + text).split("\n");
+  for await (const part of text?.values({ preventCancel: true }) ?? []) {
+    const lines = (rest + part).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
       try {
