@@ -21,6 +21,7 @@ mod hpke;
 mod join_config;
 mod provider;
 mod signature;
+#[cfg(feature = "hub")]
 mod snapshot;
 mod storage;
 
@@ -28,6 +29,7 @@ pub use algorithms::Algorithms;
 pub use crypto::MlsCrypto;
 pub use provider::MlsProvider;
 pub use signature::SignatureKeyPair;
+#[cfg(feature = "hub")]
 pub use snapshot::HubGroupStore;
 pub use storage::{MLS_TABLE, MlsStorage};
 

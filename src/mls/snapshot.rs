@@ -1,7 +1,8 @@
 //! A hub's group in its storage: one checksummed snapshot per commit.
 //!
 //! openmls writes a whole tree at each merge. Here that is one postcard value with the rest of the
-//! public state; corrupt state would load silently or trap, so it carries a version and a checksum.
+//! public state, compressed; corrupt state would load silently or trap, so it carries a version and a
+//! checksum.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// The version of the snapshot's format; others are refused.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const CHECKSUM_BYTES: usize = 32;
 /// Largest row: a Durable Object's storage refuses values above 2 MB.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -111,9 +112,9 @@ impl HubGroupStore {
     }
 }
 
-/// Version, checksum, value.
+/// Version, checksum, compressed value.
 fn seal(value: &impl Serialize) -> Result<Vec<u8>> {
-    let value = encode_row(value)?;
+    let value = lz4_flex::compress_prepend_size(&encode_row(value)?);
     Ok([&[FORMAT], Sha256::digest(&value).as_slice(), &value].concat())
 }
 
@@ -125,7 +126,9 @@ fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if Sha256::digest(value).as_slice() != checksum {
         return Err(InternalError::Storage("a snapshot is damaged"));
     }
-    decode_row(value)
+    let value = lz4_flex::decompress_size_prepended(value)
+        .map_err(|_| InternalError::Storage("a snapshot does not decompress"))?;
+    decode_row(&value)
 }
 
 fn chunk_prefix(table: u8, part: u64) -> Vec<u8> {
