@@ -1,5 +1,6 @@
 // `npm test`: sets up, then runs every check, goes on after a failure, and ends with the count.
 // `npm test -- rust js` runs only the groups named; GROUPS has them.
+import { benchHub, hubTable } from "./bench-hub.mjs";
 import { bench, table } from "./bench.mjs";
 import { api } from "./api.mjs";
 import { TARGET, TESTING, WASM, build, buildForTests } from "./build.mjs";
@@ -30,7 +31,11 @@ const GROUPS = {
   deploy: dryDeploy,
   api: publicSurface,
   bench: quickBench,
+  "bench:hub": quickHubBench,
 };
+
+/** What a commit may store in a room of 1000 members. */
+const MOST_STORED = { bytes: 300_000, rows: 6 };
 
 /** Runs one check, of which only failing counts. */
 async function check(name, program, args, env = {}) {
@@ -117,6 +122,16 @@ async function quickBench() {
   const lines = table(await bench({ quick: true }));
   process.stdout.write(`${lines.join("\n")}\n`);
   record("bench", 1, 0);
+}
+
+/** Likewise; what a commit stores is the same on every machine, and that is judged. */
+async function quickHubBench() {
+  say("\n── npm run bench:hub -- --quick");
+  const figures = await benchHub({ quick: true });
+  process.stdout.write(`${hubTable(figures).join("\n")}\n`);
+  const stored = figures.written.find(({ members }) => members === 1000);
+  const fits = stored !== undefined && stored.bytes <= MOST_STORED.bytes && stored.rows <= MOST_STORED.rows;
+  record("bench:hub", fits ? 1 : 0, fits ? 0 : 1);
 }
 
 /** The client's public surface is the one that npm/client/api describes, documented, and compiles for its users. */
