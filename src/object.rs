@@ -4,21 +4,28 @@
 //! [`Object`] around it applies the step when it ended well and drops it when it did not, sends what
 //! the outbox holds, and finds out where another provider's endpoints are.
 
+mod announce;
 mod delivery;
 mod directories;
 mod refusal;
 mod user_lane;
+mod version;
 
 use std::{collections::BTreeMap, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    announce::News,
     refusal::{plain_refusal, room_refusal},
     user_lane::UserEntry,
 };
 
-use self::directories::{Directories, Resolved};
+use self::{
+    announce::{announce, announcement},
+    directories::{Directories, Resolved},
+    version::Stored,
+};
 use crate::{
     config::ProviderConfig,
     error::{Error, InternalError, ProtocolError, Result},
@@ -27,7 +34,7 @@ use crate::{
     time::UnixMillis,
     transport::{
         Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectClass, ObjectName,
-        Outcome, Outgoing, OutgoingRequest, PeerCall, RequestId, Response, Source,
+        Outcome, Outgoing, OutgoingRequest, PeerCall, RequestId, Response,
     },
     wire::uri::Domain,
 };
@@ -41,24 +48,12 @@ mod table {
     pub(super) const OUTBOX_SHARED: u8 = 0xF4;
     /// The object has announced itself.
     pub(super) const ANNOUNCED: u8 = 0xF5;
+    /// Which version of this program wrote the rows.
+    pub(super) const VERSION: u8 = 0xF6;
 }
 
 /// What the receiver of an entry may keep beside it in one row, in bytes.
 const KEPT_WITH_ENTRY_BYTES: usize = 64 << 10;
-
-/// What an object tells the index of its provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum News {
-    /// It is there.
-    Object(ObjectName),
-    /// Something that the operator should know of another provider (R82, D22).
-    Report {
-        /// The provider.
-        peer: Domain,
-        /// In words, without users, rooms and content.
-        what: String,
-    },
-}
 
 /// How many entries of a lane go into one request.
 const LANE_BATCH: usize = 64;
@@ -287,6 +282,8 @@ pub struct Object<R> {
     own_name: Option<ObjectName>,
     /// Whether the index was told of it.
     is_announced: bool,
+    /// Whether the rows are of this version.
+    stored: Stored,
 }
 
 impl<R: Role> Object<R> {
@@ -304,6 +301,7 @@ impl<R: Role> Object<R> {
             effects: Vec::new(),
             own_name: None,
             is_announced: false,
+            stored: Stored::Unknown,
         }
     }
 
@@ -362,6 +360,7 @@ impl<R: Role> Object<R> {
     /// # Errors
     /// When the storage fails.
     pub fn poll_request(&mut self, now: UnixMillis) -> Result<Option<OutgoingRequest>> {
+        self.stored = self.stored.known(&*self.storage)?;
         loop {
             let due = {
                 let transaction = Transaction::new(&*self.storage);
@@ -491,6 +490,7 @@ impl<R: Role> Object<R> {
         now: UnixMillis,
         act: impl FnOnce(&mut R, &mut Step<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.stored = self.stored.known(&*self.storage)?;
         let mut step = Step {
             transaction: Transaction::new(&*self.storage),
             now,
@@ -499,10 +499,13 @@ impl<R: Role> Object<R> {
             effects: Vec::new(),
         };
         let mut result = act(&mut self.role, &mut step);
-        let announces = result.is_ok() && !self.is_announced && step.transaction.has_changes();
-        if announces
-            && let Some(own_name) = &self.own_name
-            && let Err(error) = announce(&mut step, own_name)
+        let is_first = self.stored == Stored::Nothing || !self.is_announced;
+        let begins = result.is_ok() && is_first && step.transaction.has_changes();
+        if begins
+            && let Err(error) = self
+                .stored
+                .say(&mut step.transaction)
+                .and_then(|()| announce(&mut step, self.own_name.as_ref()))
         {
             result = Err(error.into());
         }
@@ -516,7 +519,9 @@ impl<R: Role> Object<R> {
         };
         match result {
             Ok(value) => {
-                self.is_announced |= announces;
+                if begins {
+                    (self.is_announced, self.stored) = (true, Stored::Current);
+                }
                 self.effects.extend(effects);
                 Ok(value)
             }
@@ -588,23 +593,6 @@ impl<R: Role> Object<R> {
                 .step(now, |_, step| Directories::forget_if_old(&mut step.transaction, domain, now))
                 .unwrap_or(false)
     }
-}
-
-/// Tells the index of an object that stores something, once.
-fn announce(step: &mut Step<'_>, own_name: &ObjectName) -> Result<(), InternalError> {
-    if step.transaction.read(&[table::ANNOUNCED])?.is_some() {
-        return Ok(());
-    }
-    step.transaction.write(vec![table::ANNOUNCED], Vec::new());
-    step.tell_index(&News::Object(own_name.clone()))
-}
-
-/// The request with entries of the index's lane.
-fn announcement(index: ObjectName, entries: &[Vec<u8>]) -> Result<LaneRequest, InternalError> {
-    let body = encode_row(&entries)?;
-    let request = IncomingRequest { source: Source::Own, endpoint: Endpoint::Announce, body };
-    let call = Call::Object(ObjectCall { object: index, request });
-    Ok(LaneRequest { call, label: "announcement".into(), entries: entries.len() })
 }
 
 /// Whether a change fits into a row: of an entry of the outbox, also into one of its receiver (D18).

@@ -195,6 +195,8 @@ fn r32_whose_key_packages_went_out_is_recorded_before_the_answer() {
     assert!(value.windows(BOB_USER.len()).any(|window| window == BOB_USER.as_bytes()));
     let (end, _) = rows.next().unwrap();
     assert!(end.ends_with(&package.reference));
+    // The version of the rows.
+    assert_eq!(rows.next(), Some((&[0xF6][..], &[1][..])));
     assert_eq!(rows.next(), None);
     // So the Welcome finds him.
     let commit = alice.commit(common::follower::listed(BOB_USER, &[&package])).unwrap();

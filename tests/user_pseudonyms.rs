@@ -378,8 +378,8 @@ fn r91_a_pseudonym_whose_owner_is_gone_already_does_not_come_to_be() {
         Some(response)
     });
     assert_eq!(response.status, 504);
-    let mark_alone = pseudonym.unwrap().storage.snapshot();
-    assert_eq!(mark_alone.rows().count(), 1);
+    let mark_and_version = pseudonym.unwrap().storage.snapshot();
+    assert_eq!(mark_and_version.rows().count(), 2);
 }
 
 #[test]

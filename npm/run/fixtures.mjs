@@ -1,10 +1,17 @@
-// `npm run fixtures`: writes what today's version stores into tests/fixtures/store, for later versions to
-// open: the core's rows (tests/client/fixtures.rs), and one device's of them sealed as IndexedDB has
-// them (js/client/store). Files of versions that were published are not to be changed by it.
+// `npm run fixtures`: writes what today's version stores into tests/fixtures, for later versions to open.
+// `npm run fixtures -- client`: the core's rows (tests/client/fixtures.rs), and one device's of them sealed
+// as IndexedDB has them (js/client/store); `npm run fixtures -- hub`: what three providers have exported, and
+// their users' devices (tests/js/hub-fixture.ts). Files of versions that were published are not to be
+// changed by it.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { at, command, must, say } from "./shell.mjs";
+import { build } from "./build.mjs";
+import { program } from "./program.mjs";
+import { setUpBuild } from "./setup.mjs";
+import { at, command, must, say, SetupError } from "./shell.mjs";
 
 const FOLDER = "tests/fixtures/store";
+/** Of src/object/version.rs: what a hub's objects store is of this version. */
+const HUB = "tests/fixtures/hub/storage-1.json";
 /** The key with which the sealed fixture opens: no secret. */
 const KEY = new Uint8Array(32).fill(7);
 
@@ -38,9 +45,26 @@ async function sealed() {
   writeFileSync(at(FOLDER, `format-${FORMAT}.json`), `${JSON.stringify(content, undefined, 1)}\n`);
 }
 
-await command(async () => {
+async function client() {
   const args = ["test", "--quiet", "--test", "client", "fixtures::what_this_version"];
   await must("cargo", args, { env: { FIXTURES: "write" }, show: "errors" });
   await sealed();
   say(`written: ${FOLDER}`);
+}
+
+async function hub() {
+  await setUpBuild();
+  await build("test");
+  const { writeHubFixture } = await program("tests/js/hub-fixture.ts", "hub-fixture");
+  await writeHubFixture(at("build/hub/worker.js"), at(HUB));
+  say(`written: ${HUB}`);
+}
+
+const FIXTURES = { client, hub };
+
+await command(async () => {
+  const chosen = process.argv.slice(2);
+  const unknown = chosen.find((name) => !(name in FIXTURES));
+  if (unknown) throw new SetupError(`no fixture \`${unknown}\`: ${Object.keys(FIXTURES).join(", ")}`);
+  for (const name of chosen.length > 0 ? chosen : Object.keys(FIXTURES)) await FIXTURES[name]();
 });

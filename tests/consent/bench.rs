@@ -182,15 +182,16 @@ impl Storage for Counted {
     }
 }
 
-/// Bob with these devices, where consent has to be asked, and how often his storage is read.
+/// Bob with these devices, where consent has to be asked, and how often his storage is read from when
+/// his object starts.
 pub fn counted(devices: &[&Device]) -> (Bob, Rc<Cell<usize>>) {
     let config = ProviderConfig { consent_default: ConsentDefault::Ask, ..config() };
     let mut bob = Bob::new(config.clone());
-    let reads = Rc::new(Cell::new(0));
-    let storage = Box::new(Counted(bob.storage.clone(), Rc::clone(&reads)));
-    bob.object = Object::new(User::new(user(BOB)), storage, Rc::new(config));
     for device in devices {
         assert_eq!(bob.register(device).status, 201);
     }
+    let reads = Rc::new(Cell::new(0));
+    let storage = Box::new(Counted(bob.storage.clone(), Rc::clone(&reads)));
+    bob.object = Object::new(User::new(user(BOB)), storage, Rc::new(config));
     (bob, reads)
 }

@@ -152,3 +152,26 @@ fn a_commit_that_adds_100_clients_is_accepted() {
     assert_eq!(last.list().participants.len(), 102);
     hub.accept(provider("charlie.example"), &last.propose(Vec::new(), &[], &[]));
 }
+
+/// What another version of the program stored is neither read nor changed.
+#[test]
+fn rows_of_another_version_are_refused_reported_and_left() {
+    let (mut hub, mut alice, _) = Hub::with_alice_and_bob();
+    let upload = alice.propose(Vec::new(), &[], &[]).body();
+    let version = |value: Vec<u8>| Write { key: vec![0xF6], value: Some(value) };
+    assert_eq!(hub.storage.read(&[0xF6]).unwrap(), Some(vec![1]));
+    hub.effects();
+    hub.storage.apply(vec![version(vec![2])]).unwrap();
+    let before = hub.rows();
+    hub.restart();
+    assert_eq!(hub.update(source_of(&alice.client), upload.clone()), Response::empty(500));
+    let reported = hub.effects();
+    assert!(
+        matches!(reported.as_slice(), [Effect::Report { line }] if line.contains("version")),
+        "{reported:?}"
+    );
+    assert!(hub.rows() == before);
+    hub.storage.apply(vec![version(vec![1])]).unwrap();
+    hub.restart();
+    assert_eq!(hub.update(source_of(&alice.client), upload).status, 200);
+}
