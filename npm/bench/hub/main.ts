@@ -47,6 +47,8 @@ export interface MessageFigures { readonly devices: number; readonly hub: Replay
 export interface Figures { readonly storage: string; readonly commits: readonly CommitFigures[]; readonly messages: readonly MessageFigures[]; readonly written: readonly Written[] }
 
 const DOMAIN = "alpha.example";
+/** One device says more here than one may. */
+const SETTINGS = { limits: { requestsPerDevice: 100_000, burstPerDevice: 1_000_000 } };
 /** Requests at a time where that is allowed: messages. */
 const LANES = 8;
 /** A user's nonces and clocks allow five minutes: what is recorded is made again well before. */
@@ -82,7 +84,7 @@ class Bench {
   }
 
   async #start(worker: string, state: string, onLog: (line: string) => void = () => undefined): Promise<Provider> {
-    return await startProvider({ domain: DOMAIN, port: await freePortPair(), peers: [], caDir: join(this.#folder, "ca"), stateDir: state, worker, onLog });
+    return await startProvider({ domain: DOMAIN, port: await freePortPair(), peers: [], caDir: join(this.#folder, "ca"), stateDir: state, worker, onLog, settings: SETTINGS });
   }
 
   /** Fills a room, keeps its state, and records what `act` asks. */
@@ -102,7 +104,7 @@ class Bench {
     const port = Number(new URL(provider.clientUrl).port);
     await provider.stop();
     await cp(state, kept, { recursive: true });
-    provider = await startProvider({ domain: DOMAIN, port, peers: [], caDir: join(this.#folder, "ca"), stateDir: state, worker: this.#plan.counting, onLog });
+    provider = await startProvider({ domain: DOMAIN, port, peers: [], caDir: join(this.#folder, "ca"), stateDir: state, worker: this.#plan.counting, onLog, settings: SETTINGS });
     for await (const { state: sync } of member.client.sync) if (sync === "live") break;
     steps.length = 0;
     member.recorder.requests = [];
