@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{InternalError, ProtocolError, Result},
     object::{Lane, LaneRequest, News, Reply, Role, Step, plain_refusal},
-    storage::{Key, decode_row},
-    transport::{Endpoint, IncomingRequest, JSON, Outcome, Response, Source},
+    storage::{Key, Row, decode_row},
+    transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
     wire::uri::Domain,
 };
 
@@ -22,6 +22,8 @@ mod table {
     pub(super) const REPORTS: u8 = 2;
     /// The number of the last report.
     pub(super) const REPORTS_END: u8 = 3;
+    /// Domain → since when.
+    pub(super) const PEERS: u8 = 4;
 }
 
 /// How many reports are kept.
@@ -45,6 +47,15 @@ struct Report {
 struct Listed {
     name: String,
     since: u64,
+}
+
+impl Listed {
+    /// What a row says whose key ends with a name, behind so many bytes.
+    fn of(before: usize, (key, since): Row) -> Result<Self, InternalError> {
+        let name = key.get(before + 2..).and_then(|name| str::from_utf8(name).ok());
+        let name = name.ok_or(InternalError::Storage("a key of the index"))?;
+        Ok(Self { name: name.to_owned(), since: decode_row(&since)? })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -75,19 +86,20 @@ impl Role for Index {
                 let rows = step.transaction.scan(&prefix, &from, MOST_PER_PAGE + 1)?;
                 let more = rows.len() > MOST_PER_PAGE;
                 let rows = rows.into_iter().take(MOST_PER_PAGE);
-                let objects = rows.map(|(key, since)| {
-                    let name =
-                        key.get(prefix.len() + 2..).and_then(|name| str::from_utf8(name).ok());
-                    let name = name.ok_or(InternalError::Storage("a key of the index"))?;
-                    Ok(Listed { name: name.to_owned(), since: decode_row(&since)? })
-                });
-                json(&Page { objects: objects.collect::<Result<_, InternalError>>()?, more })?
+                let objects = rows.map(|row| Listed::of(prefix.len(), row));
+                Response::json(&Page { objects: objects.collect::<Result<_, _>>()?, more })?
+            }
+            Endpoint::Peers => {
+                let prefix = [table::PEERS];
+                let rows = step.transaction.scan(&prefix, &prefix, usize::MAX)?.into_iter();
+                let peers = rows.map(|row| Listed::of(prefix.len(), row));
+                Response::json(&peers.collect::<Result<Vec<_>, _>>()?)?
             }
             Endpoint::Reports => {
                 let prefix = [table::REPORTS];
                 let rows = step.transaction.scan(&prefix, &prefix, usize::MAX)?.into_iter();
                 let reports = rows.map(|(_, row)| decode_row(&row));
-                json(&reports.collect::<Result<Vec<Report>, _>>()?)?
+                Response::json(&reports.collect::<Result<Vec<Report>, _>>()?)?
             }
             _ => return Err(ProtocolError::NotFound("not an endpoint of the index").into()),
         };
@@ -117,12 +129,9 @@ impl Role for Index {
 fn take_in(step: &mut Step<'_>, news: News) -> Result<()> {
     match news {
         News::Object(object) => {
-            let key = Key::table(table::OBJECTS).text(object.class.name()).text(&object.name);
-            let key = key.build();
-            if step.transaction.read(&key)?.is_none() {
-                step.transaction.store(key, &step.now.0)?;
-            }
+            note(step, Key::table(table::OBJECTS).text(object.class.name()).text(&object.name))?;
         }
+        News::Peer(peer) => note(step, Key::table(table::PEERS).text(peer.as_str()))?,
         News::Report { peer, what } => {
             let last: u64 = step.transaction.load(&[table::REPORTS_END])?.unwrap_or(0);
             let number = last.saturating_add(1);
@@ -137,10 +146,13 @@ fn take_in(step: &mut Step<'_>, news: News) -> Result<()> {
     Ok(())
 }
 
-fn json(value: &impl Serialize) -> Result<Response> {
-    let body = serde_json::to_vec(value).map_err(|_| InternalError::Codec("json"))?;
-    let headers = vec![("content-type".into(), JSON.into())];
-    Ok(Response { status: 200, headers, body })
+/// What this key names is there since now, unless it was there before.
+fn note(step: &mut Step<'_>, key: Key) -> Result<()> {
+    let key = key.build();
+    if step.transaction.read(&key)?.is_none() {
+        step.transaction.store(key, &step.now.0)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

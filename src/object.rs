@@ -7,7 +7,9 @@
 mod announce;
 mod delivery;
 mod directories;
+mod peers;
 mod refusal;
+mod sending;
 mod user_lane;
 mod version;
 
@@ -19,11 +21,13 @@ pub use self::{
     announce::News,
     refusal::{plain_refusal, room_refusal},
     user_lane::UserEntry,
+    version::STORAGE_VERSION,
 };
 
 use self::{
-    announce::{announce, announcement},
+    announce::announce,
     directories::{Directories, Resolved},
+    sending::Pending,
     version::Stored,
 };
 use crate::{
@@ -33,8 +37,8 @@ use crate::{
     storage::{MAX_VALUE_BYTES, Storage, Transaction, Write, decode_row, encode_row},
     time::UnixMillis,
     transport::{
-        Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectClass, ObjectName,
-        Outcome, Outgoing, OutgoingRequest, PeerCall, RequestId, Response,
+        Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectName, Outcome,
+        Outgoing, PeerCall, RequestId, Response,
     },
     wire::uri::Domain,
 };
@@ -203,6 +207,8 @@ pub struct LaneRequest {
     pub label: String,
     /// How many of the entries it carries, at least 1.
     pub entries: usize,
+    /// When the first of them was accepted, where that is known.
+    pub since: Option<UnixMillis>,
 }
 
 /// What is sent and how much of it, in words for a trace: `commit 1.2 kB`.
@@ -262,11 +268,6 @@ struct Then {
     role: Vec<u8>,
 }
 
-enum Pending {
-    Directory { lane: Vec<u8>, domain: Domain },
-    Entries { lane: Vec<u8>, last: u64, batch: bool, domain: Option<Domain> },
-}
-
 /// A role with its storage.
 pub struct Object<R> {
     role: R,
@@ -320,7 +321,10 @@ impl<R: Role> Object<R> {
     /// Decides about a request.
     pub fn handle(&mut self, request: IncomingRequest, now: UnixMillis) -> Action {
         let endpoint = request.endpoint.clone();
-        let result = self.step(now, |role, step| role.handle(step, request));
+        let result = match self.operate(&request, now) {
+            Some(result) => result.map(Reply::Respond),
+            None => self.step(now, |role, step| role.handle(step, request)),
+        };
         self.finish(endpoint, result, now)
     }
 
@@ -333,9 +337,7 @@ impl<R: Role> Object<R> {
         let Some(call) = waiting else {
             if let Some(domain) = directory {
                 // What cannot be learned is not there when the role looks for it.
-                let _ = self.step(now, |_, step| {
-                    Directories::learn(&mut step.transaction, &domain, outcome.clone(), now)
-                });
+                let _ = self.learn(&domain, outcome.clone(), now);
             }
             if let (Some(domain), Some(response)) = (&peer, &outcome) {
                 self.note_stale_directory(domain, response, now);
@@ -343,128 +345,13 @@ impl<R: Role> Object<R> {
             let result = self.step(now, |object, step| object.resume(step, &role, outcome));
             return self.finish(endpoint, result, now);
         };
-        let learned = self.step(now, |_, step| {
-            Directories::learn(&mut step.transaction, &call.domain, outcome, now)
-        });
-        if learned.is_err() {
+        if self.learn(&call.domain, outcome, now).is_err() {
             // Without the directory the call has no answer.
             let result = self.step(now, |object, step| object.resume(step, &role, None));
             return self.finish(endpoint, result, now);
         }
         let ask = Ask { call: Call::Peer(call), label, then: role };
         self.finish(endpoint, Ok(Reply::Ask(ask)), now)
-    }
-
-    /// The next request that the outbox wants sent, if any.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn poll_request(&mut self, now: UnixMillis) -> Result<Option<OutgoingRequest>> {
-        self.stored = self.stored.known(&*self.storage)?;
-        loop {
-            let due = {
-                let transaction = Transaction::new(&*self.storage);
-                self.outbox.take_due(&transaction, now, LANE_BATCH)?
-            };
-            let Some(due) = due else { return Ok(None) };
-            let limit = if self.singly.contains_key(&due.lane) { 1 } else { LANE_BATCH };
-            let entries: Vec<Vec<u8>> =
-                due.entries.iter().take(limit).map(|(_, entry)| entry.clone()).collect();
-            let made = self.step(now, |role, step| match decode_row(&due.lane)? {
-                Lane::Object(object) if object.class == ObjectClass::Provider => {
-                    Ok(Some(announcement(object, &entries)?))
-                }
-                lane => role.lane_request(step, &lane, &entries),
-            });
-            let Ok(made) = made else {
-                // The other lanes do not wait for what is wrong with this one (R84).
-                self.try_later(&due.lane, None, now)?;
-                continue;
-            };
-            let count = made.as_ref().map_or(1, |request| request.entries.max(1));
-            let last = due.entries.iter().take(count).next_back().map_or(0, |(number, _)| *number);
-            match made {
-                None => self.skip(&due.lane, last, now)?,
-                Some(request) => {
-                    let batch = count > 1;
-                    match self.send(due.lane.clone(), last, batch, request, now) {
-                        Ok(request) => return Ok(Some(request)),
-                        Err(_) => self.try_later(&due.lane, None, now)?,
-                    }
-                }
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        lane: Vec<u8>,
-        last: u64,
-        batch: bool,
-        request: LaneRequest,
-        now: UnixMillis,
-    ) -> Result<OutgoingRequest> {
-        let id = self.next_id;
-        self.next_id += 1;
-        let (outgoing, label, pending) = match request.call {
-            Call::Object(call) => (
-                Outgoing::Object(call),
-                request.label,
-                Pending::Entries { lane, last, batch, domain: None },
-            ),
-            Call::Directory(domain) => (
-                Outgoing::Http(directories::fetch(&domain)),
-                request.label,
-                Pending::Entries { lane, last, batch, domain: None },
-            ),
-            Call::Peer(call) => {
-                let transaction = Transaction::new(&*self.storage);
-                match Directories::resolve(&transaction, &self.config, &call, now)? {
-                    Resolved::Call(http) => (
-                        Outgoing::Http(http),
-                        request.label,
-                        Pending::Entries { lane, last, batch, domain: Some(call.domain) },
-                    ),
-                    Resolved::DirectoryFirst(http) => (
-                        Outgoing::Http(http),
-                        "directory".into(),
-                        Pending::Directory { lane, domain: call.domain },
-                    ),
-                }
-            }
-        };
-        self.pending.insert(id, pending);
-        Ok(OutgoingRequest { id, outgoing, label })
-    }
-
-    /// Reports what came of a request of [`Object::poll_request`].
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn handle_response(
-        &mut self,
-        id: RequestId,
-        outcome: Outcome,
-        now: UnixMillis,
-    ) -> Result<()> {
-        match self.pending.remove(&id) {
-            None => Ok(()),
-            Some(Pending::Directory { lane, domain }) => {
-                let learned = self.step(now, |_, step| {
-                    Directories::learn(&mut step.transaction, &domain, outcome, now)
-                });
-                match learned {
-                    Ok(()) => {
-                        self.outbox.release(&lane);
-                        Ok(())
-                    }
-                    Err(_) => self.try_later(&lane, None, now),
-                }
-            }
-            Some(Pending::Entries { lane, last, batch, domain }) => {
-                self.settle(&lane, last, batch, domain.as_ref(), outcome, now)
-            }
-        }
     }
 
     /// When to call [`Object::poll_request`] next, also when nobody answers and the object stops
@@ -579,6 +466,17 @@ impl<R: Role> Object<R> {
             }
         };
         Ok(Action::Forward(Forward { outgoing, label, then: encode_row(&then)? }))
+    }
+
+    /// Takes in the answer to the request for a directory, and tells the index of a provider that is new.
+    fn learn(&mut self, domain: &Domain, outcome: Outcome, now: UnixMillis) -> Result<()> {
+        let is_in_index = self.own_name.is_some();
+        self.step(now, |_, step| {
+            if Directories::learn(&mut step.transaction, domain, outcome, now)? && is_in_index {
+                step.tell_index(&News::Peer(domain.clone()))?;
+            }
+            Ok(())
+        })
     }
 
     /// D13: a 404 or 421 may come from an old directory. Forgets it, once, and says whether it did.

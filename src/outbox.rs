@@ -76,6 +76,24 @@ struct LaneState {
     given_up: bool,
 }
 
+impl LaneState {
+    fn failing(&self) -> Option<Failing> {
+        let Self { attempts, given_up, failing_since, .. } = *self;
+        failing_since.map(|since| Failing { since, attempts, given_up })
+    }
+}
+
+/// A lane, for whoever looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneView {
+    /// The lane.
+    pub lane: Vec<u8>,
+    /// How many entries wait in it, those in flight included.
+    pub waiting: u64,
+    /// How it fails, if its last try did.
+    pub failing: Option<Failing>,
+}
+
 /// What is next in a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -308,6 +326,28 @@ impl Outbox {
         self.store(transaction, lane, &state)
     }
 
+    /// Each lane that holds something or was given up: how much, and how it fails.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn lanes(&self, transaction: &Transaction<'_>) -> Result<Vec<LaneView>, InternalError> {
+        let own = self.all_lanes(transaction)?.into_iter().map(|(lane, state)| LaneView {
+            lane,
+            waiting: state.waiting,
+            failing: state.failing(),
+        });
+        let shared = match &self.shared {
+            Some(shared) => shared.counts(transaction)?,
+            None => Vec::new(),
+        };
+        let shared = shared.into_iter().map(|(lane, count)| LaneView {
+            lane,
+            waiting: count as u64,
+            failing: None,
+        });
+        Ok(own.chain(shared).collect())
+    }
+
     /// How the lane fails; `None` when its last try did not, or there was none.
     ///
     /// # Errors
@@ -317,10 +357,7 @@ impl Outbox {
         transaction: &Transaction<'_>,
         lane: &[u8],
     ) -> Result<Option<Failing>, InternalError> {
-        Ok(self.lane(transaction, lane)?.and_then(|state| {
-            let LaneState { attempts, given_up, failing_since, .. } = state;
-            failing_since.map(|since| Failing { since, attempts, given_up })
-        }))
+        Ok(self.lane(transaction, lane)?.and_then(|state| state.failing()))
     }
 
     /// Each lane that holds something, with the entry at its head.
@@ -449,7 +486,7 @@ impl Outbox {
     pub fn waiting(&self, transaction: &Transaction<'_>) -> Result<u64, InternalError> {
         let own: u64 = self.all_lanes(transaction)?.iter().map(|(_, state)| state.waiting).sum();
         let shared = match &self.shared {
-            Some(shared) => shared.count(transaction)?,
+            Some(shared) => shared.counts(transaction)?.iter().map(|(_, count)| count).sum(),
             None => 0,
         };
         Ok(own.saturating_add(shared as u64))

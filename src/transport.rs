@@ -6,9 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{
-    RoomProfile,
-    uri::{ClientUri, Domain, RoomUri, UserUri},
+use crate::{
+    error::InternalError,
+    time::UnixMillis,
+    wire::{
+        RoomProfile,
+        uri::{ClientUri, Domain, RoomUri, UserUri},
+    },
 };
 
 /// An HTTP method that we use.
@@ -95,6 +99,15 @@ impl Response {
             headers: vec![("content-type".into(), "text/plain; charset=utf-8".into())],
             body: text.as_bytes().to_vec(),
         }
+    }
+
+    /// An answer in JSON, for operators.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    pub fn json(value: &impl Serialize) -> Result<Self, InternalError> {
+        let body = serde_json::to_vec(value).map_err(|_| InternalError::Codec("json"))?;
+        Ok(Self { status: 200, headers: vec![("content-type".into(), JSON.into())], body })
     }
 
     /// The value of the header `name` (lower-case).
@@ -336,8 +349,27 @@ pub enum Endpoint {
     },
     /// The operator, to the index: what was reported. 200 with JSON.
     Reports,
-    /// The operator, to a `HubRoom`: what it is like. 200 with JSON.
+    /// The operator, to the index: the other providers that were met. 200 with JSON.
+    Peers,
+    /// The operator, to a `HubRoom` or a `User`: what it is like. 200 with JSON.
     Describe,
+    /// The operator, to a `User`: this device of its is revoked.
+    RevokeDevice {
+        /// The device.
+        client: ClientUri,
+    },
+    /// The operator, to any object: what waits there for other providers. 200 with JSON.
+    Waiting,
+    /// The operator, to any object: what waits for this provider is tried now.
+    Retry {
+        /// The provider.
+        peer: Domain,
+    },
+    /// The operator, to any object: what waits for this provider is not sent any more.
+    Drop {
+        /// The provider.
+        peer: Domain,
+    },
 }
 
 /// A request as an object meets it.
@@ -425,6 +457,8 @@ pub struct OutgoingRequest {
     pub outgoing: Outgoing,
     /// What it is, in words for a trace: `commit 1.2 kB`, `welcome + tree 3.4 kB`.
     pub label: String,
+    /// When the first of what it carries was accepted, where that is known.
+    pub since: Option<UnixMillis>,
 }
 
 /// What came back: an answer, or none in time.

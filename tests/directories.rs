@@ -66,7 +66,7 @@ impl Role for Asker {
         _: &[Vec<u8>],
     ) -> Result<Option<LaneRequest>> {
         let call = Call::Peer(call(PeerEndpoint::Notify));
-        Ok(Some(LaneRequest { call, label: "notification".into(), entries: 1 }))
+        Ok(Some(LaneRequest { call, label: "notification".into(), entries: 1, since: None }))
     }
 
     fn refuse(_: &Endpoint, error: &ProtocolError) -> Response {

@@ -75,7 +75,7 @@ impl<const GIVES_UP: bool> Role for Sender<GIVES_UP> {
                 (Call::Peer(call), entries.len())
             }
         };
-        Ok(Some(LaneRequest { call, label: String::new(), entries }))
+        Ok(Some(LaneRequest { call, label: String::new(), entries, since: None }))
     }
 
     fn refuse(_: &Endpoint, error: &ProtocolError) -> Response {
@@ -323,4 +323,69 @@ fn r82_retry_after_is_honoured() {
         assert_eq!(sent_to(&mut object, NOW, |_| Some(busy.clone())), ["a"]);
         assert_eq!(object.next_wake().unwrap(), Some(NOW.plus(120_000)));
     }
+}
+
+fn operator(endpoint: Endpoint) -> IncomingRequest {
+    IncomingRequest { source: Source::Own, endpoint, body: Vec::new() }
+}
+
+fn bravo() -> Domain {
+    Domain::parse(BRAVO).unwrap()
+}
+
+/// What waits for other providers, as the operator reads it.
+fn waiting(object: &mut Object<impl Role>, now: UnixMillis) -> String {
+    match object.handle(operator(Endpoint::Waiting), now) {
+        Action::Respond(Response { status: 200, body, .. }) => String::from_utf8(body).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_operator_sees_what_waits_for_a_provider_and_has_it_tried_now() {
+    let mut object = sender("bravo.example=one bravo.example=two bob");
+    let fresh = r#"[{"peer":"bravo.example","entries":2,"failingSince":null,"attempts":0,"givenUp":false}]"#;
+    assert_eq!(waiting(&mut object, NOW), fresh);
+    sent_to(&mut object, NOW, |text| (text.is_empty()).then(|| Response::empty(200)));
+    let failing = format!(
+        r#"[{{"peer":"bravo.example","entries":2,"failingSince":{},"attempts":1,"givenUp":false}}]"#,
+        NOW.0
+    );
+    assert_eq!(waiting(&mut object, NOW), failing);
+    assert!(sent(&mut object, NOW.plus(1), 200).is_empty());
+    let retry = operator(Endpoint::Retry { peer: bravo() });
+    assert_eq!(object.handle(retry, NOW.plus(1)), Action::Respond(Response::empty(200)));
+    assert_eq!(sent(&mut object, NOW.plus(1), 200), ["one two"]);
+    assert_eq!(waiting(&mut object, NOW.plus(1)), "[]");
+}
+
+/// Also while a request is under way: what comes of it is not heard, and what comes later is not lost.
+#[test]
+fn what_an_operator_drops_is_not_sent_and_what_comes_later_is() {
+    let mut object = sender("bravo.example=one bravo.example=two");
+    let directory = object.poll_request(NOW).unwrap().unwrap();
+    let document = Directory::of(&bravo()).to_json().unwrap();
+    let found = Response { status: 200, headers: Vec::new(), body: document };
+    object.handle_response(directory.id, Some(found), NOW).unwrap();
+    let under_way = object.poll_request(NOW).unwrap().unwrap();
+    let drop = operator(Endpoint::Drop { peer: bravo() });
+    assert_eq!(object.handle(drop, NOW), Action::Respond(Response::empty(200)));
+    assert_eq!(waiting(&mut object, NOW), "[]");
+    come(&mut object, "bravo.example=three", NOW);
+    object.handle_response(under_way.id, Some(Response::empty(200)), NOW).unwrap();
+    assert_eq!(sent(&mut object, NOW, 200), ["three"]);
+}
+
+#[test]
+fn r3_no_other_provider_is_an_operator() {
+    let mut object = sender("bravo.example=one");
+    for endpoint in
+        [Endpoint::Waiting, Endpoint::Retry { peer: bravo() }, Endpoint::Drop { peer: bravo() }]
+    {
+        let source = Source::Provider(bravo());
+        let request = IncomingRequest { source, endpoint, body: Vec::new() };
+        let refused = plain_refusal(&ProtocolError::PeerRefused("not for others".into()));
+        assert_eq!(object.handle(request, NOW), Action::Respond(refused));
+    }
+    assert_ne!(waiting(&mut object, NOW), "[]");
 }

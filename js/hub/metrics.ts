@@ -15,6 +15,7 @@ export const METRICS = {
   mimi_calls_total: { type: "counter", help: "Requests to other providers, by endpoint and status; 0 when there was no answer.", labels: ["endpoint", "status"] },
   mimi_call_seconds: { type: "histogram", help: "How long other providers took to answer.", labels: [] },
   mimi_fanout_retries_total: { type: "counter", help: "Requests of the outbox that have to be sent again.", labels: ["class"] },
+  mimi_fanout_lag_seconds: { type: "histogram", help: "How long after its acceptance by a room of ours something was at another provider.", labels: [] },
   mimi_reports_total: { type: "counter", help: "Things that an operator should know, each also a line of level warn: a provider that is given up or refuses us, a damaged snapshot, an error of ours.", labels: [] },
   mimi_sockets: { type: "gauge", help: "Sockets of devices that are open.", labels: [] },
   mimi_traps_total: { type: "counter", help: "How often the core was replaced after a trap.", labels: [] },

@@ -5,7 +5,7 @@ import { DurableObject } from "cloudflare:workers";
 import { ObjectCore } from "#wasm/hub";
 import { callCore, configOf, settingsOf, type Env } from "./core.js";
 import { log, newRequestId } from "./log.js";
-import { count } from "./metrics.js";
+import { count, observe } from "./metrics.js";
 import { sendHttp, type Answer, type HttpCall } from "./http.js";
 import { ObjectRows } from "./storage.js";
 import { traceClock, traceFrame } from "./trace.js";
@@ -23,7 +23,8 @@ interface Effect {
   close?: { socket: number; code: number };
   report?: string;
 }
-interface OutboxRequest { id: number; outgoing: Outgoing; label: string }
+/** `since`: when the first of what it carries was accepted, in ms since 1970. */
+interface OutboxRequest { id: number; outgoing: Outgoing; label: string; since?: number }
 interface Attachment { socket: number; device?: string; since?: number }
 
 /** Names the object, percent-encoded, in the request that opens a socket; the router sets it. */
@@ -254,10 +255,12 @@ abstract class ProviderObject extends DurableObject<Env> {
     }
   }
 
-  async #deliver({ id, outgoing, label }: OutboxRequest): Promise<void> {
+  async #deliver({ id, outgoing, label, since }: OutboxRequest): Promise<void> {
     const generation = this.#generation;
     const outcome = await this.#send(outgoing, label, newRequestId());
-    if (outgoing.http !== undefined && (outcome === undefined || outcome.status >= 300)) count("mimi_fanout_retries_total", { class: this.className });
+    const arrived = outcome !== undefined && outcome.status < 300;
+    if (outgoing.http !== undefined && !arrived) count("mimi_fanout_retries_total", { class: this.className });
+    if (since !== undefined && arrived) observe("mimi_fanout_lag_seconds", Math.max(0, Date.now() - since) / 1_000);
     this.#sending -= 1;
     try {
       // Another core knows nothing of it: to that one the entry is due again by itself.

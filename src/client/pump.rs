@@ -54,7 +54,12 @@ impl Client {
                     let id = self.next_id;
                     self.next_id += 1;
                     self.sent.insert(id, (lane, number, request));
-                    return Ok(Some(OutgoingRequest { id, outgoing: Outgoing::Http(call), label }));
+                    return Ok(Some(OutgoingRequest {
+                        id,
+                        outgoing: Outgoing::Http(call),
+                        label,
+                        since: None,
+                    }));
                 }
                 Made::Wait => self.settle(&lane, number, Settled::Later(None), now)?,
                 Made::Drop => self.settle(&lane, number, Settled::Delivered, now)?,

@@ -15,6 +15,7 @@ use crate::{
     object::{Call, Lane, LaneRequest, Step, UserEntry, sized_label},
     room_log::{Activity, RoomLog},
     storage::{decode_row, encode_row},
+    time::UnixMillis,
     transport::{PeerCall, PeerEndpoint, RoomFacts},
     wire::{
         self, FanoutMessage, MAX_NOTIFY_BYTES, RatchetTree, RatchetTreeOption, Verbatim,
@@ -264,6 +265,7 @@ fn notify_request(
 ) -> Result<Option<LaneRequest>> {
     let mut body = Vec::new();
     let mut parts = Vec::new();
+    let mut since = None;
     for entry in entries {
         let (what, message) = match decode_row(entry)? {
             Entry::Logged { position, kind } => {
@@ -274,6 +276,7 @@ fn notify_request(
                 };
                 // An event that the log no longer holds ends the run: it is skipped on its own.
                 let Some(message) = LOG.encoded(&step.transaction, position)? else { break };
+                since = since.or_else(|| FanoutMessage::timestamp_of(&message).map(UnixMillis));
                 (what, message)
             }
             Entry::Welcome { message, .. } => ("welcome + tree", message),
@@ -295,7 +298,7 @@ fn notify_request(
         sending_user: None,
         body,
     };
-    Ok(Some(LaneRequest { call: Call::Peer(call), label, entries }))
+    Ok(Some(LaneRequest { call: Call::Peer(call), label, entries, since }))
 }
 
 /// Each part of a body, or their number when there are many.

@@ -26,7 +26,7 @@ use crate::{
     object::{Lane, LaneRequest, Reply, Role, Step, room_refusal},
     room_log::MAX_PAGE_EVENTS,
     storage::{Key, Transaction, decode_row},
-    transport::{Endpoint, IncomingRequest, JSON, Outcome, Response, Source},
+    transport::{Endpoint, IncomingRequest, Outcome, Response, Source},
     wire::{
         self,
         uri::{ClientUri, Domain, RoomUri, UserUri},
@@ -108,8 +108,7 @@ impl HubRoom {
             "events": fanout::LOG.end(&step.transaction)?,
             "pendingProposals": room.queue.iter().count(),
         });
-        let headers = vec![("content-type".into(), JSON.into())];
-        Ok(Response { status: 200, headers, body: description.to_string().into_bytes() })
+        Ok(Response::json(&description)?)
     }
 
     /// What a device of this provider may read of the log after `after` (D11).

@@ -22,6 +22,8 @@ pub enum News {
         /// In words, without users, rooms and content.
         what: String,
     },
+    /// Another provider was met.
+    Peer(Domain),
 }
 
 /// Tells the index of an object that stores something, once, by its name there; none: it is not in it.
@@ -45,5 +47,5 @@ pub(super) fn announcement(
     let body = encode_row(&entries)?;
     let request = IncomingRequest { source: Source::Own, endpoint: Endpoint::Announce, body };
     let call = Call::Object(ObjectCall { object: index, request });
-    Ok(LaneRequest { call, label: "announcement".into(), entries: entries.len() })
+    Ok(LaneRequest { call, label: "announcement".into(), entries: entries.len(), since: None })
 }

@@ -102,7 +102,7 @@ impl Directories {
         Ok(cached.filter(|cached| cached.until > now).map(|cached| cached.document))
     }
 
-    /// Takes in the answer to the request for a directory.
+    /// Takes in the answer to the request for a directory; says whether none was known before.
     ///
     /// # Errors
     /// When there is no answer, or one that is no directory.
@@ -111,7 +111,7 @@ impl Directories {
         domain: &Domain,
         outcome: Outcome,
         now: UnixMillis,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let response = outcome.ok_or(ProtocolError::HubUnresponsive)?;
         if !response.is_success() || response.body.len() > MAX_DIRECTORY_BYTES {
             return Err(ProtocolError::BadGateway("directory document").into());
@@ -119,7 +119,9 @@ impl Directories {
         Directory::from_json(&response.body)?;
         let until = now.plus(life_millis(&response));
         let cached = Cached { document: response.body, fetched: now, until };
-        Ok(transaction.store(key(domain), &cached)?)
+        let is_new = transaction.read(&key(domain))?.is_none();
+        transaction.store(key(domain), &cached)?;
+        Ok(is_new)
     }
 
     /// Forgets a directory that is older than the shortest life; says whether it did.

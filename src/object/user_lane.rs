@@ -51,6 +51,6 @@ impl UserEntry {
         };
         let request = IncomingRequest { source: Source::Own, endpoint, body };
         let call = Call::Object(ObjectCall { object: object.clone(), request });
-        Ok(Some(LaneRequest { call, label, entries: 1 }))
+        Ok(Some(LaneRequest { call, label, entries: 1, since: None }))
     }
 }

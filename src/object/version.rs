@@ -10,8 +10,8 @@ use crate::{
     storage::{Storage, Transaction, decode_row, encode_row},
 };
 
-/// What this program writes.
-const VERSION: u32 = 1;
+/// The version that this program writes.
+pub const STORAGE_VERSION: u32 = 1;
 
 /// Whether what is stored is of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Stored {
             return Ok(self);
         }
         match storage.read(&[table::VERSION])? {
-            Some(row) if decode_row::<u32>(&row)? == VERSION => Ok(Self::Current),
+            Some(row) if decode_row::<u32>(&row)? == STORAGE_VERSION => Ok(Self::Current),
             Some(_) => Err(InternalError::Storage("rows of another version of this program")),
             None => Ok(Self::Nothing),
         }
@@ -43,7 +43,7 @@ impl Stored {
     /// Says the version with an object's first change.
     pub(super) fn say(self, transaction: &mut Transaction<'_>) -> Result<(), InternalError> {
         if self == Self::Nothing {
-            transaction.write(vec![table::VERSION], encode_row(&VERSION)?);
+            transaction.write(vec![table::VERSION], encode_row(&STORAGE_VERSION)?);
         }
         Ok(())
     }

@@ -79,9 +79,11 @@ impl Shared {
         })
     }
 
-    /// How many entries wait, counted once for each lane.
-    pub(super) fn count(&self, transaction: &Transaction<'_>) -> Result<usize> {
-        self.with(transaction, |waiting| waiting.values().map(Vec::len).sum())
+    /// The lanes that have entries here, and how many.
+    pub(super) fn counts(&self, transaction: &Transaction<'_>) -> Result<Vec<(Vec<u8>, usize)>> {
+        self.with(transaction, |waiting| {
+            waiting.iter().map(|(lane, numbers)| (lane.clone(), numbers.len())).collect()
+        })
     }
 
     /// At most `limit` entries at the head of a lane, with their numbers.

@@ -98,6 +98,15 @@ pub(super) fn list(transaction: &Transaction<'_>) -> Result<DeviceList, Internal
     Ok(DeviceList { devices: devices.collect() })
 }
 
+/// For the operator: the user and its devices.
+pub(super) fn describe(transaction: &Transaction<'_>, user: &UserUri) -> Result<Response> {
+    let devices = all(transaction)?.into_iter().map(|(client, device)| {
+        serde_json::json!({ "device": client.as_str(), "since": device.registered_at.0 })
+    });
+    let devices: Vec<_> = devices.collect();
+    Ok(Response::json(&serde_json::json!({ "user": user.as_str(), "devices": devices }))?)
+}
+
 fn all(transaction: &Transaction<'_>) -> Result<Vec<(ClientUri, Device)>, InternalError> {
     let prefix = Key::table(table::DEVICES).build();
     let mut devices = Vec::new();
@@ -220,19 +229,27 @@ pub(super) fn signed_key(
     Ok((client, device))
 }
 
-/// `POST devices/{client}/revoke`: the device is no longer one of the user's. Its KeyPackages are not
-/// handed out any more, nothing waits for it, its sockets are closed, and the pseudonyms that it had
-/// asked for are deleted; again has no effect.
-///
-/// Its leaves are for the user's other devices to remove.
+/// `POST devices/{client}/revoke`, by a device: as [`revoke`].
 ///
 /// # Errors
-/// `NotFound` for a device that never was, `NotAllowed` for the device that asks.
-pub(super) fn revoke(step: &mut Step<'_>, by: &ClientUri, client: &ClientUri) -> Result<()> {
+/// As [`revoke`]; `NotAllowed` for the device that asks.
+pub(super) fn revoke_by(step: &mut Step<'_>, by: &ClientUri, client: &ClientUri) -> Result<()> {
     if by == client {
         let why = "a device is revoked by another one";
         return Err(ProtocolError::NotAllowed(why.into()).into());
     }
+    revoke(step, client)
+}
+
+/// The device is no longer one of the user's. Its KeyPackages are not handed out any more, nothing waits
+/// for it, its sockets are closed, and the pseudonyms that it had asked for are deleted; again has no
+/// effect.
+///
+/// Its leaves are for the user's other devices to remove.
+///
+/// # Errors
+/// `NotFound` for a device that never was.
+pub(super) fn revoke(step: &mut Step<'_>, client: &ClientUri) -> Result<()> {
     let device = on_record(&step.transaction, client)?;
     let mut device = device.ok_or(ProtocolError::NotFound("device"))?;
     if device.is_revoked() {

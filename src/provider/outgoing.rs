@@ -96,7 +96,7 @@ pub(super) fn request(
             (Some(call), "granted KeyPackages")
         }
     };
-    Ok(call.map(|call| LaneRequest { call, label: label.into(), entries: 1 }))
+    Ok(call.map(|call| LaneRequest { call, label: label.into(), entries: 1, since: None }))
 }
 
 fn tell(lane: &Lane, endpoint: Endpoint) -> Option<Call> {

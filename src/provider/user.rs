@@ -178,7 +178,7 @@ impl User {
                 Response::tls(200, encode(&devices::list(&step.transaction)?)?)
             }
             ClientRequest::RevokeDevice { client } => {
-                devices::revoke(step, &device, &client)?;
+                devices::revoke_by(step, &device, &client)?;
                 Response::empty(200)
             }
             ClientRequest::RequestPseudonym => {
@@ -252,6 +252,14 @@ impl Role for User {
                 require_name(step)?;
                 Response::empty(200)
             }
+            Endpoint::Describe => {
+                require_name(step)?;
+                devices::describe(&step.transaction, &self.uri)?
+            }
+            Endpoint::RevokeDevice { client } => {
+                devices::revoke(step, &client)?;
+                Response::empty(200)
+            }
             Endpoint::Update { .. }
             | Endpoint::SubmitMessage { .. }
             | Endpoint::Notify { .. }
@@ -262,7 +270,10 @@ impl Role for User {
             | Endpoint::Announce
             | Endpoint::List { .. }
             | Endpoint::Reports
-            | Endpoint::Describe
+            | Endpoint::Peers
+            | Endpoint::Waiting
+            | Endpoint::Retry { .. }
+            | Endpoint::Drop { .. }
             | Endpoint::Granted { .. }
             | Endpoint::GrantedKeyMaterial { .. }
             | Endpoint::Events { .. }

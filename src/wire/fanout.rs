@@ -25,6 +25,12 @@ pub struct FanoutMessage {
 }
 
 impl FanoutMessage {
+    /// The timestamp of an encoded one without a tree, which ends with it.
+    #[must_use]
+    pub fn timestamp_of(encoded: &[u8]) -> Option<u64> {
+        encoded.last_chunk().copied().map(u64::from_be_bytes)
+    }
+
     /// Whether the message is a PrivateMessage: application content (R6).
     #[must_use]
     pub fn is_private_message(&self) -> bool {

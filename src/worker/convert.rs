@@ -77,6 +77,7 @@ pub(super) fn outgoing_request(request: OutgoingRequest) -> Result<JsValue, Inte
         ("id", number(request.id)),
         ("outgoing", outgoing(request.outgoing)?),
         ("label", request.label.into()),
+        ("since", request.since.map_or(JsValue::UNDEFINED, |since| number(since.0))),
     ]))
 }
 

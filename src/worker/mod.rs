@@ -15,10 +15,11 @@ use wasm_bindgen::prelude::*;
 use self::{convert::http_request, settings::Settings};
 use crate::{
     js::{object, whole},
+    object::STORAGE_VERSION,
     provider::{Routed, Via, answer_code, calling_device, route},
     time::UnixMillis,
     transport::{Endpoint, IncomingRequest, ObjectCall, ObjectClass, ObjectName, Response, Source},
-    wire::uri::{RoomUri, UserUri},
+    wire::uri::{ClientUri, Domain, RoomUri, UserUri},
 };
 
 /// Who called, on which of the two listeners.
@@ -56,11 +57,15 @@ pub fn route_request(
     }
 }
 
-/// What an operator asks of an object, as a call: `list` and `reports` of the index, `describe` of a room
-/// and `delete` of a user; `name` is the class and what comes after it, or the object's identifier.
+/// What an operator asks of an object, as a call.
+///
+/// Of the index: `list` with a class as `name` and the last name of the page before as `more`, `reports`,
+/// `peers`. Of a room: `describe`. Of a user: `describe-user`, `delete`, and `revoke` with the device as
+/// `more`. Of any object, `name` being class and name with a space between: `waiting`, and `retry` and `drop` with
+/// another provider as `more`.
 #[wasm_bindgen(js_name = operatorCall)]
 #[must_use]
-pub fn operator_call(settings: &Settings, what: &str, name: &str, after: &str) -> Option<JsValue> {
+pub fn operator_call(settings: &Settings, what: &str, name: &str, more: &str) -> Option<JsValue> {
     let own = &settings.config.domain;
     let class = |name: &str| {
         use ObjectClass::{FollowedRoom, HubRoom, User};
@@ -68,15 +73,37 @@ pub fn operator_call(settings: &Settings, what: &str, name: &str, after: &str) -
     };
     let (object, endpoint) = match what {
         "list" => {
-            (ObjectName::provider(own), Endpoint::List { class: class(name)?, after: after.into() })
+            (ObjectName::provider(own), Endpoint::List { class: class(name)?, after: more.into() })
         }
         "reports" => (ObjectName::provider(own), Endpoint::Reports),
+        "peers" => (ObjectName::provider(own), Endpoint::Peers),
         "describe" => (ObjectName::room(&RoomUri::parse(name).ok()?, own), Endpoint::Describe),
+        "describe-user" => (ObjectName::user(&UserUri::parse(name).ok()?), Endpoint::Describe),
         "delete" => (ObjectName::user(&UserUri::parse(name).ok()?), Endpoint::DeleteUser),
+        "revoke" => {
+            let client = ClientUri::parse(more).ok()?;
+            (ObjectName::user(&UserUri::parse(name).ok()?), Endpoint::RevokeDevice { client })
+        }
+        "waiting" | "retry" | "drop" => {
+            let (class_name, name) = name.split_once(' ')?;
+            let endpoint = match what {
+                "waiting" => Endpoint::Waiting,
+                "retry" => Endpoint::Retry { peer: Domain::parse(more).ok()? },
+                _ => Endpoint::Drop { peer: Domain::parse(more).ok()? },
+            };
+            (ObjectName { class: class(class_name)?, name: name.into() }, endpoint)
+        }
         _ => return None,
     };
     let request = IncomingRequest { source: Source::Own, endpoint, body: Vec::new() };
     convert::object_call(ObjectCall { object, request }).ok()
+}
+
+/// The version of what objects store.
+#[wasm_bindgen(js_name = storageVersion)]
+#[must_use]
+pub fn storage_version() -> u32 {
+    STORAGE_VERSION
 }
 
 /// What an answer says, in the draft's words, for a trace: `success`, `wrongEpoch`, `accepted`;

@@ -39,8 +39,8 @@ test("a provider that has lost its state goes on from an export of it: nothing i
   assert.deepEqual(await texts(bob, 1), ["before"]);
 
   const state = providers.state("alpha.example");
-  const status = JSON.parse((await run("status", "--state", state, "--json")).stdout) as object;
-  assert.deepEqual(status, { domain: "alpha.example", rooms: 1, followedRooms: 0, users: 1 });
+  const status = JSON.parse((await run("status", "--state", state, "--json")).stdout) as Record<string, unknown>;
+  assert.deepEqual([status["rooms"], status["users"]], [1, 1]);
   assert.match((await run("rooms", "--state", state)).stdout, /^\S+ {2}clubhouse@alpha\.example\n$/);
   const described = JSON.parse((await run("rooms", ROOM, "--state", state, "--json")).stdout) as Record<string, unknown>;
   assert.deepEqual([described["epoch"], described["participants"], described["devices"], described["providers"]], [1, 2, 2, ["alpha.example", "bravo.example"]]);

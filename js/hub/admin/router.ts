@@ -1,10 +1,13 @@
 // The operator's requests, `/admin/v1`: who may make them, and which of them is which.
 
+import { storageVersion } from "#wasm/hub";
+import { version } from "../../../npm/hub/package.json";
 import { configOf, type Env } from "../core.js";
 import { prometheus } from "../health.js";
 import { log } from "../log.js";
 import { metricsText } from "../metrics.js";
-import { CLASSES, ImportError, ask, countOf, exported, imported, objectsOf, type ClassName } from "./state.js";
+import { onPeer, peersOf } from "./peers.js";
+import { CLASSES, ImportError, ask, countOf, exported, imported, objectsOf, type ClassName, type Question } from "./state.js";
 
 /** What answers one of the operator's requests; `name` is what comes behind the path's first part. */
 type Handler = (env: Env, name: string, request: Request) => Promise<Response>;
@@ -12,11 +15,15 @@ type Handler = (env: Env, name: string, request: Request) => Promise<Response>;
 /** By method and first part of the path below /admin/v1. */
 const HANDLERS: Readonly<Record<string, Handler>> = {
   "GET config": async (env) => Response.json(configOf(env)),
-  "GET status": async (env) => Response.json({ domain: configOf(env).domain, ...(await counts(env)) }),
+  "GET status": async (env) => Response.json({ domain: configOf(env).domain, version, storage: storageVersion(), ...(await counts(env)) }),
   "GET rooms": (env, name) => (name === "" ? list(env, "HubRoom") : one(env, "describe", name)),
   "GET followed": (env) => list(env, "FollowedRoom"),
-  "GET users": (env) => list(env, "User"),
+  "GET users": (env, name) => (name === "" ? list(env, "User") : one(env, "describe-user", name)),
   "DELETE users": (env, name) => one(env, "delete", name),
+  "DELETE devices": (env, name) => one(env, "revoke", userOf(name), name),
+  "GET peers": async (env) => Response.json(await peersOf(env)),
+  "POST peers": (env, name) => act(env, "retry", name),
+  "DELETE peers": (env, name) => act(env, "drop", name),
   "GET reports": (env) => one(env, "reports", ""),
   "GET metrics": async (env) => prometheus(metricsText(gauges(await counts(env)))),
   "GET export": async (env) => new Response(exported(env), { headers: { "content-type": "application/jsonl" } }),
@@ -63,8 +70,17 @@ async function list(env: Env, className: ClassName): Promise<Response> {
   return Response.json(listed);
 }
 
-async function one(env: Env, what: "describe" | "reports" | "delete", name: string): Promise<Response> {
-  const { status, json } = await ask(env, what, name);
+/** The user whose device this is. */
+function userOf(device: string): string {
+  return device.slice(0, device.lastIndexOf("/"));
+}
+
+async function act(env: Env, what: "retry" | "drop", peer: string): Promise<Response> {
+  return (await onPeer(env, what, peer)) ? Response.json({}) : new Response(null, { status: 400 });
+}
+
+async function one(env: Env, what: Question, name: string, more?: string): Promise<Response> {
+  const { status, json } = await ask(env, what, name, more);
   return status === 200 ? Response.json(json ?? {}) : new Response(null, { status });
 }
 

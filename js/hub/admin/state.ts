@@ -13,9 +13,12 @@ export type ClassName = (typeof CLASSES)[number];
 /** An object as the index has it. */
 export interface Listed { readonly name: string; /** In ms since 1970. */ readonly since: number }
 
+/** What can be asked of objects: src/worker/mod.rs says of which, and with what. */
+export type Question = "list" | "reports" | "peers" | "describe" | "describe-user" | "delete" | "revoke" | "waiting" | "retry" | "drop";
+
 /** Asks an object; its JSON, or the status that it refused with. */
-export async function ask(env: Env, what: "list" | "reports" | "describe" | "delete", name = "", after = ""): Promise<{ readonly status: number; readonly json: unknown }> {
-  const call = callCore(undefined, () => operatorCall(settingsOf(env), what, name, after)) as ObjectCall | undefined;
+export async function ask(env: Env, what: Question, name = "", more = ""): Promise<{ readonly status: number; readonly json: unknown }> {
+  const call = callCore(undefined, () => operatorCall(settingsOf(env), what, name, more)) as ObjectCall | undefined;
   if (call === undefined) return { status: 400, json: undefined };
   const { status, body } = await callObject(env, call, newRequestId());
   const text = new TextDecoder().decode(body);

@@ -10,8 +10,10 @@ import { DEV } from "./commands/dev.js";
 import { INIT } from "./commands/init.js";
 import { EXPORT, IMPORT, VERIFY } from "./commands/keep.js";
 import { KEYGEN } from "./commands/keygen.js";
-import { METRICS_COMMAND, REPORTS, ROOMS, STATUS, USERS } from "./commands/look.js";
+import { METRICS_COMMAND, REPORTS, ROOMS, STATUS } from "./commands/look.js";
+import { PEERS } from "./commands/peers.js";
 import { SERVE } from "./commands/serve.js";
+import { USERS } from "./commands/users.js";
 import { CliError } from "./errors.js";
 
 const COMMANDS: readonly Command[] = [
@@ -24,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   STATUS,
   ROOMS,
   USERS,
+  PEERS,
   REPORTS,
   METRICS_COMMAND,
   EXPORT,

@@ -29,7 +29,7 @@ export interface Operated {
   /** Asks; the answer's body. Throws a CliError for any status but 200. */
   ask(method: "GET" | "POST" | "DELETE", path: string, body?: Readable): Promise<IncomingMessage>;
   /** Asks, and reads JSON. */
-  json(method: "GET" | "DELETE", path: string): Promise<unknown>;
+  json(method: "GET" | "POST" | "DELETE", path: string): Promise<unknown>;
 }
 
 /** The provider that the options name. */
