@@ -384,7 +384,7 @@ fn r3_no_other_provider_is_an_operator() {
     {
         let source = Source::Provider(bravo());
         let request = IncomingRequest { source, endpoint, body: Vec::new() };
-        let refused = plain_refusal(&ProtocolError::PeerRefused("not for others".into()));
+        let refused = plain_refusal(&ProtocolError::PeerRefused("not for others"));
         assert_eq!(object.handle(request, NOW), Action::Respond(refused));
     }
     assert_ne!(waiting(&mut object, NOW), "[]");

@@ -44,6 +44,8 @@ Worth an alert:
   expr: increase(mimi_reports_total[10m]) > 0
 - alert: MimiFanoutRetries         # others do not take what we send
   expr: rate(mimi_fanout_retries_total[5m]) > 1
+- alert: MimiFanoutLag           # what rooms accept is long under way to others
+  expr: histogram_quantile(0.9, rate(mimi_fanout_lag_seconds_bucket[10m])) > 10
 - alert: MimiCommitsRefused
   expr: sum(rate(mimi_commits_total{code=~"notAllowed|invalidProposal"}[10m])) / sum(rate(mimi_commits_total[10m])) > 0.2
 - alert: MimiTraps                 # report it to us

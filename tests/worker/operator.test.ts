@@ -69,7 +69,7 @@ test("peers says who was met and what waits; retry sends it at once, drop-queue 
 test("a device is listed, and revoked for good", async () => {
   const { devices } = JSON.parse((await run("users", alice.user, "--json")).stdout) as { devices: readonly { device: string; since: number }[] };
   assert.equal(devices.length, 1);
-  const [{ device }] = devices as [{ device: string }];
+  const device = devices[0]?.device ?? "";
   assert.ok(device.startsWith(`${alice.user}/`));
   assert.match((await run("users", "revoke-device", device)).stderr, /--yes/);
   assert.equal((await run("users", "revoke-device", device, "--yes")).stdout, `${device}: revoked\n`);
