@@ -7,6 +7,7 @@
 mod announce;
 mod delivery;
 mod directories;
+mod listeners;
 mod peers;
 mod refusal;
 mod sending;
@@ -27,6 +28,7 @@ pub use self::{
 use self::{
     announce::announce,
     directories::{Directories, Resolved},
+    listeners::Listeners,
     sending::Pending,
     version::Stored,
 };
@@ -38,9 +40,12 @@ use crate::{
     time::UnixMillis,
     transport::{
         Action, Effect, Endpoint, Forward, IncomingRequest, ObjectCall, ObjectName, Outcome,
-        Outgoing, PeerCall, RequestId, Response,
+        Outgoing, PeerCall, RequestId, Response, Source,
     },
-    wire::uri::Domain,
+    wire::{
+        FromProvider, encode,
+        uri::{ClientUri, Domain, UserUri},
+    },
 };
 
 /// The tables that the shell keeps in every object's storage. Roles use table bytes below `0xF0`.
@@ -80,6 +85,7 @@ pub struct Step<'s> {
     /// The provider's settings.
     pub config: &'s ProviderConfig,
     outbox: &'s mut Outbox,
+    listeners: &'s mut Listeners,
     effects: Vec<Effect>,
 }
 
@@ -89,6 +95,9 @@ impl Step<'_> {
     /// # Errors
     /// When the storage fails.
     pub fn enqueue(&mut self, lane: &Lane, entry: Vec<u8>) -> Result<(), InternalError> {
+        if let Lane::Object(object) = lane {
+            self.listeners.hear(object);
+        }
         self.outbox.enqueue(&mut self.transaction, &encode_row(lane)?, entry, self.now)
     }
 
@@ -136,6 +145,32 @@ impl Step<'_> {
     /// Does something beside the answer, once, if the call ends well.
     pub fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// Whether this user may have a device connected.
+    #[must_use]
+    pub fn may_listen(&self, user: &UserUri) -> bool {
+        self.listeners.may_listen(&ObjectName::user(user))
+    }
+
+    /// Sends `frame` to those of the user's devices that are connected, once the call ended well; it
+    /// may get lost.
+    ///
+    /// # Errors
+    /// When the frame cannot be encoded.
+    pub fn push(
+        &mut self,
+        user: &UserUri,
+        devices: Vec<ClientUri>,
+        frame: &FromProvider,
+    ) -> Result<(), InternalError> {
+        let (object, body) = (ObjectName::user(user), encode(frame)?);
+        let endpoint = Endpoint::Push { devices };
+        let call =
+            ObjectCall { object, request: IncomingRequest { source: Source::Own, endpoint, body } };
+        let number = self.listeners.number();
+        self.effects.push(Effect::Push { call, number });
+        Ok(())
     }
 
     /// Asks an object of our own, outside of any answer, once the call ended well. [`Role::resume`]
@@ -279,6 +314,7 @@ pub struct Object<R> {
     singly: BTreeMap<Vec<u8>, u64>,
     next_id: RequestId,
     effects: Vec<Effect>,
+    listeners: Listeners,
     /// What it is called in the index; none if it is not to be in it.
     own_name: Option<ObjectName>,
     /// Whether the index was told of it.
@@ -300,6 +336,7 @@ impl<R: Role> Object<R> {
             singly: BTreeMap::new(),
             next_id: 1,
             effects: Vec::new(),
+            listeners: Listeners::default(),
             own_name: None,
             is_announced: false,
             stored: Stored::Unknown,
@@ -321,6 +358,9 @@ impl<R: Role> Object<R> {
     /// Decides about a request.
     pub fn handle(&mut self, request: IncomingRequest, now: UnixMillis) -> Action {
         let endpoint = request.endpoint.clone();
+        if let Source::Device(device) = &request.source {
+            self.listeners.hear(&ObjectName::user(&device.user()));
+        }
         let result = match self.operate(&request, now) {
             Some(result) => result.map(Reply::Respond),
             None => self.step(now, |role, step| role.handle(step, request)),
@@ -363,6 +403,11 @@ impl<R: Role> Object<R> {
         Ok(self.outbox.next_wake(&Transaction::new(&*self.storage))?)
     }
 
+    /// The [`Effect::Push`] of this number found no device of the user's connected.
+    pub fn found_none(&mut self, user: &ObjectName, number: u64) {
+        self.listeners.found_none(user, number);
+    }
+
     /// What the calls since the last time cause beside their answers.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
@@ -383,6 +428,7 @@ impl<R: Role> Object<R> {
             now,
             config: &self.config,
             outbox: &mut self.outbox,
+            listeners: &mut self.listeners,
             effects: Vec::new(),
         };
         let mut result = act(&mut self.role, &mut step);

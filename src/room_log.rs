@@ -19,7 +19,6 @@ use crate::{
     error::{InternalError, ProtocolError, Result},
     sorted::SortedMap,
     storage::{Key, Transaction, decode_row},
-    transport::{Effect, Endpoint, IncomingRequest, ObjectCall, ObjectName, Source},
     wire::{
         EventPage, FanoutMessage, FromProvider, LogEvent, decode_exact, encode,
         uri::{ClientUri, RoomUri, UserUri},
@@ -80,6 +79,17 @@ impl Stored {
     const fn header(&self) -> Header {
         Header { handshake_before: self.handshake_before, private: self.private }
     }
+}
+
+/// A frame for devices of one user, those that are connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The user.
+    pub user: UserUri,
+    /// The devices.
+    pub devices: Vec<ClientUri>,
+    /// The frame.
+    pub frame: FromProvider,
 }
 
 impl RoomLog {
@@ -311,8 +321,8 @@ impl RoomLog {
         Ok(page)
     }
 
-    /// What sends the event at `position` to the devices that may see it: one call for each of
-    /// their users and each `previous`.
+    /// What the devices that may see the event at `position` get of it, if their users `may_listen`: one
+    /// push for each user and each `previous`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -321,28 +331,32 @@ impl RoomLog {
         transaction: &Transaction<'_>,
         room: &RoomUri,
         position: u64,
-    ) -> Result<Vec<Effect>> {
+        may_listen: impl Fn(&UserUri) -> bool,
+    ) -> Result<Vec<Push>> {
         let Some(event) = self.event(transaction, position)? else { return Ok(Vec::new()) };
         let mut receivers: BTreeMap<(UserUri, u64), Vec<ClientUri>> = BTreeMap::new();
         let mut headers = Headers::new(*self, transaction)?;
         let mut views = self.views(transaction)?;
         for (device, windows) in std::mem::take(&mut views.windows) {
-            if !windows.iter().any(|window| window.contains(position)) {
+            let user = device.user();
+            if !windows.iter().any(|window| window.contains(position)) || !may_listen(&user) {
                 continue;
             }
             let view = views.of(&device, windows);
             if view.shows(position, event.header()) {
                 let previous = headers.visible_before(&view, position)?;
-                receivers.entry((device.user(), previous)).or_default().push(device);
+                receivers.entry((user, previous)).or_default().push(device);
             }
         }
+        if receivers.is_empty() {
+            return Ok(Vec::new());
+        }
         let message = logged(&event)?;
-        let frame =
-            |previous| FromProvider::Event(log_event(room, position, previous, message.clone()));
-        receivers
-            .into_iter()
-            .map(|((user, previous), devices)| push_call(&user, devices, &frame(previous)))
-            .collect()
+        let push = |((user, previous), devices)| {
+            let event = log_event(room, position, previous, message.clone());
+            Push { user, devices, frame: FromProvider::Event(event) }
+        };
+        Ok(receivers.into_iter().map(push).collect())
     }
 
     /// What tells the devices that may read the event at `position` that events before it are lost.
@@ -354,7 +368,7 @@ impl RoomLog {
         transaction: &Transaction<'_>,
         room: &RoomUri,
         position: u64,
-    ) -> Result<Vec<Effect>> {
+    ) -> Result<Vec<Push>> {
         let mut receivers: BTreeMap<UserUri, Vec<ClientUri>> = BTreeMap::new();
         for (device, windows) in self.all_windows(transaction)? {
             if windows.iter().any(|window| window.contains(position)) {
@@ -362,7 +376,8 @@ impl RoomLog {
             }
         }
         let frame = FromProvider::Gap { room_id: room.to_wire() };
-        receivers.into_iter().map(|(user, devices)| push_call(&user, devices, &frame)).collect()
+        let push = |(user, devices)| Push { user, devices, frame: frame.clone() };
+        Ok(receivers.into_iter().map(push).collect())
     }
 
     /// The encoded `FanoutMessage` at `position`; `None` when the log does not hold it.
@@ -471,17 +486,6 @@ fn log_event(room: &RoomUri, position: u64, previous: u64, message: FanoutMessag
 fn logged(event: &Stored) -> Result<FanoutMessage> {
     Ok(decode_exact(&event.message)
         .map_err(|_| InternalError::Storage("a logged message does not decode"))?)
-}
-
-fn push_call(user: &UserUri, devices: Vec<ClientUri>, frame: &FromProvider) -> Result<Effect> {
-    Ok(Effect::Call(ObjectCall {
-        object: ObjectName::user(user),
-        request: IncomingRequest {
-            source: Source::Own,
-            endpoint: Endpoint::Push { devices },
-            body: encode(frame)?,
-        },
-    }))
 }
 
 fn window(key: &[u8], to: &[u8]) -> Result<Window, InternalError> {

@@ -492,6 +492,14 @@ pub type SocketId = u64;
 pub enum Effect {
     /// Call another object of this provider and forget the answer.
     Call(ObjectCall),
+    /// Call a user's object, for the devices that are connected alone: one without sockets need not
+    /// look at it. If there is none, `found_none` wants to know.
+    Push {
+        /// The call.
+        call: ObjectCall,
+        /// Names it in `found_none`.
+        number: u64,
+    },
     /// Ask someone, then call `resume` with the outcome; the answer that `resume` gives is dropped.
     Ask(Forward),
     /// This socket is this device's from now on.

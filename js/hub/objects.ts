@@ -13,10 +13,12 @@ import { traceClock, traceFrame } from "./trace.js";
 /** A call to another object of this provider; the envelope is opaque here. */
 export interface ObjectCall { class: "HubRoom" | "FollowedRoom" | "User" | "Provider"; name: string; envelope: Uint8Array; body: Uint8Array }
 type Outgoing = { object: ObjectCall; http?: undefined } | { http: HttpCall; object?: undefined };
+/** For connected devices alone; the core wants to know of one that finds none. */
+interface Push { call: ObjectCall; number: number }
 interface Forward { outgoing: Outgoing; label: string; then: Uint8Array }
 interface Action { respond?: Answer; forward?: Forward }
 interface Effect {
-  call?: ObjectCall; push?: ObjectCall; ask?: Forward;
+  call?: ObjectCall; push?: Push; ask?: Forward;
   bind?: { socket: number; device: string };
   send?: { device: string; frame: Uint8Array };
   disconnect?: { device: string; code: number };
@@ -74,9 +76,11 @@ abstract class ProviderObject extends DurableObject<Env> {
     }
   }
 
-  /** A request that is for the devices that are connected, and for nobody else. */
-  async push(name: string, envelope: Uint8Array, body: Uint8Array): Promise<void> {
-    if (this.ctx.getWebSockets().length > 0) await this.handle(name, envelope, body, newRequestId());
+  /** A request that is for the devices that are connected, and for nobody else; says whether there is a socket. */
+  async push(name: string, envelope: Uint8Array, body: Uint8Array): Promise<boolean> {
+    if (this.ctx.getWebSockets().length === 0) return false;
+    await this.handle(name, envelope, body, newRequestId());
+    return true;
   }
 
   /** Writes something and reads it: whether storage works. */
@@ -193,7 +197,7 @@ abstract class ProviderObject extends DurableObject<Env> {
       log(this.env, "warn", { event: "report", class: this.className, what: report });
     }
     if (call !== undefined) this.ctx.waitUntil(callObject(this.env, call, newRequestId()).catch(() => undefined));
-    if (push !== undefined) this.ctx.waitUntil(stub(this.env, push).push(push.name, push.envelope, push.body).catch(() => undefined));
+    if (push !== undefined) this.ctx.waitUntil(this.#push(push).catch(() => undefined));
     if (ask !== undefined) this.ctx.waitUntil(this.#follow({ forward: ask }, newRequestId()).catch(() => undefined));
     for (const ws of bind ?? send ?? disconnect ?? close ? this.ctx.getWebSockets() : []) {
       const { socket, device } = attachment(ws);
@@ -202,6 +206,13 @@ abstract class ProviderObject extends DurableObject<Env> {
       if (disconnect !== undefined && disconnect.device === device) closeSocket(ws, disconnect.code);
       if (close?.socket === socket) closeSocket(ws, close.code);
     }
+  }
+
+  async #push({ call, number }: Push): Promise<void> {
+    const core = this.#core;
+    const found = await stub(this.env, call).push(call.name, call.envelope, call.body);
+    // Another core has numbers of its own.
+    if (!found && core !== undefined && core === this.#core) callCore(undefined, (epoch) => { if (epoch === this.#epoch) core.foundNone(call.name, number); });
   }
 
   /** The socket is the device's; of more than it may have, the oldest is closed. */

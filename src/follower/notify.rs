@@ -141,8 +141,8 @@ fn take_in_one(
         mark_gap(uri, step, &mut room, position)?;
     }
     room.store(&mut step.transaction)?;
-    for effect in LOG.push(&step.transaction, uri, position)? {
-        step.effect(effect);
+    for push in LOG.push(&step.transaction, uri, position, |user| step.may_listen(user))? {
+        step.push(&push.user, push.devices, &push.frame)?;
     }
     if LOG.is_due(&mut step.transaction, step.now)? {
         let retention = step.config.retention;
@@ -159,8 +159,8 @@ pub(super) fn mark_gap(
     position: u64,
 ) -> Result<()> {
     room.gap = Some(position);
-    for effect in LOG.push_gap(&step.transaction, uri, position)? {
-        step.effect(effect);
+    for push in LOG.push_gap(&step.transaction, uri, position)? {
+        step.push(&push.user, push.devices, &push.frame)?;
     }
     Ok(())
 }

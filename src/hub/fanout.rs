@@ -219,8 +219,8 @@ pub(super) fn send_logged<'d>(
     providers: impl IntoIterator<Item = &'d Domain>,
 ) -> Result<()> {
     Entry::Logged { position, kind }.enqueue(step, providers)?;
-    for effect in LOG.push(&step.transaction, room, position)? {
-        step.effect(effect);
+    for push in LOG.push(&step.transaction, room, position, |user| step.may_listen(user))? {
+        step.push(&push.user, push.devices, &push.frame)?;
     }
     trim(step)
 }

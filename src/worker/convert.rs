@@ -83,13 +83,9 @@ pub(super) fn outgoing_request(request: OutgoingRequest) -> Result<JsValue, Inte
 
 pub(super) fn effect(effect: Effect) -> Result<JsValue, InternalError> {
     Ok(match effect {
-        // One that is for connected devices alone: an object without sockets has nothing to do.
-        Effect::Call(
-            call @ ObjectCall {
-                request: IncomingRequest { endpoint: Endpoint::Push { .. }, .. },
-                ..
-            },
-        ) => tagged("push", object_call(call)?),
+        Effect::Push { call, number: push } => {
+            tagged("push", object([("call", object_call(call)?), ("number", number(push))]))
+        }
         Effect::Call(call) => tagged("call", object_call(call)?),
         Effect::Ask(ask) => tagged("ask", forward(ask)?),
         Effect::Bind { socket, device } => {

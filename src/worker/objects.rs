@@ -149,6 +149,13 @@ impl ObjectCore {
         Ok(wake.map_or(JsValue::UNDEFINED, |wake| number(wake.0)))
     }
 
+    /// The push of this number found no device of this user's connected.
+    #[wasm_bindgen(js_name = foundNone)]
+    pub fn found_none(&mut self, user: String, push: f64) {
+        let user = ObjectName { class: ObjectClass::User, name: user };
+        each!(&mut self.role, object => object.found_none(&user, whole(push)));
+    }
+
     /// What the calls since the last time cause beside their answers.
     ///
     /// # Errors

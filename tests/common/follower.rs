@@ -244,7 +244,7 @@ impl Follower {
             .take_effects()
             .into_iter()
             .map(|effect| {
-                let Effect::Call(call) = effect else { panic!("not a call: {effect:?}") };
+                let Effect::Push { call, .. } = effect else { panic!("no push: {effect:?}") };
                 let Endpoint::Push { devices } = call.request.endpoint else { panic!("no push") };
                 let devices = devices.iter().map(ToString::to_string).collect();
                 (call.object.name, devices, decode_exact(&call.request.body).unwrap())

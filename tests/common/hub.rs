@@ -165,6 +165,12 @@ impl Hub {
         self.object = Object::new(HubRoom::new(room()), storage, self.config.clone());
     }
 
+    /// This push found no device of the user's connected.
+    pub fn found_none(&mut self, push: &Effect) {
+        let Effect::Push { call, number } = push else { panic!("no push: {push:?}") };
+        self.object.found_none(&call.object, *number);
+    }
+
     /// From here on the provider keeps so much.
     pub fn retain(&mut self, retention: Retention) {
         self.config = Rc::new(ProviderConfig { retention, ..ProviderConfig::clone(&self.config) });

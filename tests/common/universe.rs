@@ -255,7 +255,7 @@ impl Universe {
         let effects = self.providers.get_mut(domain).unwrap().object(name).take_effects();
         for effect in effects {
             match effect {
-                Effect::Call(call) => {
+                Effect::Call(call) | Effect::Push { call, .. } => {
                     if !self.faults.drops() {
                         self.call(domain, call);
                     }

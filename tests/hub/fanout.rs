@@ -325,11 +325,60 @@ fn r75_connected_own_devices_get_a_push() {
     hub.effects();
     assert_eq!(hub.submit(provider(BRAVO), bob.message("hello")).status, 200);
     let effects = hub.effects();
-    let [Effect::Call(call)] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Push { call, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(call.object, ObjectName::user(&alice.user()));
     assert_eq!(call.request.endpoint, Endpoint::Push { devices: vec![alice.client.clone()] });
     let FromProvider::Event(event) = decode_exact(&call.request.body).unwrap() else { panic!() };
     assert_eq!((event.position, event.previous), (2, 1));
     // Alice was in epoch 1 already: her commit was the first event.
     assert_eq!(alice.process(&event.message).unwrap(), b"hello");
+}
+
+/// Who has nobody connected is not called for every message; a device that connects asks for what it
+/// lacks, and is called again.
+#[test]
+fn d11_users_without_a_connected_device_get_no_push_until_they_ask() {
+    let (mut hub, mut alice, mut bob) = Hub::with_alice_and_bob();
+    hub.effects();
+    let mut hello = |hub: &mut Hub, text: &str| {
+        assert_eq!(hub.submit(provider(BRAVO), bob.message(text)).status, 200);
+        hub.effects()
+    };
+    let pushes = hello(&mut hub, "one");
+    assert_eq!(pushes.len(), 1);
+    hub.found_none(&pushes[0]);
+    assert_eq!(hello(&mut hub, "two"), []);
+
+    // A push that was under way when the device asked says nothing of what is now.
+    let events = || Endpoint::Events { room: room(), after: 0 };
+    hub.request(alices(&alice), events(), Vec::new(), |_| None);
+    hub.found_none(&pushes[0]);
+    let pushes = hello(&mut hub, "three");
+    assert_eq!(pushes.len(), 1);
+    hub.found_none(&pushes[0]);
+    assert_eq!(hello(&mut hub, "four"), []);
+
+    // What the object knew is gone with it.
+    hub.restart();
+    let pushes = hello(&mut hub, "five");
+    assert_eq!(pushes.len(), 1);
+    hub.found_none(&pushes[0]);
+
+    // Who has something in the inbox may well be there to read it: a Welcome.
+    let mut anna = member("anna@alpha.example/phone");
+    hub.add(&mut alice, &mut anna);
+    hub.effects();
+    let say = |hub: &mut Hub, alice: &mut Member, text: &str| {
+        assert_eq!(hub.submit(alices(alice), alice.message(text)).status, 200);
+        hub.effects()
+    };
+    let pushes = say(&mut hub, &mut alice, "six");
+    assert_eq!(pushes.len(), 2);
+    hub.found_none(&pushes[1]);
+    assert_eq!(say(&mut hub, &mut alice, "seven").len(), 1);
+    let mut tablet = member("anna@alpha.example/tablet");
+    hub.add(&mut alice, &mut tablet);
+    hub.effects();
+    // Her devices have read different events before this one: a push for each.
+    assert_eq!(say(&mut hub, &mut alice, "eight").len(), 3);
 }

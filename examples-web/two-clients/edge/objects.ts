@@ -7,7 +7,7 @@ import { MemoryStorage } from "./sql.js";
 /** What the runtime calls of an object. */
 interface HubObject {
   handle(name: string, envelope: Uint8Array, body: Uint8Array, id: string): Promise<unknown>;
-  push(name: string, envelope: Uint8Array, body: Uint8Array): Promise<void>;
+  push(name: string, envelope: Uint8Array, body: Uint8Array): Promise<boolean>;
   fetch(request: Request): Promise<Response>;
   alarm(): Promise<void>;
   webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void>;
@@ -29,7 +29,7 @@ export function namespace<E>(hubClass: HubClass<E>, env: () => E): { idFromName(
     get: (name) => ({
       // What crosses between objects is a copy.
       handle: async (...call) => structuredClone(await objectOf(name).handle(...structuredClone(call))),
-      push: async (...call) => { await objectOf(name).push(...structuredClone(call)); },
+      push: (...call) => objectOf(name).push(...structuredClone(call)),
       fetch: (request) => objectOf(name).fetch(request),
     }),
   };
