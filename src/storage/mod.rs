@@ -4,9 +4,11 @@
 //! in a [`MemoryStorage`]. A key is a table byte followed by big-endian parts; each role lists its
 //! tables in one place.
 
+mod cached;
 mod memory;
 mod transaction;
 
+pub use cached::Cached;
 pub use memory::MemoryStorage;
 pub use transaction::{Transaction, decode_row, decode_start, encode_row};
 

@@ -18,6 +18,7 @@ use crate::{
     js::{number, outcome as read_outcome, whole},
     object::Object,
     provider::User,
+    storage::Cached,
     time::UnixMillis,
     transport::{ObjectClass, ObjectName},
     wire::uri::{ClientUri, RoomUri, UserUri},
@@ -69,7 +70,8 @@ impl ObjectCore {
         settings: &Settings,
         rows: Rows,
     ) -> Result<ObjectCore, JsError> {
-        let storage = Box::new(SqlStorage::new(rows));
+        // The shell drops this object when a transaction of its storage is rolled back.
+        let storage = Box::new(Cached::new(SqlStorage(rows)));
         let config = Rc::clone(&settings.config);
         let role = match class {
             "HubRoom" => {

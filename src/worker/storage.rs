@@ -1,7 +1,5 @@
 //! Rows of an object in the runtime's SQL.
 
-use std::{cell::RefCell, collections::BTreeMap};
-
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
@@ -35,53 +33,8 @@ extern "C" {
     fn apply(this: &Rows, changes: &Array) -> Result<(), JsValue>;
 }
 
-/// Rows up to this length are kept in memory, in bytes.
-const MOST_KEPT_BYTES: usize = 16 << 10;
-/// All of them together: then it begins anew.
-const MOST_MEMORY_BYTES: usize = 1 << 20;
-
 /// A [`Storage`] over an object's SQL.
-///
-/// Nobody else writes an object's rows, so what was read once is known. The shell drops an object of which
-/// a transaction was rolled back, and with it what it knows.
-pub(super) struct SqlStorage {
-    rows: Rows,
-    known: RefCell<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    bytes: usize,
-}
-
-impl Known {
-    fn keep(&mut self, key: &[u8], value: Option<&[u8]>) {
-        self.forget(key);
-        let length = key.len().saturating_add(value.map_or(0, <[u8]>::len));
-        if length > MOST_KEPT_BYTES {
-            return;
-        }
-        self.bytes = self.bytes.saturating_add(length);
-        if self.bytes > MOST_MEMORY_BYTES {
-            *self = Self { values: BTreeMap::new(), bytes: length };
-        }
-        self.values.insert(key.to_vec(), value.map(<[u8]>::to_vec));
-    }
-
-    fn forget(&mut self, key: &[u8]) {
-        if let Some(value) = self.values.remove(key) {
-            let length = key.len().saturating_add(value.map_or(0, |value| value.len()));
-            self.bytes = self.bytes.saturating_sub(length);
-        }
-    }
-}
-
-impl SqlStorage {
-    pub(super) fn new(rows: Rows) -> Self {
-        Self { rows, known: RefCell::default() }
-    }
-}
+pub(super) struct SqlStorage(pub(super) Rows);
 
 fn failed(_: JsValue) -> InternalError {
     InternalError::Storage("sql")
@@ -89,18 +42,13 @@ fn failed(_: JsValue) -> InternalError {
 
 impl Storage for SqlStorage {
     fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, InternalError> {
-        if let Some(value) = self.known.borrow().values.get(key) {
-            return Ok(value.clone());
-        }
-        let value = self.rows.read(key).map_err(failed)?.map(|value| value.to_vec());
-        self.known.borrow_mut().keep(key, value.as_deref());
-        Ok(value)
+        Ok(self.0.read(key).map_err(failed)?.map(|value| value.to_vec()))
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, InternalError> {
         let limit = i32::try_from(limit).unwrap_or(-1);
         let cells =
-            self.rows.scan(prefix.max(from), after_prefix(prefix), limit).map_err(failed)?.to_vec();
+            self.0.scan(prefix.max(from), after_prefix(prefix), limit).map_err(failed)?.to_vec();
         let cell = |cell: &JsValue| Uint8Array::new(cell).to_vec();
         Ok(cells
             .chunks_exact(2)
@@ -121,12 +69,7 @@ impl Storage for SqlStorage {
             };
             changes.push(&Array::of2(&bytes(key), &value));
         }
-        self.rows.apply(&changes).map_err(failed)?;
-        let known = self.known.get_mut();
-        for Write { key, value } in &writes {
-            known.keep(key, value.as_deref());
-        }
-        Ok(())
+        self.0.apply(&changes).map_err(failed)
     }
 }
 
