@@ -94,11 +94,12 @@ async function respond(incoming: Incoming): Promise<Responded> {
 async function bodyOf({ request, env, endpoint }: Incoming): Promise<Uint8Array | undefined> {
   const { updateBytes, notifyBytes, bodyBytes } = configOf(env).limits;
   const most = endpoint === "update" ? updateBytes : endpoint === "notify" ? notifyBytes : bodyBytes;
-  if (Number(request.headers.get("content-length") ?? 0) > most) {
-    await drained(request.body);
-    return undefined;
-  }
-  return await readAtMost(most, request.body);
+  const length = request.headers.get("content-length");
+  if (length === null) return await readAtMost(most, request.body);
+  // A request that says how long it is is not longer.
+  if (Number(length) <= most) return new Uint8Array(await request.arrayBuffer());
+  await drained(request.body);
+  return undefined;
 }
 
 /** The answer to a request, or the object that opens a socket for it; clients have no evidence. */

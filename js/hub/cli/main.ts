@@ -13,6 +13,7 @@ import { KEYGEN } from "./commands/keygen.js";
 import { METRICS_COMMAND, REPORTS, ROOMS, STATUS } from "./commands/look.js";
 import { PEERS } from "./commands/peers.js";
 import { SERVE } from "./commands/serve.js";
+import { TAIL } from "./commands/tail.js";
 import { USERS } from "./commands/users.js";
 import { CliError } from "./errors.js";
 
@@ -29,6 +30,7 @@ const COMMANDS: readonly Command[] = [
   PEERS,
   REPORTS,
   METRICS_COMMAND,
+  TAIL,
   EXPORT,
   VERIFY,
   IMPORT,
