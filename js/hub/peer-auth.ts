@@ -1,5 +1,7 @@
 // Who another provider is: by its certificate, or by its signature; and how we say who we are.
 
+import { readAtMost } from "./bodies.js";
+import { isDomain } from "./config/settings.js";
 import { configOf, type Env } from "./core.js";
 import { log } from "./log.js";
 import { KEYS_PATH, Nonces, keySet, readKeySet, sign, verify, type PeerKey } from "./signature.js";
@@ -13,8 +15,12 @@ const LONGEST_LIFE_MILLIS = 24 * 60 * 60_000;
 const LIFE_MILLIS = 60 * 60_000;
 const MOST_KEYS_BYTES = 64 << 10;
 const TIMEOUT_MILLIS = 10_000;
+/** How many providers' keys are kept, and fetched at a time: who asks for them is not known yet. */
+const MOST_KNOWN = 1_000;
+const MOST_FETCHES = 16;
 const NO_KEYS: ReadonlyMap<string, string> = new Map();
 
+let fetches = 0;
 const nonces = new Nonces();
 /** Keys of other providers; those that could not be had are asked for again after the shortest life. */
 const known = new Map<string, { readonly keys: ReadonlyMap<string, string>; readonly fetched: number; readonly until: number }>();
@@ -58,22 +64,35 @@ function ownKeys(env: Env): readonly PeerKey[] {
 }
 
 async function keysOf(env: Env, domain: string, fresh: boolean): Promise<ReadonlyMap<string, string>> {
+  const { allow, deny, keys: pinned } = configOf(env).peers;
+  if (Object.hasOwn(pinned, domain)) return readKeySet(pinned[domain]);
+  if (deny.includes(domain) || (allow.length > 0 && !allow.includes(domain)) || !isPublicName(domain)) return NO_KEYS;
   const now = Date.now();
   const kept = known.get(domain);
   if (kept !== undefined && now < (fresh ? kept.fetched + SHORTEST_LIFE_MILLIS : kept.until)) return kept.keys;
-  const { keys, life } = await fetchKeys(env, domain);
+  if (fetches >= MOST_FETCHES) return NO_KEYS;
+  fetches += 1;
+  const { keys, life } = await fetchKeys(env, domain).finally(() => { fetches -= 1; });
+  known.delete(domain);
   known.set(domain, { keys, fetched: now, until: now + life });
+  const [oldest = ""] = known.keys();
+  if (known.size > MOST_KNOWN) known.delete(oldest);
   return keys;
+}
+
+/** Whether a name is one of the domain name system: not an address, nor a name of this machine alone. */
+function isPublicName(domain: string): boolean {
+  return isDomain(domain) && /\.[a-z0-9-]*[a-z][a-z0-9-]*$/.test(domain);
 }
 
 async function fetchKeys(env: Env, domain: string): Promise<{ readonly keys: ReadonlyMap<string, string>; readonly life: number }> {
   const url = `https://${domain}${KEYS_PATH}`;
   try {
     const response = await peerFetcher(env, url).fetch(url, { redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MILLIS) });
-    const text = await response.text();
-    if (!response.ok || text.length > MOST_KEYS_BYTES) return { keys: NO_KEYS, life: SHORTEST_LIFE_MILLIS };
+    const body = await readAtMost(MOST_KEYS_BYTES, response.body);
+    if (!response.ok || body === undefined) return { keys: NO_KEYS, life: SHORTEST_LIFE_MILLIS };
     const seconds = Number(/max-age=(\d+)/.exec(response.headers.get("cache-control") ?? "")?.[1] ?? LIFE_MILLIS / 1_000);
-    return { keys: readKeySet(JSON.parse(text)), life: Math.min(Math.max(seconds * 1_000, SHORTEST_LIFE_MILLIS), LONGEST_LIFE_MILLIS) };
+    return { keys: readKeySet(JSON.parse(new TextDecoder().decode(body))), life: Math.min(Math.max(seconds * 1_000, SHORTEST_LIFE_MILLIS), LONGEST_LIFE_MILLIS) };
   } catch {
     return { keys: NO_KEYS, life: SHORTEST_LIFE_MILLIS };
   }

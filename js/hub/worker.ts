@@ -2,12 +2,13 @@
 
 import { answerCode, routeRequest } from "#wasm/hub";
 import { administer } from "./admin/router.js";
+import { drained, readAtMost } from "./bodies.js";
 import { accountOf } from "./client-auth.js";
 import { callCore, configOf, configure, settingsOf, type Env } from "./core.js";
 import { originOf, withCors, type Origin } from "./cors.js";
 import { endpointOf, type EndpointName } from "./endpoint.js";
 import { isHealthPath, tellHealth } from "./health.js";
-import { drained, readAtMost, type Answer } from "./http.js";
+import type { Answer } from "./http.js";
 import { REQUEST_ID, hashed, isLogged, log, requestIdOf } from "./log.js";
 import { count, observe } from "./metrics.js";
 import { OBJECT_HEADER, callObject, stub, type ObjectCall } from "./objects.js";

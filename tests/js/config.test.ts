@@ -43,6 +43,14 @@ test("a value of another type, out of range, or a variable that is no setting's 
   assert.deepEqual(problems('{ "domain": "Alpha.example" }'), ['domain is a domain in lower case, such as alpha.example, not "Alpha.example"']);
 });
 
+test("keys of other providers are of a domain, and keys that can be used", () => {
+  const key = { kty: "OKP", crv: "Ed25519", kid: "one", x: "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs" };
+  const given = (keys: object): readonly string[] => problems(JSON.stringify({ domain: "alpha.example", peers: { keys } }));
+  assert.deepEqual(given({ "bravo.example": { keys: [key] } }), []);
+  assert.deepEqual(given({ "Bravo": { keys: [key] } }), ['peers.keys has "Bravo", which is no domain']);
+  assert.deepEqual(given({ "bravo.example": { keys: [{ ...key, kty: "RSA" }] } }), ["peers.keys has no Ed25519 key with a kid for bravo.example"]);
+});
+
 test("a file that is no JSON is refused with its line", () => {
   assert.deepEqual(problems('{\n  "domain": "alpha.example"\n  "consent": "ask"\n}'), ["line 3: CommaExpected"]);
   assert.deepEqual(problems("[]"), ["the configuration is an object: { … }"]);

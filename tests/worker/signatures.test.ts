@@ -1,11 +1,12 @@
 // Providers that prove who they are by signatures alone.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { developmentAuthority, issueCertificate } from "../../js/hub/cli/certificates.js";
-import { sign, type PeerKey } from "../../js/hub/signature.js";
+import { keySet, sign, type PeerKey } from "../../js/hub/signature.js";
 import { person, type Person } from "../js/actors.js";
 import { startProviders, type Providers } from "../js/providers.js";
 import { until } from "../js/story.js";
@@ -18,8 +19,11 @@ const PATH = "/v1/keyMaterial/bob%40bravo.example";
 const KEYS = "/.well-known/http-message-signatures-directory";
 let providers: Providers;
 const people: Person[] = [];
+/** A provider that is nowhere: its key is in the settings. */
+const delta = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }) as { readonly d: string; readonly x: string };
+const PINNED: PeerKey = { kid: "delta-1", d: delta.d, x: delta.x };
 
-before(async () => { providers = await startProviders("build/hub/worker.js", { settings: { peers: { auth: ["signature"], deny: ["charlie.example"] } }, onLog: () => undefined }); });
+before(async () => { providers = await startProviders("build/hub/worker.js", { settings: { peers: { auth: ["signature"], deny: ["charlie.example"], keys: { "delta.example": keySet([PINNED]) } } }, onLog: () => undefined }); });
 after(async () => {
   await Promise.all(people.map((one) => one.close()));
   await providers.stop();
@@ -36,6 +40,10 @@ async function ask(domain: string, headers: Record<string, string>): Promise<num
 async function signedBy(domain: string, nonce: string, claimed = domain): Promise<Record<string, string>> {
   const [key] = JSON.parse(await readFile(join(providers.state(domain), "peer-keys.json"), "utf8")) as PeerKey[];
   assert.ok(key);
+  return await signedWith(key, nonce, claimed);
+}
+
+async function signedWith(key: PeerKey, nonce: string, claimed: string): Promise<Record<string, string>> {
   return Object.fromEntries(await sign({ method: "POST", url: `https://${BRAVO}${PATH}`, from: `mimi@${claimed}`, body: Buffer.from("body") }, key, Date.now(), nonce));
 }
 
@@ -65,6 +73,18 @@ test("r2_a_signature_counts_once_and_for_its_own_domain", async () => {
 
 test("r2_a_provider_that_is_denied_is_refused_although_it_signs", async () => {
   assert.equal(await ask("charlie.example", await signedBy("charlie.example", "a-nonce-of-the-test-4")), 403);
+});
+
+test("r2_a_key_that_is_in_the_settings_counts_and_is_not_fetched", async () => {
+  assert.equal(await ask("delta.example", await signedWith(PINNED, "a-nonce-of-the-test-5", "delta.example")), 400);
+  const d = { ...PINNED, ...(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }) as { readonly d: string; readonly x: string }) };
+  assert.equal(await ask("delta.example", await signedWith(d, "a-nonce-of-the-test-6", "delta.example")), 403);
+});
+
+test("r2_whose_name_is_an_address_or_of_this_machine_alone_is_nobody", async () => {
+  for (const [index, name] of ["127.0.0.1", "localhost"].entries()) {
+    assert.equal(await ask(name, await signedWith(PINNED, `a-nonce-of-the-test-7${String(index)}`, name)), 403);
+  }
 });
 
 test("the keys are published to anybody, without their secret halves", async () => {

@@ -1,8 +1,8 @@
 // What the operator asks of the provider's objects: lists, rooms, reports, deletion; and its whole state as one file.
 
 import { operatorCall } from "#wasm/hub";
+import { drained } from "../bodies.js";
 import { callCore, configOf, settingsOf, type Env } from "../core.js";
-import { drained } from "../http.js";
 import { newRequestId } from "../log.js";
 import { callObject, stub, type ObjectCall } from "../objects.js";
 

@@ -5,7 +5,8 @@
 
 import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
 
-import { SETTINGS, faultOf, isVariable, variableOf, type Setting, type Value } from "./settings.js";
+import { readKeySet } from "../signature.js";
+import { SETTINGS, faultOf, isDomain, isVariable, variableOf, type Setting, type Value } from "./settings.js";
 
 /** All settings, with the defaults of those that were not given; sections are objects. */
 export interface HubConfig {
@@ -16,7 +17,7 @@ export interface HubConfig {
   readonly retention: { readonly giveUpDays: number; readonly logDays: number; readonly logEvents: number };
   /** Those that JavaScript enforces; the core has the others. */
   readonly limits: { readonly updateBytes: number; readonly notifyBytes: number; readonly bodyBytes: number; readonly socketsPerDevice: number; readonly socketsPerUser: number };
-  readonly peers: { readonly allow: readonly string[]; readonly deny: readonly string[]; readonly auth: readonly string[]; readonly clientCertHeader: boolean };
+  readonly peers: { readonly allow: readonly string[]; readonly deny: readonly string[]; readonly auth: readonly string[]; readonly keys: Readonly<Record<string, unknown>>; readonly clientCertHeader: boolean };
   readonly clients: { readonly origins: readonly string[]; readonly jwt: { readonly issuer: string; readonly audience: string; readonly keysUrl: string; readonly keys: object; readonly userClaim: string } };
   readonly log: { readonly level: "error" | "warn" | "info" | "debug" };
   readonly metrics: { readonly public: boolean };
@@ -69,7 +70,18 @@ export function readConfig(text: string, variables: Readonly<Record<string, unkn
 }
 
 /** What each setting allows, and all of them together do not. */
-function contradictions({ registration, clients: { jwt } }: HubConfig): readonly string[] {
+function contradictions(config: HubConfig): readonly string[] {
+  return [...peerFaults(config), ...jwtFaults(config)];
+}
+
+function peerFaults({ peers: { keys } }: HubConfig): readonly string[] {
+  return Object.entries(keys).flatMap(([domain, set]) => {
+    if (!isDomain(domain)) return [`peers.keys has "${domain}", which is no domain`];
+    return readKeySet(set).size > 0 ? [] : [`peers.keys has no Ed25519 key with a kid for ${domain}`];
+  });
+}
+
+function jwtFaults({ registration, clients: { jwt } }: HubConfig): readonly string[] {
   if (registration !== "jwt") return [];
   const missing = (["issuer", "audience"] as const).filter((name) => jwt[name] === "").map((name) => `clients.jwt.${name} is missing, which registration jwt needs`);
   const hasKeys = jwt.keysUrl !== "" || Object.keys(jwt.keys).length > 0;
