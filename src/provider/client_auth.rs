@@ -103,9 +103,12 @@ fn use_nonce(
     }
     let prefix = Key::table(table::NONCES).build();
     let end = Key::table(table::NONCES).number(oldest).build();
-    for (key, _) in transaction.scan(&prefix, &prefix, NONCES_CLEARED)? {
-        if key < end {
-            transaction.delete(key);
+    let first = transaction.scan(&prefix, &prefix, 1)?.pop();
+    if first.is_some_and(|(key, _)| key < end) {
+        for (key, _) in transaction.scan(&prefix, &prefix, NONCES_CLEARED)? {
+            if key < end {
+                transaction.delete(key);
+            }
         }
     }
     transaction.write(nonce_key(span, client, nonce), Vec::new());
