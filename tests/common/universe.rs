@@ -74,7 +74,16 @@ pub struct Universe {
     providers: BTreeMap<Domain, Provider>,
     devices: BTreeMap<ClientUri, Device>,
     deliveries: VecDeque<Delivery>,
+    silences: Vec<Silence>,
     seed: u64,
+}
+
+/// Word to an object that its push found no device of a user's; it is on its way for a while.
+struct Silence {
+    domain: Domain,
+    object: ObjectName,
+    user: ObjectName,
+    number: u64,
 }
 
 impl Universe {
@@ -94,6 +103,7 @@ impl Universe {
             providers: providers.collect(),
             devices: BTreeMap::new(),
             deliveries: VecDeque::new(),
+            silences: Vec::new(),
             seed,
         }
     }
@@ -157,6 +167,7 @@ impl Universe {
         }
         self.deliveries
             .retain(|delivery| !matches!(&delivery.sender, Sender::Object(of, _) if *of == domain));
+        self.silences.retain(|silence| silence.domain != domain);
         self.providers.get_mut(&domain).unwrap().restart();
     }
 
@@ -255,11 +266,12 @@ impl Universe {
         let effects = self.providers.get_mut(domain).unwrap().object(name).take_effects();
         for effect in effects {
             match effect {
-                Effect::Call(call) | Effect::Push { call, .. } => {
+                Effect::Call(call) => {
                     if !self.faults.drops() {
                         self.call(domain, call);
                     }
                 }
+                Effect::Push { call, number } => self.push_call(domain, name, call, number),
                 Effect::Ask(Forward { outgoing, label, then }) => {
                     let outcome = self.send(domain, &outgoing, &label);
                     let now = self.now;
@@ -280,6 +292,21 @@ impl Universe {
                     }
                 }
             }
+        }
+    }
+
+    /// What is for connected devices alone, unless it gets lost.
+    fn push_call(&mut self, domain: &Domain, name: &ObjectName, call: ObjectCall, number: u64) {
+        if self.faults.drops() {
+            return;
+        }
+        let user = call.object.clone();
+        let is_users = |uri: &ClientUri| ObjectName::user(&uri.user()) == user;
+        if self.devices.iter().any(|(uri, device)| device.connected && is_users(uri)) {
+            self.call(domain, call);
+        } else {
+            let (domain, object) = (domain.clone(), name.clone());
+            self.silences.push(Silence { domain, object, user, number });
         }
     }
 
@@ -341,6 +368,9 @@ impl Universe {
     /// Takes from every object and device what it wants sent.
     fn collect(&mut self) {
         let now = self.now;
+        for Silence { domain, object, user, number } in std::mem::take(&mut self.silences) {
+            self.providers.get_mut(&domain).unwrap().object(&object).found_none(&user, number);
+        }
         for (domain, provider) in &mut self.providers {
             for (name, request) in provider.poll(now) {
                 let ready = now.plus(self.faults.delay());

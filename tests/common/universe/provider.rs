@@ -76,6 +76,10 @@ impl AnyObject {
         each!(self, object => object.handle_response(id, outcome, now))
     }
 
+    pub fn found_none(&mut self, user: &ObjectName, number: u64) {
+        each!(self, object => object.found_none(user, number));
+    }
+
     pub fn take_effects(&mut self) -> Vec<Effect> {
         each!(self, object => object.take_effects())
     }
