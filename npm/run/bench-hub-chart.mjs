@@ -1,6 +1,6 @@
 // Draws what `npm run bench:hub` measured: per second, the hub beside what it is measured against.
-const WIDTH = 640;
-const LABELS = 150;
+const WIDTH = 720;
+const LABELS = 190;
 const BAR = 12;
 const GROUP = 54;
 const TOP = 40;
