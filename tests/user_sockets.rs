@@ -210,6 +210,41 @@ fn a_hello_brings_the_inbox_and_then_room_by_room_what_the_device_lacks() {
     assert_eq!(resume(&mut bob, &then, page(vec![six], false, false)), expected);
 }
 
+/// Its room may think that nobody is there: who enters by the Welcome now has no cursor for it yet.
+#[test]
+fn d11_the_room_of_a_welcome_hears_of_the_device_that_gets_it() {
+    let phone = phone();
+    let mut bob = Bob::with(&[&phone]);
+    let key_package = phone.last_resort(bob.now);
+    let reference = phone.reference(&key_package);
+    bob.publish(&phone, &[key_package]);
+    let room = RoomUri::parse("club@alpha.example").unwrap();
+    for timestamp in [1, 2] {
+        let deliver = Endpoint::DeliverWelcome { room: room.clone() };
+        bob.own(deliver, welcome(&[&reference], timestamp));
+    }
+    bob.object.take_effects();
+
+    let frame = hello(&bob, &phone, vec![cursor("own@bravo.example", 5)]);
+    let (effects, call, then) = question(bob.frame(None, &frame));
+    assert_eq!(effects.len(), 3);
+    assert_eq!(
+        call,
+        events_call(&phone, ObjectClass::FollowedRoom, "club@alpha.example", u64::MAX)
+    );
+    // It has nothing after that; what the device asked for comes then, as if this had not been.
+    let (effects, call, then) = question(resume(&mut bob, &then, page(vec![], false, false)));
+    assert_eq!(effects, []);
+    assert_eq!(call, events_call(&phone, ObjectClass::HubRoom, "own@bravo.example", 5));
+    let six = event("own@bravo.example", 6, 5);
+    let expected = [
+        catching_up(&phone, "own@bravo.example", 6, 0),
+        send(&phone, &FromProvider::Event(six.clone())),
+        send(&phone, &FromProvider::CaughtUp),
+    ];
+    assert_eq!(resume(&mut bob, &then, page(vec![six], false, false)), expected);
+}
+
 #[test]
 fn d11_a_long_inbox_comes_page_by_page_and_the_rooms_after_it() {
     let phone = phone();

@@ -2,7 +2,9 @@
 //!
 //! After a good hello the device gets its Welcomes, the version of the user's consent if anything was
 //! said about it, then room by room what it lacks of each log, after a word on how much that is, then
-//! `caughtUp`. Pushes come in between; positions tell the device what it has already.
+//! `caughtUp`. Pushes come in between; positions tell the device what it has already. A room of a
+//! Welcome that the hello has no cursor for is asked too, for nothing: so it knows that somebody
+//! listens who enters now (`object::listeners`).
 
 use std::collections::BTreeMap;
 
@@ -169,10 +171,16 @@ impl Noted {
 
 /// Sends a page of the inbox and then the version of the user's consent.
 fn send_inbox(step: &mut Step<'_>, catch_up: &mut CatchUp, after: u64) -> Result<()> {
-    let CatchUp { device, inbox, .. } = catch_up;
+    let CatchUp { device, inbox, rooms, .. } = catch_up;
     let page = inbox::page(&step.transaction, device, after)?;
     let last = page.events.last().map_or(after, |event| event.position);
     for event in page.events {
+        if let Some(room) = room_named(&event.room_id.0)
+            && !rooms.iter().any(|(other, _)| *other == room)
+        {
+            // In front: of those behind the device knows how many they are.
+            rooms.insert(0, (room, u64::MAX));
+        }
         send(step, device, &FromProvider::Inbox(event))?;
     }
     *inbox = page.more.then_some(last);
