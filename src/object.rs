@@ -150,7 +150,7 @@ impl Step<'_> {
     /// Whether this user may have a device connected.
     #[must_use]
     pub fn may_listen(&self, user: &UserUri) -> bool {
-        self.listeners.may_listen(&ObjectName::user(user))
+        self.listeners.may_listen(&ObjectName::user(user), self.now)
     }
 
     /// Sends `frame` to those of the user's devices that are connected, once the call ended well; it
@@ -404,8 +404,8 @@ impl<R: Role> Object<R> {
     }
 
     /// The [`Effect::Push`] of this number found no device of the user's connected.
-    pub fn found_none(&mut self, user: &ObjectName, number: u64) {
-        self.listeners.found_none(user, number);
+    pub fn found_none(&mut self, user: &ObjectName, number: u64, now: UnixMillis) {
+        self.listeners.found_none(user, number, now);
     }
 
     /// What the calls since the last time cause beside their answers.

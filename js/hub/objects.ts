@@ -212,7 +212,7 @@ abstract class ProviderObject extends DurableObject<Env> {
     const core = this.#core;
     const found = await stub(this.env, call).push(call.name, call.envelope, call.body);
     // Another core has numbers of its own.
-    if (!found && core !== undefined && core === this.#core) callCore(undefined, (epoch) => { if (epoch === this.#epoch) core.foundNone(call.name, number); });
+    if (!found && core !== undefined && core === this.#core) callCore(undefined, (epoch) => { if (epoch === this.#epoch) core.foundNone(call.name, number, Date.now()); });
   }
 
   /** The socket is the device's; of more than it may have, the oldest is closed. */

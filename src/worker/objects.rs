@@ -153,9 +153,10 @@ impl ObjectCore {
 
     /// The push of this number found no device of this user's connected.
     #[wasm_bindgen(js_name = foundNone)]
-    pub fn found_none(&mut self, user: String, push: f64) {
+    pub fn found_none(&mut self, user: String, push: f64, now: f64) {
         let user = ObjectName { class: ObjectClass::User, name: user };
-        each!(&mut self.role, object => object.found_none(&user, whole(push)));
+        let now = UnixMillis(whole(now));
+        each!(&mut self.role, object => object.found_none(&user, whole(push), now));
     }
 
     /// What the calls since the last time cause beside their answers.

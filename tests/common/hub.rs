@@ -168,7 +168,7 @@ impl Hub {
     /// This push found no device of the user's connected.
     pub fn found_none(&mut self, push: &Effect) {
         let Effect::Push { call, number } = push else { panic!("no push: {push:?}") };
-        self.object.found_none(&call.object, *number);
+        self.object.found_none(&call.object, *number, self.now);
     }
 
     /// From here on the provider keeps so much.

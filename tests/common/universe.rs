@@ -369,7 +369,7 @@ impl Universe {
     fn collect(&mut self) {
         let now = self.now;
         for Silence { domain, object, user, number } in std::mem::take(&mut self.silences) {
-            self.providers.get_mut(&domain).unwrap().object(&object).found_none(&user, number);
+            self.providers.get_mut(&domain).unwrap().object(&object).found_none(&user, number, now);
         }
         for (domain, provider) in &mut self.providers {
             for (name, request) in provider.poll(now) {

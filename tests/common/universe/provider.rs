@@ -76,8 +76,8 @@ impl AnyObject {
         each!(self, object => object.handle_response(id, outcome, now))
     }
 
-    pub fn found_none(&mut self, user: &ObjectName, number: u64) {
-        each!(self, object => object.found_none(user, number));
+    pub fn found_none(&mut self, user: &ObjectName, number: u64, now: UnixMillis) {
+        each!(self, object => object.found_none(user, number, now));
     }
 
     pub fn take_effects(&mut self) -> Vec<Effect> {
